@@ -1,0 +1,34 @@
+// The one exception type of the library.
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace qwen {
+
+enum class ErrorCode {
+  invalid_argument,  // the caller asked for something that cannot be (empty prompt, token out of range, ...)
+  not_found,         // a file, tensor, metadata key, task or label that does not exist
+  io,                // the operating system refused to read, write or map
+  bad_format,        // bytes from outside break the rules of their format
+  unsupported,       // a valid file or option that this build does not implement
+  out_of_memory,     // an allocation was refused
+  context_full,      // the sequence does not fit into the session's context
+  cancelled,         // a callback or another thread asked to stop
+  internal,          // a broken promise of the library itself: please report it
+};
+
+// The name of the code as it appears in messages and in JSON, for example "bad_format".
+const char* to_string(ErrorCode code) noexcept;
+
+// Thrown by every function of the library that can fail. what() is one line for people: what happened, where,
+// what was expected, what was found.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace qwen

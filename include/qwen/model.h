@@ -1,0 +1,130 @@
+// A loaded model: immutable weights, tokeniser, chat template, thread pool.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qwen/chat_template.h"
+#include "qwen/error.h"
+#include "qwen/sampler.h"
+#include "qwen/tokenizer.h"
+
+namespace qwen {
+
+namespace run {
+struct ModelState;  // internal
+}
+
+// Stages of a load, in order.
+struct LoadProgress {
+  const char* stage;  // "map", "tokenizer", "pack"
+  double fraction;    // of the whole load, 0 to 1
+};
+
+enum class QuantizeOnLoad { none, int8 /* Q8_0 */, q4 /* Q4_0 */, q4_k /* Q4_K where rows allow, else Q4_0 */ };
+
+struct LoadOptions {
+  int threads = 0;     // 0: physical cores that affinity and the cgroup quota allow
+  bool pin_threads = false;  // bind each worker thread to one core
+  bool exact = false;  // float weights and float activations everywhere: slow, the reference path
+  QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
+  std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
+  // Called from the loading thread; returning false stops the load with Error(cancelled).
+  std::function<bool(const LoadProgress&)> on_progress;
+  // One line for each thing worth a warning. The library itself never prints.
+  std::function<void(std::string_view line)> on_log;
+};
+
+// The shape of the transformer. All counts are checked to be at least 1 and consistent when a model is loaded.
+struct ModelShape {
+  int layers = 0;
+  int hidden = 0;      // width of the residual stream
+  int heads = 0;       // query heads
+  int kv_heads = 0;    // key/value heads; heads % kv_heads == 0
+  int head_dim = 0;    // even
+  int ffn = 0;         // width of the gated feed-forward layer
+  int vocab = 0;       // rows of the embedding, at least Tokenizer::size()
+  int max_context = 0;  // positions the model was trained for
+  float rope_theta = 0;
+  float rms_eps = 0;
+  bool tied_head = false;  // the output head is the embedding
+  bool qkv_bias = false;   // Qwen1.5, Qwen2, Qwen2.5
+  bool qk_norm = false;    // Qwen3
+};
+
+struct TensorSummary {
+  std::string type;         // "Q8_0", ...
+  int count = 0;
+  std::uint64_t weights = 0;
+  std::uint64_t bytes = 0;  // in the file
+};
+
+// All that is known of a model file without its weights being packed.
+struct ModelInfo {
+  std::string architecture;  // "qwen2" or "qwen3"
+  std::string name;          // general.name, or the file's name
+  std::string source;        // the path it was loaded from, or "builtin"
+  std::string file_type;     // "Q4_K_M" and such, as the file says; "" where it does not
+  ModelShape shape;
+  std::vector<TensorSummary> tensors;  // by type, the largest first; empty for a vocabulary-only file
+  std::uint64_t parameters = 0;
+  std::uint64_t tensor_bytes = 0;      // in the file
+  double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
+  std::string tokenizer;               // "bpe" or "sentencepiece"
+  int vocabulary = 0;                  // Tokenizer::size()
+  std::string chat_template;           // ChatTemplate::name(), or "" where the file has none that is known
+  std::string chat_template_error;     // why chat_template is "", one line
+  SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's
+};
+
+// What a model will need before it is loaded. All in bytes.
+struct MemoryEstimate {
+  std::uint64_t weights = 0;  // packed weights
+  std::uint64_t kv_cache = 0;
+  std::uint64_t scratch = 0;  // activations
+  std::uint64_t other = 0;    // tokeniser and the process itself
+  std::uint64_t total() const { return weights + kv_cache + scratch + other; }
+};
+
+// A cheap shared handle. Everything behind it is immutable but the thread pool, which serialises its users: any
+// number of Sessions on any number of threads may share one Model.
+class Model {
+ public:
+  // Loads a GGUF file (the first part of a split one) or a Hugging Face directory.
+  static Model load(const std::string& path, const LoadOptions& options = {});
+  // The bundled demonstration model. Error(unsupported) where the library was built without it.
+  static Model builtin(const LoadOptions& options = {});
+  // Reads the metadata of a file or directory; no weights are read. A vocabulary-only GGUF file is fine.
+  static ModelInfo inspect(const std::string& path);
+  // The tokeniser alone, from any file that load() or inspect() reads.
+  static Tokenizer load_tokenizer(const std::string& path);
+  // Memory for `sequences` sessions of `context` tokens each; from the file's metadata alone.
+  static MemoryEstimate estimate(const std::string& path, int context, int sequences = 1,
+                                 const LoadOptions& options = {});
+
+  const ModelInfo& info() const noexcept;
+  const ModelShape& shape() const noexcept { return info().shape; }
+  const Tokenizer& tokenizer() const noexcept;
+  // Error(unsupported) where the model has no template that is known and LoadOptions gave none.
+  const ChatTemplate& chat_template() const;
+  bool is_end_of_turn(Token token) const noexcept;
+  int threads() const noexcept;
+  // The ISA level in use: "scalar", "avx2", "avxvnni" or "avx512".
+  std::string_view isa() const noexcept;
+  // 64-bit digest of configuration, tokeniser and weights' bytes (sampled for large files): what saved
+  // sessions and caches are bound to.
+  std::uint64_t fingerprint() const noexcept;
+  // Bytes held by the weights in their packed form.
+  std::uint64_t weight_bytes() const noexcept;
+
+  explicit Model(std::shared_ptr<const run::ModelState> state) : state_(std::move(state)) {}
+  const run::ModelState& state() const noexcept { return *state_; }  // internal
+
+ private:
+  std::shared_ptr<const run::ModelState> state_;
+};
+
+}  // namespace qwen

@@ -1,0 +1,100 @@
+// One conversation with a model: its KV cache and the position in it.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "qwen/model.h"
+
+namespace qwen {
+
+namespace run {
+struct SessionState;  // internal
+}
+
+enum class KvType { f16, f32 };
+
+struct SessionOptions {
+  int context = 2048;  // tokens; memory is taken as the sequence grows. At most the model's max_context
+  KvType kv_type = KvType::f16;  // LoadOptions::exact always uses f32
+  int batch = 512;     // prompt tokens computed at once; results do not depend on it
+};
+
+// An immutable copy of a session's first tokens and their KV: cheap to keep, shared by reference.
+class Snapshot {
+ public:
+  Snapshot() = default;
+  int length() const noexcept;               // tokens
+  std::span<const Token> tokens() const noexcept;
+  std::size_t bytes() const noexcept;        // memory held
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+
+ private:
+  friend class Session;
+  std::shared_ptr<const struct SnapshotData> data_;
+};
+
+// Used by one thread at a time; different sessions of one model may be used at the same time. Results never depend
+// on the number of threads, on how tokens were split into calls, or on other sessions.
+class Session {
+ public:
+  explicit Session(Model model, const SessionOptions& options = {});
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  const Model& model() const noexcept;
+  int position() const noexcept;  // tokens in the cache
+  int context() const noexcept;
+  std::span<const Token> tokens() const noexcept;  // the tokens in the cache, [position]
+
+  // Appends tokens and returns the logits [vocab] of the last one, valid until the next call on this session.
+  // Error(invalid_argument) for no tokens or an id out of range; Error(context_full) where they do not fit (then
+  // nothing changes); Error(cancelled) where on_batch returned false (the batches done so far stay).
+  std::span<const float> forward(std::span<const Token> tokens);
+  // The same without the output head.
+  void prefill(std::span<const Token> tokens);
+  // The logits of every one of the tokens, row by row: on_row(index, logits [vocab]).
+  void forward_each(std::span<const Token> tokens,
+                    const std::function<void(int index, std::span<const float> logits)>& on_row);
+  // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s logits[ids[i]].
+  // Valid after forward, prefill or step_batch. Error(invalid_argument) where nothing was computed since the last rewind.
+  void logits_of(std::span<const Token> ids, std::span<float> out) const;
+  // Called after each batch of a long prompt with the tokens done and in all; returning false cancels.
+  void on_batch(std::function<bool(int done, int total)> callback);
+
+  // Forgets all but the first `length` tokens. Error(invalid_argument) where length > position().
+  void rewind(int length);
+  // Copies the first `length` tokens (all: -1).
+  Snapshot snapshot(int length = -1) const;
+  // Replaces the content by the snapshot's first `length` tokens (all: -1). Error(invalid_argument) where it
+  // belongs to another model or KV type, Error(context_full) where it does not fit.
+  void restore(const Snapshot& snapshot, int length = -1);
+  // Writes the session to a file (through a temporary name) / reads one. The file is bound to Model::fingerprint():
+  // Error(bad_format) for another model, another version or damaged content.
+  void save(const std::string& path) const;
+  void load(const std::string& path);
+
+  std::size_t kv_bytes() const noexcept;       // held by the KV cache now
+  std::size_t scratch_bytes() const noexcept;  // held by activations now
+
+  // One pass over the weights for many sessions of one model: appends items[i].tokens to *items[i].session.
+  // A session may stand in the list once. Each session's results are bit-equal to its own forward() alone.
+  struct BatchItem {
+    Session* session;
+    std::span<const Token> tokens;
+    bool want_logits = true;
+    std::span<const float> logits;  // out: [vocab] where wanted, valid until that session's next call
+  };
+  static void forward_batch(std::span<BatchItem> items);
+
+  run::SessionState& state() noexcept { return *state_; }  // internal
+
+ private:
+  std::unique_ptr<run::SessionState> state_;
+};
+
+}  // namespace qwen

@@ -1,0 +1,49 @@
+#include "base/aligned_buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "base/checked.h"
+
+namespace qwen {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+// From this size on a buffer is mapped: untouched pages cost nothing, and huge pages save TLB misses.
+constexpr std::size_t kMapFrom = std::size_t{1} << 20;
+
+}  // namespace
+
+AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
+  if (size == 0) return;
+  if (size < kMapFrom) {
+    data_ = static_cast<std::byte*>(std::aligned_alloc(64, round_up(size, 64)));
+    if (data_ == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate ", size, " bytes");
+    std::memset(data_, 0, size);
+    return;
+  }
+  // Over-map by one huge page and give back the ends, so that the buffer starts on a huge-page boundary.
+  const std::size_t rounded = checked_add(round_up(size, 4096), kHugePage, "buffer");
+  void* address = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) fail(ErrorCode::out_of_memory, "cannot allocate ", size, " bytes");
+  auto* base = static_cast<std::byte*>(address);
+  const auto start = reinterpret_cast<std::uintptr_t>(base);
+  const std::size_t front = round_up(start, kHugePage) - start;
+  mapped_ = round_up(size, 4096);
+  if (front > 0) ::munmap(base, front);
+  if (rounded - front - mapped_ > 0) ::munmap(base + front + mapped_, rounded - front - mapped_);
+  data_ = base + front;
+  ::madvise(data_, mapped_, MADV_HUGEPAGE);
+}
+
+AlignedBuffer::~AlignedBuffer() {
+  if (mapped_ > 0) {
+    ::munmap(data_, mapped_);
+  } else {
+    std::free(data_);
+  }
+}
+
+}  // namespace qwen
