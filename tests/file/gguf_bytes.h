@@ -16,8 +16,8 @@ class GgufBytes {
  public:
   template <class T>
   GgufBytes& put(T value) {
-    const auto* p = reinterpret_cast<const std::byte*>(&value);
-    bytes_.insert(bytes_.end(), p, p + sizeof(T));
+    bytes_.resize(bytes_.size() + sizeof(T));
+    std::memcpy(bytes_.data() + bytes_.size() - sizeof(T), &value, sizeof(T));
     return *this;
   }
   GgufBytes& raw(std::string_view text) {
