@@ -1,8 +1,10 @@
 // From logits to the next token.
 #pragma once
 #include <cstdint>
+#include <deque>
 #include <random>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -28,9 +30,12 @@ struct TokenProbability {
   float logprob;  // natural logarithm, of the distribution before temperature and truncation
 };
 
-// Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated tokens), presence
-// and frequency penalties (over generated tokens), then - unless greedy - temperature, top-k, top-p, min-p, one
+// Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated tokens), frequency
+// and presence penalties (over generated tokens), then - unless greedy - temperature, top-k, top-p, min-p, one
 // draw. Same options, seed and logits: same tokens. One thread at a time.
+//
+// As there, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that crosses the
+// sum. Where it cuts between equals, the lower ids stay. NaN and infinite logits are never chosen.
 class Sampler {
  public:
   // Error(invalid_argument) for values out of range (negative temperature, top_p outside (0, 1], ...).
@@ -39,7 +44,7 @@ class Sampler {
   // Tells the sampler about tokens that are in the context (the prompt): only the repetition penalty sees them.
   void accept_prompt(std::span<const Token> tokens);
   // The next token for `logits` [vocab], which are not changed; the token counts as generated from now on.
-  // Error(internal) where no logit is finite.
+  // Error(internal) where no logit is finite; Error(invalid_argument) for a biased id outside of the vocabulary.
   Token sample(std::span<const float> logits);
   // Forgets the tokens seen and starts again from the seed.
   void reset();
@@ -51,13 +56,39 @@ class Sampler {
 
  private:
   struct Candidate {
-    float logit;
+    float score;
     Token token;
   };
+  struct Seen {
+    int total = 0;      // in the window, prompt and generated
+    int generated = 0;  // of these, generated
+  };
+  struct HistoryEntry {
+    Token token;
+    bool generated;
+  };
+  static bool before(const Candidate& a, const Candidate& b) noexcept {
+    return a.score != b.score ? a.score > b.score : a.token < b.token;
+  }
+  bool penalizes() const noexcept;
+  void accept(Token token, bool generated);
+  std::span<const float> adjust(std::span<const float> logits);
+  static void select_top_k(std::span<const float> scores, std::size_t k, std::vector<Candidate>& out);
+  void select_top_p(std::span<const float> scores, float largest);
+  void select_above(std::span<const float> scores, float threshold);
+  void cut_top_p(float largest, double total);
+  Token draw_candidate(float largest);
+  void weigh(std::span<const float> scores, float largest);
+  std::size_t draw();
+  double weight(float score, float largest) const noexcept;
+  double uniform() noexcept;
+
   SamplingOptions options_;
   std::mt19937_64 random_;
-  std::vector<Token> prompt_, generated_;
-  std::vector<float> work_;
+  std::unordered_map<Token, Seen> seen_;  // what the penalties look back at; empty where they are off
+  std::deque<HistoryEntry> window_;       // the same in order, oldest first, where penalty_last_n limits it
+  std::vector<float> adjusted_;           // [vocab]
+  std::vector<float> weights_;            // of candidates_, or of the vocabulary
   std::vector<Candidate> candidates_;
 };
 
