@@ -1,11 +1,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
 
 #include "base/fail.h"
 #include "file/gguf_bytes.h"
 #include "file/gguf_reader.h"
+#include "file/test_folder.h"
 #include "qwen/error.h"
 
 using namespace qwen;
@@ -31,11 +30,6 @@ void refused(GgufBytes b, ErrorCode code, const std::string& text) {
   CHECK(error.code() == code);
   CHECK_THAT(error.what(), Contains(text));
   CHECK_THAT(error.what(), Contains("test.gguf"));
-}
-
-void write(const std::string& path, const std::vector<std::byte>& bytes) {
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
 }  // namespace
@@ -235,10 +229,12 @@ TEST_CASE("a GGUF header cut anywhere is refused, with any byte changed it is re
 }
 
 TEST_CASE("split GGUF files are read as one", "[file]") {
-  const auto folder = std::filesystem::temp_directory_path() / "qwen-test-split-read";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  const auto at = [&](const std::string& name) { return (folder / name).string(); };
+  const TestFolder folder("split-read");
+  const auto write = [](const std::string& path, const std::vector<std::byte>& bytes) {
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  };
+  const auto at = [&](const std::string& name) { return folder / name; };
   const auto part = [](std::uint16_t number, std::uint16_t count, const std::string& tensor,
                        std::int32_t tensors = 2) {
     GgufBytes b;
@@ -287,20 +283,20 @@ TEST_CASE("split GGUF files are read as one", "[file]") {
   CHECK_THROWS_WITH(file::open_model_file(at("other.gguf")), Contains("-00001-of-00002.gguf"));
   AlignedBuffer storage;
   CHECK_THROWS_WITH(open_bytes(part(0, 2, "a"), storage), Contains("cannot be read from memory"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a file that changes while it is open is noticed; a missing one is not found", "[file]") {
-  const auto path = (std::filesystem::temp_directory_path() / "qwen-test-changed.gguf").string();
-  write(path, small_gguf());
+  const TestFolder folder("changed");
+  const std::string path = folder / "m.gguf";
+  folder.write("m.gguf", small_gguf());
   const auto f = file::open_model_file(path);
   f->check_unchanged();
   auto longer = small_gguf();
   longer.resize(longer.size() + 1);
-  std::filesystem::remove(path);
-  write(path, longer);
+  folder.remove("m.gguf");
+  folder.write("m.gguf", longer);
   CHECK_THROWS_WITH(f->check_unchanged(), Contains("has changed on disk"));
-  std::filesystem::remove(path);
+  folder.remove("m.gguf");
   try {
     file::open_model_file(path);
     FAIL("expected an error");

@@ -1,0 +1,257 @@
+#include "file/gguf_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "base/checked.h"
+#include "file/gguf_reader.h"
+
+namespace qwen::file {
+namespace {
+
+template <class T>
+void append(std::string& out, T value) {
+  char bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  out.append(bytes, sizeof(T));
+}
+
+void append_string(std::string& out, std::string_view text) {
+  append<std::uint64_t>(out, text.size());
+  out += text;
+}
+
+// The value as it stands in the file, after its key: type number, then content.
+std::string encode(std::string_view key, const MetaValue& value) {
+  std::string out;
+  append(out, static_cast<std::uint32_t>(value.type));
+  switch (value.type) {
+    case MetaType::f32:
+      append(out, static_cast<float>(value.real));
+      break;
+    case MetaType::f64:
+      append(out, value.real);
+      break;
+    case MetaType::string:
+      append_string(out, value.string);
+      break;
+    case MetaType::array:
+      append(out, static_cast<std::uint32_t>(value.element));
+      append<std::uint64_t>(out, value.count);
+      if (value.element == MetaType::string) {
+        if (value.strings.size() != value.count)
+          fail(ErrorCode::invalid_argument, "key ", key, ": ", value.count, " strings expected, found ",
+               value.strings.size());
+        for (const auto text : value.strings) append_string(out, text);
+      } else {
+        const std::size_t size = meta_type_bytes(value.element);
+        if (size == 0 || value.numbers.size() / size != value.count || value.numbers.size() % size != 0)
+          fail(ErrorCode::invalid_argument, "key ", key, ": not an array of ", value.count,
+               " values of type ", name_of(value.element));
+        out.append(reinterpret_cast<const char*>(value.numbers.data()), value.numbers.size());
+      }
+      break;
+    default: {
+      const std::size_t size = meta_type_bytes(value.type);  // little-endian: the low bytes come first
+      if (size == 0) fail(ErrorCode::invalid_argument, "key ", key, ": no type of GGUF");
+      char bytes[sizeof value.integer];
+      std::memcpy(bytes, &value.integer, sizeof bytes);
+      out.append(bytes, size);
+    }
+  }
+  return out;
+}
+
+// Makes the rename itself durable. Not every file system can: then nothing is lost but a crash in this
+// instant.
+void sync_directory_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+GgufWriter::GgufWriter(std::string path, bool overwrite) : path_(std::move(path)), overwrite_(overwrite) {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0) return;
+  if (!S_ISREG(status.st_mode))
+    fail(ErrorCode::invalid_argument, "cannot write ", path_, ": it is not a regular file");
+  if (!overwrite_) fail(ErrorCode::invalid_argument, "cannot write ", path_, ": it exists already");
+}
+
+GgufWriter::~GgufWriter() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void GgufWriter::check_describing(const char* what) const {
+  if (begun_) fail(ErrorCode::internal, "GgufWriter: ", what, " after begin()");
+}
+
+void GgufWriter::fail_io(const char* doing) const {
+  fail(ErrorCode::io, "cannot ", doing, " ", path_, ": ", std::strerror(errno));
+}
+
+void GgufWriter::set(std::string_view key, const MetaValue& value) {
+  check_describing("set");
+  if (key.empty() || key.size() > kGgufMaxKey ||
+      !std::all_of(key.begin(), key.end(), [](char c) { return c >= 0x20 && c <= 0x7e; }))
+    fail(ErrorCode::invalid_argument, "the metadata key ", quoted(key), " is not ASCII of 1 to ", kGgufMaxKey,
+         " bytes");
+  std::string bytes = encode(key, value);
+  if (key == "general.alignment") {
+    const auto alignment = static_cast<std::uint64_t>(value.integer);
+    if (value.type != MetaType::u32 || !std::has_single_bit(alignment) || alignment % 8 != 0)
+      fail(ErrorCode::invalid_argument, "general.alignment: expected a power of two of at least 8 as u32");
+    alignment_ = alignment;
+  }
+  const auto [at, added] = key_index_.emplace(key, metadata_.size());
+  if (added) {
+    metadata_.emplace_back(key, std::move(bytes));
+  } else {
+    metadata_[at->second].second = std::move(bytes);
+  }
+}
+
+void GgufWriter::copy_metadata(const ModelFile& source) {
+  for (const auto& [key, value] : source.metadata())
+    if (!key.starts_with("split.")) set(key, value);
+}
+
+void GgufWriter::add_tensor(std::string_view name, TensorType type, std::span<const std::size_t> shape) {
+  check_describing("add_tensor");
+  if (name.empty() || name.size() > kGgufMaxTensorName)
+    fail(ErrorCode::invalid_argument, "the tensor name ", quoted(name), " is not of 1 to ",
+         kGgufMaxTensorName, " bytes");
+  if (shape.empty() || shape.size() > kGgufMaxDimensions || std::count(shape.begin(), shape.end(), 0u) > 0)
+    fail(ErrorCode::invalid_argument, "tensor ", quoted(name), ": expected 1 to ", kGgufMaxDimensions,
+         " dimensions of at least 1");
+  std::size_t bytes = row_bytes(type, shape.back());
+  for (const std::size_t n : shape.first(shape.size() - 1)) bytes = checked_mul(bytes, n, name);
+  if (!tensor_index_.emplace(name, tensors_.size()).second)
+    fail(ErrorCode::invalid_argument, "the tensor ", quoted(name), " stands twice");
+  tensors_.push_back({std::string(name), type, {shape.begin(), shape.end()}, bytes, 0});
+}
+
+std::string GgufWriter::header() const {
+  std::string out;
+  append(out, kGgufMagic);
+  append<std::uint32_t>(out, 3);
+  append<std::uint64_t>(out, tensors_.size());
+  append<std::uint64_t>(out, metadata_.size());
+  for (const auto& [key, value] : metadata_) {
+    append_string(out, key);
+    out += value;
+  }
+  for (const Entry& tensor : tensors_) {
+    append_string(out, tensor.name);
+    append(out, static_cast<std::uint32_t>(tensor.shape.size()));
+    for (auto n = tensor.shape.rbegin(); n != tensor.shape.rend(); ++n) append<std::uint64_t>(out, *n);
+    append(out, static_cast<std::uint32_t>(tensor.type));
+    append(out, tensor.offset);
+  }
+  return out;
+}
+
+void GgufWriter::begin() {
+  check_describing("begin");
+  std::uint64_t data = 0;
+  for (Entry& tensor : tensors_) {
+    tensor.offset = data;
+    data = round_up(checked_add(data, tensor.bytes, "size of the file"), alignment_);
+  }
+  const std::string head = header();
+  file_bytes_ = tensors_.empty() ? head.size()
+                                 : checked_add(round_up(head.size(), alignment_), data, "size of the file");
+  temporary_ = cat(path_, ".tmp-", ::getpid());
+  ::unlink(temporary_.c_str());  // of an earlier process with this number
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail_io("write");
+  // Takes the room at once where the file system can, so that a full disk shows before hours of work.
+  if (::fallocate(fd_, 0, 0, static_cast<off_t>(file_bytes_)) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    fail_io("find room for");
+  begun_ = true;
+  put(head.data(), head.size());
+  if (!tensors_.empty()) pad();
+}
+
+void GgufWriter::put(const void* data, std::size_t size) {
+  const char* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::write(fd_, from, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail_io("write");
+    from += n;
+    size -= static_cast<std::size_t>(n);
+    written_ += static_cast<std::uint64_t>(n);
+  }
+}
+
+void GgufWriter::pad() {
+  static constexpr std::array<char, 4096> kZeros{};
+  for (std::uint64_t left = (0 - written_) & (alignment_ - 1); left > 0;) {
+    const auto n = std::min<std::uint64_t>(left, kZeros.size());
+    put(kZeros.data(), n);
+    left -= n;
+  }
+}
+
+void GgufWriter::write(std::span<const std::byte> bytes) {
+  if (fd_ < 0) fail(ErrorCode::internal, "GgufWriter: write before begin() or after finish()");
+  while (!bytes.empty()) {
+    if (current_ == tensors_.size())
+      fail(ErrorCode::invalid_argument, path_, ": ", bytes.size(), " bytes beyond the last tensor");
+    const std::uint64_t left = tensors_[current_].bytes - current_done_;
+    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes.size()));
+    put(bytes.data(), n);
+    bytes = bytes.subspan(n);
+    current_done_ += n;
+    if (n == left) {
+      pad();
+      ++current_;
+      current_done_ = 0;
+    }
+  }
+}
+
+void GgufWriter::finish() {
+  if (fd_ < 0) fail(ErrorCode::internal, "GgufWriter: finish before begin() or twice");
+  if (current_ != tensors_.size())
+    fail(ErrorCode::invalid_argument, path_, ": tensor ", quoted(tensors_[current_].name), " has ",
+         current_done_, " of its ", tensors_[current_].bytes, " bytes");
+  if (::fsync(fd_) != 0) fail_io("write");
+  const int fd = fd_;
+  // From here on the temporary file is closed; a failing rename must still remove it.
+  fd_ = -1;
+  const bool closed = ::close(fd) == 0;
+  int renamed = -1;
+  if (closed) {
+    renamed =
+        ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), overwrite_ ? 0 : RENAME_NOREPLACE);
+    if (renamed != 0 && (errno == EINVAL || errno == ENOSYS) &&
+        (overwrite_ || ::access(path_.c_str(), F_OK) != 0))
+      renamed = ::rename(temporary_.c_str(), path_.c_str());
+  }
+  if (renamed != 0) {
+    const int error = errno;
+    ::unlink(temporary_.c_str());
+    errno = error;
+    fail_io("write");
+  }
+  sync_directory_of(path_);
+}
+
+}  // namespace qwen::file
