@@ -63,8 +63,9 @@ class Session {
   // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s logits[ids[i]].
   // Valid after forward, prefill or step_batch. Error(invalid_argument) where nothing was computed since the last rewind.
   void logits_of(std::span<const Token> ids, std::span<float> out) const;
-  // Called after each batch of a long prompt with the tokens done and in all; returning false cancels.
-  void on_batch(std::function<bool(int done, int total)> callback);
+  // Called after each batch of a long prompt with the tokens done and in all; returning false cancels. Returns the
+  // callback that stood before.
+  std::function<bool(int, int)> on_batch(std::function<bool(int done, int total)> callback);
 
   // Forgets all but the first `length` tokens. Error(invalid_argument) where length > position().
   void rewind(int length);
