@@ -1,0 +1,270 @@
+// How a group of weights finds its scale: the searches that quantize.cpp and quantize_super.cpp share.
+//
+// Every search minimises the plain sum of squared errors. It tries a handful of scales, rounds the weights
+// with each, and gives each rounding the scale (and offset) that fits it best by least squares. Groups are 16
+// or 32 weights; the loops are written over four-lane vectors, since the compiler may not reorder float sums
+// by itself.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
+
+#include "quant/blocks.h"
+
+namespace qwen::quant {
+
+using Lanes = float __attribute__((vector_size(16)));
+inline constexpr int kLanes = 4;
+// Below this no scale of half precision is nonzero: the group is all zeros.
+inline constexpr float kVanishing = 1e-12f;
+
+inline Lanes load(const float* from) {
+  Lanes v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+inline void store(float* to, Lanes v) {
+  std::memcpy(to, &v, sizeof v);
+}
+inline Lanes spread(float x) {
+  return Lanes{x, x, x, x};
+}
+inline float sum(Lanes v) {
+  return (v[0] + v[2]) + (v[1] + v[3]);
+}
+#ifdef __SSE__  // GCC makes four instructions of the comparison and the choice
+inline Lanes smaller(Lanes a, Lanes b) {
+  return _mm_min_ps(a, b);
+}
+inline Lanes larger(Lanes a, Lanes b) {
+  return _mm_max_ps(a, b);
+}
+#else
+inline Lanes smaller(Lanes a, Lanes b) {
+  return a < b ? a : b;
+}
+inline Lanes larger(Lanes a, Lanes b) {
+  return a > b ? a : b;
+}
+#endif
+// To the nearest integer, ties to even, for |v| below 2^22: the sum's last bit is then worth 1.
+inline Lanes round_lanes(Lanes v) {
+  const Lanes magic = spread(12582912.0f);
+  return (v + magic) - magic;
+}
+
+// --- grids: what an integer of the block stands for
+// -------------------------------------------------------------------
+
+// The integers low..high.
+template <int low, int high>
+struct IntegerGrid {
+  static constexpr float kEdge = -low;  // magnitude of the value farthest from zero, which is negative
+  static Lanes nearest(Lanes v) { return round_lanes(smaller(larger(v, spread(low)), spread(high))); }
+  // What the block stores for it: counted from zero.
+  static Lanes code(Lanes v) { return nearest(v) - spread(low); }
+};
+
+// The 16 values of IQ4_NL.
+struct Iq4Grid {
+  static constexpr float kEdge = 127;
+  static Lanes nearest(Lanes v) {
+    Lanes value = spread(kIq4Values[0]);
+    for (int i = 1; i < 16; ++i) {
+      const float middle = 0.5f * static_cast<float>(kIq4Values[i - 1] + kIq4Values[i]);
+      const float step = static_cast<float>(kIq4Values[i] - kIq4Values[i - 1]);
+      value += v > spread(middle) ? spread(step) : spread(0);
+    }
+    return value;
+  }
+  static Lanes code(Lanes v) {
+    Lanes index = spread(0);
+    for (int i = 1; i < 16; ++i) {
+      const float middle = 0.5f * static_cast<float>(kIq4Values[i - 1] + kIq4Values[i]);
+      index += v > spread(middle) ? spread(1) : spread(0);
+    }
+    return index;
+  }
+};
+
+// The codes of x ~ scale * grid + offset.
+template <class Grid, int n>
+void encode_group(const float* x, float scale, float offset, std::uint8_t* codes) {
+  const float inverse = scale != 0 ? 1.0f / scale : 0.0f;
+  for (int i = 0; i < n; i += kLanes) {
+    const Lanes code = Grid::code((load(x + i) - spread(offset)) * spread(inverse));
+    for (int j = 0; j < kLanes; ++j) codes[i + j] = static_cast<std::uint8_t>(code[j]);
+  }
+}
+
+// --- one scale
+// ----------------------------------------------------------------------------------------------------------
+
+// The weight of largest magnitude, with its sign.
+template <int n>
+float extreme(const float* x) {
+  Lanes high = load(x), low = high;
+  for (int i = kLanes; i < n; i += kLanes) {
+    high = larger(high, load(x + i));
+    low = smaller(low, load(x + i));
+  }
+  float top = high[0], bottom = low[0];
+  for (int i = 1; i < kLanes; ++i) {
+    top = top > high[i] ? top : high[i];
+    bottom = bottom < low[i] ? bottom : low[i];
+  }
+  return top > -bottom ? top : bottom;
+}
+
+// Best scale for the rounding that `inverse` gives, and how much of the squared sum of x it explains.
+struct Fit {
+  float scale = 0;
+  float gain = 0;
+};
+
+template <class Grid, int n>
+Fit fit_scale(const float* x, float inverse) {
+  Lanes xq{}, qq{};
+  for (int i = 0; i < n; i += kLanes) {
+    const Lanes v = load(x + i);
+    const Lanes q = Grid::nearest(v * spread(inverse));
+    xq += v * q;
+    qq += q * q;
+  }
+  const float a = sum(xq), b = sum(qq);
+  if (b <= 0) return {};
+  return {a / b, a * a / b};
+}
+
+// Scale (of either sign) for x ~ scale * grid. `steps` candidates on either side of the plain one, which puts
+// the extreme weight on the grid's edge, `stride` of the edge apart.
+template <class Grid, int n>
+float search_scale(const float* x, int steps, float stride) {
+  const float most = extreme<n>(x);
+  if (std::fabs(most) < kVanishing) return 0;
+  Fit best;
+  for (int k = -steps; k <= steps; ++k) {
+    const Fit fit = fit_scale<Grid, n>(x, -(Grid::kEdge + static_cast<float>(k) * stride) / most);
+    if (fit.gain > best.gain) best = fit;
+  }
+  for (int again = 0; again < 2 && best.scale != 0; ++again) {
+    const Fit fit = fit_scale<Grid, n>(x, 1.0f / best.scale);
+    if (!(fit.gain > best.gain)) break;
+    best = fit;
+  }
+  return best.scale;
+}
+
+// Sum of (x - scale * nearest)^2.
+template <class Grid, int n>
+float scale_error(const float* x, float scale) {
+  const float inverse = scale != 0 ? 1.0f / scale : 0.0f;
+  Lanes error{};
+  for (int i = 0; i < n; i += kLanes) {
+    const Lanes v = load(x + i);
+    const Lanes d = v - spread(scale) * Grid::nearest(v * spread(inverse));
+    error += d * d;
+  }
+  return sum(error);
+}
+
+// --- scale and offset
+// -----------------------------------------------------------------------------------------------------
+
+// x ~ scale * q + offset, q in 0..top.
+struct Line {
+  float scale = 0;
+  float offset = 0;
+  float error = 0;
+};
+
+struct GroupSums {
+  float low = 0, high = 0;  // smallest and largest weight
+  float x = 0, xx = 0;      // sums of x and of x * x
+};
+
+template <int n>
+GroupSums group_sums(const float* x) {
+  Lanes low = load(x), high = low, s{}, ss{};
+  for (int i = 0; i < n; i += kLanes) {
+    const Lanes v = load(x + i);
+    low = smaller(low, v);
+    high = larger(high, v);
+    s += v;
+    ss += v * v;
+  }
+  GroupSums sums{low[0], high[0], sum(s), sum(ss)};
+  for (int i = 1; i < kLanes; ++i) {
+    sums.low = sums.low < low[i] ? sums.low : low[i];
+    sums.high = sums.high > high[i] ? sums.high : high[i];
+  }
+  return sums;
+}
+
+// Best line for the rounding that (inverse, offset) gives; where `no_positive_offset`, offsets above zero
+// become zero.
+template <int top, int n>
+Line fit_line(const float* x, const GroupSums& sums, float inverse, float offset, bool no_positive_offset) {
+  Lanes q1{}, q2{}, xq{};
+  for (int i = 0; i < n; i += kLanes) {
+    const Lanes v = load(x + i);
+    const Lanes q = IntegerGrid<0, top>::nearest((v - spread(offset)) * spread(inverse));
+    q1 += q;
+    q2 += q * q;
+    xq += v * q;
+  }
+  const float sq = sum(q1), sqq = sum(q2), sxq = sum(xq);
+  const float det = static_cast<float>(n) * sqq - sq * sq;
+  Line line;
+  if (det > 0) {
+    line.scale = (static_cast<float>(n) * sxq - sums.x * sq) / det;
+    line.offset = (sqq * sums.x - sq * sxq) / det;
+  }
+  if (det <= 0 || (no_positive_offset && line.offset > 0)) {
+    line.offset = 0;
+    line.scale = sqq > 0 ? sxq / sqq : 0;
+  }
+  line.error = sums.xx + line.scale * (line.scale * sqq - 2 * sxq + 2 * line.offset * sq) +
+               line.offset * (static_cast<float>(n) * line.offset - 2 * sums.x);
+  return line;
+}
+
+// Scale > 0 and offset. `steps` candidates whose grid spans the range of x and ever more than it or less,
+// `stride` steps of the grid apart.
+template <int top, int n>
+Line search_line(const float* x, bool no_positive_offset, int steps, float stride) {
+  const GroupSums sums = group_sums<n>(x);
+  const float low = no_positive_offset && sums.low > 0 ? 0 : sums.low;
+  Line best{0, low, sums.xx};
+  if (!(sums.high - low > kVanishing)) return best;
+  best.error = HUGE_VALF;
+  for (int k = -steps; k <= steps; ++k) {
+    const float scale = (sums.high - low) / (top + static_cast<float>(k) * stride);
+    const Line line = fit_line<top, n>(x, sums, 1.0f / scale, low, no_positive_offset);
+    if (line.scale > 0 && line.error < best.error) best = line;
+  }
+  for (int again = 0; again < 2 && best.scale > 0; ++again) {
+    const Line line = fit_line<top, n>(x, sums, 1.0f / best.scale, best.offset, no_positive_offset);
+    if (!(line.scale > 0 && line.error < best.error)) break;
+    best = line;
+  }
+  return best;
+}
+
+// Sum of (x - scale * nearest - offset)^2.
+template <int top, int n>
+float line_error(const float* x, float scale, float offset) {
+  const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
+  Lanes error{};
+  for (int i = 0; i < n; i += kLanes) {
+    const Lanes v = load(x + i) - spread(offset);
+    const Lanes d = v - spread(scale) * IntegerGrid<0, top>::nearest(v * spread(inverse));
+    error += d * d;
+  }
+  return sum(error);
+}
+
+}  // namespace qwen::quant
