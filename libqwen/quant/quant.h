@@ -17,4 +17,10 @@ void dequantize(TensorType type, const std::byte* blocks, std::span<float> out) 
 // multiple of the type's block; `blocks` has room for in.size() weights.
 void quantize(TensorType type, std::span<const float> in, std::byte* blocks);
 
+// `rows` rows of `cols` weights from one type to another, row by row with one row of floats as scratch. Rows
+// of the same type are copied. Errors as quantize; also Error(bad_format) where cols is no multiple of a
+// type's block.
+void convert_rows(TensorType from, const std::byte* in, TensorType to, std::byte* out, std::size_t rows,
+                  std::size_t cols);
+
 }  // namespace qwen::quant

@@ -1,6 +1,7 @@
 #include "quant/quantize.h"
 
 #include <cstring>
+#include <vector>
 
 #include "quant/quant.h"
 #include "quant/search.h"
@@ -148,6 +149,20 @@ void quantize(TensorType type, std::span<const float> in, std::byte* blocks) {
       return quantize_blocks<BlockIQ4_NL, 32>(in, blocks);
     case TensorType::iq4_xs:
       return quantize_blocks<BlockIQ4_XS, 256>(in, blocks);
+  }
+}
+
+void convert_rows(TensorType from, const std::byte* in, TensorType to, std::byte* out, std::size_t rows,
+                  std::size_t cols) {
+  const std::size_t in_stride = row_bytes(from, cols), out_stride = row_bytes(to, cols);
+  if (from == to) {
+    if (rows * in_stride != 0) std::memcpy(out, in, rows * in_stride);
+    return;
+  }
+  std::vector<float> row(cols);
+  for (std::size_t r = 0; r < rows; ++r, in += in_stride, out += out_stride) {
+    dequantize(from, in, row);
+    quantize(to, row, out);
   }
 }
 
