@@ -8,6 +8,7 @@
 
 #include "base/fail.h"
 #include "file/gguf_reader.h"
+#include "file/hf_directory.h"
 
 namespace qwen::file {
 namespace {
@@ -220,8 +221,10 @@ std::span<const std::byte> ModelFile::keep(std::vector<std::byte> bytes) {
 
 std::shared_ptr<const ModelFile> open_model_file(const std::string& path) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
-    fail(ErrorCode::unsupported, path, ": Hugging Face directories cannot be read yet");
+  if (std::filesystem::is_directory(path, ignored)) return open_hf_directory(path);
+  if (path.ends_with(".safetensors"))
+    fail(ErrorCode::invalid_argument, path,
+         ": give the directory that holds it with config.json and the tokenizer");
   return open_gguf_file(path);
 }
 
