@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# From a fresh clone to the first answer: installs packages, builds, and runs qwen-run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/install_packages.sh
+echo "building (a few minutes the first time) ..."
+if ! scripts/build.sh -DQWEN_BUILD_TESTS=OFF -DQWEN_BUILD_BENCH=OFF >build.log 2>&1; then
+  tail -n 30 build.log >&2
+  echo "quickstart.sh: the build failed; the whole log is build.log" >&2
+  exit 1
+fi
+rm -f build.log
+
+run=build/release/tools/qwen-run
+show() {  # prints a command as one would type it, then runs it
+  printf '\n$ %s\n' "$(printf '%q ' "$@" | sed "s/\\\$'/'/g")"
+  "$@"
+}
+
+# The bundled model where the library has one, else a tiny checkpoint of the tests (random weights: it only babbles).
+if "$run" info >/dev/null 2>&1; then
+  show "$run" "你好"
+  printf '\nNow try:\n  %s chat\n  %s --help\n' "$run" "$run"
+else
+  show "$run" -m tests/data/tiny.gguf generate -n 24 --seed 1 "从前"
+fi
+printf '\nAn official Qwen model (640 MB) answers far better:\n'
+printf '  scripts/download_model.sh\n  %s -m models/qwen2.5-0.5b-instruct-q8_0.gguf "你好"\n' "$run"

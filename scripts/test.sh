@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Builds everything and runs all tests, on a fresh Debian 12 too.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/install_packages.sh
+scripts/build.sh -DQWEN_BUILD_TOOLS=ON -DQWEN_BUILD_TESTS=ON -DQWEN_BUILD_BENCH=ON
+exec ctest --test-dir build/release --output-on-failure "$@"
