@@ -4,6 +4,7 @@
 #include <bit>
 #include <queue>
 
+#include "base/fail.h"
 #include "text/normalize.h"
 
 namespace qwen::text {
@@ -15,19 +16,28 @@ constexpr std::size_t kShortWord = 96;
 
 }  // namespace
 
-MergeTable::MergeTable(std::size_t merges) {
-  // At most half full, so that a search that fails (most do) is short.
-  const std::size_t slots = std::bit_ceil(std::max<std::size_t>(2 * merges, 16));
-  entries_.resize(slots);
+MergeTable::MergeTable(std::size_t tokens, std::size_t merges)
+    : token_bits_(std::bit_width(tokens)), rank_bits_(std::bit_width(merges)) {
+  if (2 * token_bits_ + rank_bits_ > 64)
+    fail(ErrorCode::unsupported, "vocabulary: ", tokens, " tokens and ", merges, " merges are too many");
+  rank_mask_ = (std::uint64_t{1} << rank_bits_) - 1;
+  const std::size_t slots = std::bit_ceil(std::max<std::size_t>(merges + merges / 3, 64));
+  entries_.assign(slots, kEmpty);
   mask_ = slots - 1;
   shift_ = 64 - std::countr_zero(slots);
+  filter_.resize(slots / 8);  // eight bits a slot
+  filter_shift_ = shift_ - 3;
+  merged_.reserve(merges);
 }
 
-void MergeTable::add(Token left, Token right, Merge merge) noexcept {
-  const std::uint64_t key = key_of(left, right);
-  std::size_t i = slot_of(key);
-  while (entries_[i].key != kEmpty && entries_[i].key != key) i = (i + 1) & mask_;
-  if (entries_[i].key == kEmpty) entries_[i] = {key, merge};
+void MergeTable::add(Token left, Token right, Token merged) {
+  const std::uint64_t key = key_of(left, right), hash = key * kMultiplier;
+  std::size_t i = hash >> shift_;
+  while (entries_[i] != kEmpty && entries_[i] >> rank_bits_ != key) i = (i + 1) & mask_;
+  if (entries_[i] == kEmpty) entries_[i] = key << rank_bits_ | merged_.size();
+  const std::size_t bit = hash >> filter_shift_;
+  filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  merged_.push_back(merged);
 }
 
 BpeBackend::BpeBackend(Vocabulary vocabulary, const std::array<Token, 256>& byte_tokens, MergeTable merges)
@@ -48,28 +58,20 @@ void BpeBackend::encode_word(std::string_view word, std::vector<Token>& out) con
 
 void BpeBackend::encode_short(std::string_view word, std::vector<Token>& out) const {
   Token tokens[kShortWord];
-  // ranks[i] and merged[i]: the merge of tokens[i] and tokens[i + 1]; none for the last token.
-  std::uint32_t ranks[kShortWord];
-  Token merged[kShortWord];
+  std::uint32_t ranks[kShortWord];  // ranks[i]: of merging tokens[i] and tokens[i + 1]; n - 1 of them
   std::size_t n = word.size();
-  const auto look_up = [&](std::size_t i) {
-    const Merge merge = merges_.find(tokens[i], tokens[i + 1]);
-    ranks[i] = merge.rank;
-    merged[i] = merge.merged;
-  };
   for (std::size_t i = 0; i < n; ++i) tokens[i] = byte_tokens_[static_cast<unsigned char>(word[i])];
-  for (std::size_t i = 0; i + 1 < n; ++i) look_up(i);
+  for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = merges_.rank(tokens[i], tokens[i + 1]);
   while (n > 1) {
     const std::uint32_t* best = std::min_element(ranks, ranks + n - 1);
-    if (*best == Merge::kNone) break;
+    if (*best == MergeTable::kNone) break;
     const auto at = static_cast<std::size_t>(best - ranks);
-    tokens[at] = merged[at];
+    tokens[at] = merges_.merged(*best);
     --n;
     std::copy(tokens + at + 2, tokens + n + 1, tokens + at + 1);
     std::copy(ranks + at + 1, ranks + n, ranks + at);
-    std::copy(merged + at + 1, merged + n, merged + at);
-    if (at + 1 < n) look_up(at);
-    if (at > 0) look_up(at - 1);
+    if (at + 1 < n) ranks[at] = merges_.rank(tokens[at], tokens[at + 1]);
+    if (at > 0) ranks[at - 1] = merges_.rank(tokens[at - 1], tokens[at]);
   }
   out.insert(out.end(), tokens, tokens + n);
 }
@@ -81,9 +83,8 @@ void BpeBackend::encode_long(std::string_view word, std::vector<Token>& out) con
   };
   struct Candidate {
     std::uint32_t rank;
-    Token merged;
-    std::int64_t left, right;
     Token left_token, right_token;  // as they were: a candidate is stale once one of them has changed
+    std::int64_t left, right;
     // The queue's top is its largest element: the lowest rank, then the leftmost.
     bool operator<(const Candidate& other) const {
       return rank != other.rank ? rank > other.rank : left > other.left;
@@ -98,9 +99,8 @@ void BpeBackend::encode_long(std::string_view word, std::vector<Token>& out) con
   const auto candidate = [&](std::int64_t left, auto&& use) {
     const std::int64_t right = symbols[left].next;
     if (right < 0) return;
-    const Merge merge = merges_.find(symbols[left].token, symbols[right].token);
-    if (merge.rank != Merge::kNone)
-      use(Candidate{merge.rank, merge.merged, left, right, symbols[left].token, symbols[right].token});
+    const std::uint32_t rank = merges_.rank(symbols[left].token, symbols[right].token);
+    if (rank != MergeTable::kNone) use(Candidate{rank, symbols[left].token, symbols[right].token, left, right});
   };
   for (std::int64_t i = 0; i < n; ++i) candidate(i, [&](const Candidate& c) { initial.push_back(c); });
   std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(initial));
@@ -110,7 +110,7 @@ void BpeBackend::encode_long(std::string_view word, std::vector<Token>& out) con
     queue.pop();
     Symbol& left = symbols[c.left];
     if (left.token != c.left_token || left.next != c.right || symbols[c.right].token != c.right_token) continue;
-    left.token = c.merged;
+    left.token = merges_.merged(c.rank);
     symbols[c.right].token = -1;
     left.next = symbols[c.right].next;
     if (left.next >= 0) symbols[left.next].previous = c.left;

@@ -12,45 +12,46 @@
 
 namespace qwen::text {
 
-// What becomes of two neighbouring tokens.
-struct Merge {
-  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-  std::uint32_t rank = kNone;  // the lowest rank in a word is merged first
-  Token merged = -1;
-};
-
-// (left, right) -> Merge: one flat table with open addressing.
+// (left, right) -> Merge: one flat table with open addressing. Most of encoding is waiting for its cache lines, so
+// an entry is eight bytes - both ids and the rank, in as many bits as this vocabulary needs - and a small filter
+// answers for most of the pairs that are not there.
 class MergeTable {
  public:
-  explicit MergeTable(std::size_t merges);
-  // Of two entries for one pair the first counts. At most as many as the constructor was told.
-  void add(Token left, Token right, Merge merge) noexcept;
-  Merge find(Token left, Token right) const noexcept {
-    const std::uint64_t key = key_of(left, right);
-    for (std::size_t i = slot_of(key);; i = (i + 1) & mask_) {
-      if (entries_[i].key == key) return entries_[i].merge;
-      if (entries_[i].key == kEmpty) return {};
+  // Error(unsupported) where ids and ranks need more than 64 bits (above two million tokens).
+  MergeTable(std::size_t tokens, std::size_t merges);
+  // The next merge; the first one has the lowest rank. Of two for one pair the first counts. At most as many as the
+  // constructor was told.
+  void add(Token left, Token right, Token merged);
+  // The rank of the pair's merge, or kNone.
+  std::uint32_t rank(Token left, Token right) const noexcept {
+    const std::uint64_t key = key_of(left, right), hash = key * kMultiplier;
+    const std::size_t bit = hash >> filter_shift_;
+    if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) return kNone;
+    for (std::size_t i = hash >> shift_;; i = (i + 1) & mask_) {
+      if (entries_[i] >> rank_bits_ == key) return static_cast<std::uint32_t>(entries_[i] & rank_mask_);
+      if (entries_[i] == kEmpty) return kNone;
     }
   }
+  // The token that a merge makes.
+  Token merged(std::uint32_t rank) const noexcept { return merged_[rank]; }
+
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
  private:
-  static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};  // no pair: ids are below 2^31
-  struct Entry {
-    std::uint64_t key = kEmpty;
-    Merge merge;
-  };
-  static std::uint64_t key_of(Token left, Token right) noexcept {
-    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
-  }
-  // Fibonacci hashing of both halves.
-  std::size_t slot_of(std::uint64_t key) const noexcept {
-    key ^= key >> 29;
-    return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15u) >> shift_);
+  static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};  // no key: token_bits_ hold one id more than there is
+  static constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;  // Fibonacci hashing
+  std::uint64_t key_of(Token left, Token right) const noexcept {
+    return static_cast<std::uint64_t>(left) << token_bits_ | static_cast<std::uint32_t>(right);
   }
 
-  std::vector<Entry> entries_;  // a power of two, at least one of them empty
+  int token_bits_, rank_bits_;
+  std::uint64_t rank_mask_;
+  std::vector<std::uint64_t> entries_;  // key << rank_bits_ | rank; a power of two, at least a quarter empty
   std::size_t mask_;
   int shift_;
+  std::vector<std::uint64_t> filter_;  // the bit of every key's hash is set
+  int filter_shift_;
+  std::vector<Token> merged_;  // by rank
 };
 
 class BpeBackend final : public TokenizerBackend {

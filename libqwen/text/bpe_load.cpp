@@ -95,7 +95,7 @@ MergeTable read_merges(const file::ModelFile& file, const TokenIndex& index,
                        const std::vector<std::string_view>& tokens) {
   const std::vector<std::string_view>* lines = file.strings(kMerges);
   if (lines == nullptr) fail(ErrorCode::not_found, file.path(), ": ", kMerges, " is missing");
-  MergeTable merges(lines->size());
+  MergeTable merges(tokens.size(), lines->size());
   std::string joined;
   Token expected = 0;
   for (std::size_t rank = 0; rank < lines->size(); ++rank) {
@@ -113,7 +113,7 @@ MergeTable read_merges(const file::ModelFile& file, const TokenIndex& index,
     if (merged < 0 || left_token < 0 || right_token < 0)
       fail(ErrorCode::bad_format, file.path(), ": ", kMerges, "[", rank, "] ", quoted(line), ": no token ",
            quoted(merged < 0 ? std::string_view(joined) : left_token < 0 ? left : right));
-    merges.add(left_token, right_token, {static_cast<std::uint32_t>(rank), merged});
+    merges.add(left_token, right_token, merged);
     expected = merged + 1;
   }
   return merges;
