@@ -10,14 +10,15 @@
 namespace qwen::text {
 namespace {
 
-// Up to this many bytes a word is merged by scanning its ranks for the smallest; above it a heap is faster, and
-// needed: a word may be as long as the text.
+// Up to this many bytes a word is merged by scanning its ranks for the smallest; above it a heap is faster,
+// and needed: a word may be as long as the text.
 constexpr std::size_t kShortWord = 96;
 
 }  // namespace
 
 MergeTable::MergeTable(std::size_t tokens, std::size_t merges)
-    : token_bits_(std::bit_width(tokens)), rank_bits_(std::bit_width(merges)) {
+    : token_bits_(static_cast<int>(std::bit_width(tokens))),
+      rank_bits_(static_cast<int>(std::bit_width(merges))) {
   if (2 * token_bits_ + rank_bits_ > 64)
     fail(ErrorCode::unsupported, "vocabulary: ", tokens, " tokens and ", merges, " merges are too many");
   rank_mask_ = (std::uint64_t{1} << rank_bits_) - 1;
@@ -100,7 +101,8 @@ void BpeBackend::encode_long(std::string_view word, std::vector<Token>& out) con
     const std::int64_t right = symbols[left].next;
     if (right < 0) return;
     const std::uint32_t rank = merges_.rank(symbols[left].token, symbols[right].token);
-    if (rank != MergeTable::kNone) use(Candidate{rank, symbols[left].token, symbols[right].token, left, right});
+    if (rank != MergeTable::kNone)
+      use(Candidate{rank, symbols[left].token, symbols[right].token, left, right});
   };
   for (std::int64_t i = 0; i < n; ++i) candidate(i, [&](const Candidate& c) { initial.push_back(c); });
   std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(initial));
@@ -109,7 +111,8 @@ void BpeBackend::encode_long(std::string_view word, std::vector<Token>& out) con
     const Candidate c = queue.top();
     queue.pop();
     Symbol& left = symbols[c.left];
-    if (left.token != c.left_token || left.next != c.right || symbols[c.right].token != c.right_token) continue;
+    if (left.token != c.left_token || left.next != c.right || symbols[c.right].token != c.right_token)
+      continue;
     left.token = merges_.merged(c.rank);
     symbols[c.right].token = -1;
     left.next = symbols[c.right].next;

@@ -12,15 +12,15 @@
 
 namespace qwen::text {
 
-// (left, right) -> Merge: one flat table with open addressing. Most of encoding is waiting for its cache lines, so
-// an entry is eight bytes - both ids and the rank, in as many bits as this vocabulary needs - and a small filter
-// answers for most of the pairs that are not there.
+// (left, right) -> Merge: one flat table with open addressing. Most of encoding is waiting for its cache
+// lines, so an entry is eight bytes - both ids and the rank, in as many bits as this vocabulary needs - and a
+// small filter answers for most of the pairs that are not there.
 class MergeTable {
  public:
   // Error(unsupported) where ids and ranks need more than 64 bits (above two million tokens).
   MergeTable(std::size_t tokens, std::size_t merges);
-  // The next merge; the first one has the lowest rank. Of two for one pair the first counts. At most as many as the
-  // constructor was told.
+  // The next merge; the first one has the lowest rank. Of two for one pair the first counts. At most as many
+  // as the constructor was told.
   void add(Token left, Token right, Token merged);
   // The rank of the pair's merge, or kNone.
   std::uint32_t rank(Token left, Token right) const noexcept {
@@ -38,7 +38,8 @@ class MergeTable {
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
  private:
-  static constexpr std::uint64_t kEmpty = ~std::uint64_t{0};  // no key: token_bits_ hold one id more than there is
+  static constexpr std::uint64_t kEmpty =
+      ~std::uint64_t{0};  // no key: token_bits_ hold one id more than there is
   static constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;  // Fibonacci hashing
   std::uint64_t key_of(Token left, Token right) const noexcept {
     return static_cast<std::uint64_t>(left) << token_bits_ | static_cast<std::uint32_t>(right);
@@ -61,8 +62,8 @@ class BpeBackend final : public TokenizerBackend {
 
   std::string_view kind() const noexcept override { return "bpe"; }
   void encode_text(std::string_view text, std::vector<Token>& out) const override;
-  // Appends the tokens of one word: the lowest-ranked pair is merged first, the leftmost of equals, until none is
-  // left. Time O(n log n).
+  // Appends the tokens of one word: the lowest-ranked pair is merged first, the leftmost of equals, until
+  // none is left. Time O(n log n).
   void encode_word(std::string_view word, std::vector<Token>& out) const;
 
  private:

@@ -1,5 +1,5 @@
-// Byte-level BPE from a model file's metadata, where tokens are written in GPT-2's alphabet: each byte that is no
-// printable Latin-1 character stands as U+0100 and following, so that a vocabulary is readable text.
+// Byte-level BPE from a model file's metadata, where tokens are written in GPT-2's alphabet: each byte that
+// is no printable Latin-1 character stands as U+0100 and following, so that a vocabulary is readable text.
 #include <algorithm>
 
 #include "base/fail.h"
@@ -14,7 +14,7 @@ constexpr std::string_view kTokens = "tokenizer.ggml.tokens", kTypes = "tokenize
                            kMerges = "tokenizer.ggml.merges", kPre = "tokenizer.ggml.pre";
 
 struct Alphabet {
-  std::array<std::int16_t, 0x144> byte_of;     // by code point; -1: none
+  std::array<std::int16_t, 0x144> byte_of;      // by code point; -1: none
   std::array<std::int32_t, 256> code_point_of;  // by byte
 };
 
@@ -32,15 +32,16 @@ constexpr Alphabet make_alphabet() {
 }
 constexpr Alphabet kAlphabet = make_alphabet();
 
-// The bytes that `text` spells in the alphabet. As in the reference a text with any other character stands for
-// itself.
+// The bytes that `text` spells in the alphabet. As in the reference a text with any other character stands
+// for itself.
 std::string_view spelt_bytes(std::string_view text, std::string& storage) {
   storage.clear();
   for (std::size_t at = 0; at < text.size();) {
     const auto lead = static_cast<unsigned char>(text[at]);
     std::size_t code_point = lead, length = 1;
     if (lead >= 0xC2 && lead <= 0xC5 && at + 1 < text.size()) {  // U+0080 to U+017F
-      code_point = static_cast<std::size_t>(lead & 0x1F) << 6 | (static_cast<unsigned char>(text[at + 1]) & 0x3F);
+      code_point =
+          static_cast<std::size_t>(lead & 0x1F) << 6 | (static_cast<unsigned char>(text[at + 1]) & 0x3F);
       length = 2;
     } else if (lead >= 0x80) {
       return text;
@@ -64,8 +65,8 @@ void check_split(const file::ModelFile& file) {
 std::vector<TokenType> read_types(const file::ModelFile& file, const std::vector<std::string_view>& tokens) {
   const std::vector<std::int32_t> numbers = file.integers(kTypes);
   if (!numbers.empty() && numbers.size() != tokens.size())
-    fail(ErrorCode::bad_format, file.path(), ": ", kTypes, ": expected ", tokens.size(), " entries as in ", kTokens,
-         ", found ", numbers.size());
+    fail(ErrorCode::bad_format, file.path(), ": ", kTypes, ": expected ", tokens.size(), " entries as in ",
+         kTokens, ", found ", numbers.size());
   std::vector<TokenType> types(tokens.size(), TokenType::normal);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::string_view text = tokens[i];
@@ -74,19 +75,22 @@ std::vector<TokenType> read_types(const file::ModelFile& file, const std::vector
       continue;
     }
     if (numbers[i] < 1 || numbers[i] > 6)
-      fail(ErrorCode::bad_format, file.path(), ": ", kTypes, "[", i, "]: expected 1 to 6, found ", numbers[i]);
+      fail(ErrorCode::bad_format, file.path(), ": ", kTypes, "[", i, "]: expected 1 to 6, found ",
+           numbers[i]);
     types[i] = static_cast<TokenType>(numbers[i]);
     // Rows that fill the embedding up to a round number; converters have called them user-defined.
     if (types[i] == TokenType::user_defined && text.starts_with("[PAD") && text == cat("[PAD", i, "]"))
       types[i] = TokenType::unused;
   }
-  // A model may end its text only with control tokens, whatever a converter made of them.
+  // Converters have called the token that ends a text user-defined.
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
     const auto id = file.optional_integer(key);
     if (!id) continue;
     if (*id < 0 || static_cast<std::uint64_t>(*id) >= tokens.size())
-      fail(ErrorCode::bad_format, file.path(), ": ", key, ": expected less than ", tokens.size(), ", found ", *id);
-    types[static_cast<std::size_t>(*id)] = TokenType::control;
+      fail(ErrorCode::bad_format, file.path(), ": ", key, ": expected less than ", tokens.size(), ", found ",
+           *id);
+    TokenType& type = types[static_cast<std::size_t>(*id)];
+    if (type == TokenType::user_defined) type = TokenType::control;
   }
   return types;
 }
@@ -112,7 +116,9 @@ MergeTable read_merges(const file::ModelFile& file, const TokenIndex& index,
     const Token left_token = index.find(left), right_token = index.find(right);
     if (merged < 0 || left_token < 0 || right_token < 0)
       fail(ErrorCode::bad_format, file.path(), ": ", kMerges, "[", rank, "] ", quoted(line), ": no token ",
-           quoted(merged < 0 ? std::string_view(joined) : left_token < 0 ? left : right));
+           quoted(merged < 0       ? std::string_view(joined)
+                  : left_token < 0 ? left
+                                   : right));
     merges.add(left_token, right_token, merged);
     expected = merged + 1;
   }
@@ -124,7 +130,8 @@ MergeTable read_merges(const file::ModelFile& file, const TokenIndex& index,
 std::shared_ptr<const TokenizerBackend> make_bpe_backend(const file::ModelFile& file) {
   check_split(file);
   const std::vector<std::string_view>* tokens = file.strings(kTokens);
-  if (tokens == nullptr || tokens->empty()) fail(ErrorCode::not_found, file.path(), ": ", kTokens, " is missing");
+  if (tokens == nullptr || tokens->empty())
+    fail(ErrorCode::not_found, file.path(), ": ", kTokens, " is missing");
   if (tokens->size() > static_cast<std::size_t>(std::numeric_limits<Token>::max() / 2))
     fail(ErrorCode::bad_format, file.path(), ": ", kTokens, ": ", tokens->size(), " tokens are too many");
   const std::vector<TokenType> types = read_types(file, *tokens);
@@ -153,8 +160,8 @@ std::shared_ptr<const TokenizerBackend> make_bpe_backend(const file::ModelFile& 
     append_utf8(text, kAlphabet.code_point_of[byte]);
     byte_tokens[byte] = index.find(text);
     if (byte_tokens[byte] < 0)
-      fail(ErrorCode::bad_format, file.path(), ": ", kTokens, ": no token for the byte ", byte, " (", quoted(text),
-           ")");
+      fail(ErrorCode::bad_format, file.path(), ": ", kTokens, ": no token for the byte ", byte, " (",
+           quoted(text), ")");
   }
   MergeTable merges = read_merges(file, index, *tokens);
   return std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, std::move(merges));

@@ -1,4 +1,4 @@
-// The chat templates of the Qwen family, written out; docs and tests give the templates' own texts.
+// The chat templates of the Qwen family, written out.
 #include "qwen/chat_template.h"
 
 #include "base/fail.h"
@@ -35,11 +35,13 @@ std::string all_names() {
   return names;
 }
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 [[noreturn]] void fail_unknown(std::string_view why) {
-  fail(ErrorCode::unsupported, "chat template: ", why, "; name the one to use (--chat-template NAME: ", all_names(),
-       ")");
+  fail(ErrorCode::unsupported, "chat template: ", why,
+       "; name the one to use (--chat-template NAME: ", all_names(), ")");
 }
 
 // A template with the escape "\n" of its string literals resolved: files hold it either way.
@@ -65,8 +67,8 @@ std::optional<std::string_view> spelt_system(std::string_view jinja) {
   return std::nullopt;
 }
 
-// A conversation as it will be encoded: control tokens, and the plain text between them in one piece each, since
-// that is how the reference splits the rendered text.
+// A conversation as it will be encoded: control tokens, and the plain text between them in one piece each,
+// since that is how the reference splits the rendered text.
 class Transcript {
  public:
   struct Piece {
@@ -112,7 +114,8 @@ struct Qwen3Answer {
 
 void add_qwen3_answer(Transcript& out, std::string_view message, bool after_last_query, bool last) {
   const Qwen3Answer answer(message);
-  if (!after_last_query || (!last && answer.thought.empty())) return add_turn(out, "assistant", answer.content);
+  if (!after_last_query || (!last && answer.thought.empty()))
+    return add_turn(out, "assistant", answer.content);
   out.control(kStart);
   out.text("assistant\n");
   out.control(kThink);
@@ -133,7 +136,8 @@ std::size_t last_query(std::span<const Message> messages) {
   return messages.size() - 1;
 }
 
-Transcript transcribe(Kind kind, std::span<const Message> messages, const ChatTemplate::RenderOptions& options) {
+Transcript transcribe(Kind kind, std::span<const Message> messages,
+                      const ChatTemplate::RenderOptions& options) {
   Transcript out;
   const std::string_view default_system = variant_of(kind).default_system;
   const bool has_system = !messages.empty() && messages[0].role == "system";
@@ -141,8 +145,8 @@ Transcript transcribe(Kind kind, std::span<const Message> messages, const ChatTe
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const Message& message = messages[i];
     if (message.role != "system" && message.role != "user" && message.role != "assistant")
-      fail(ErrorCode::invalid_argument, "chat message ", i, ": expected role system, user or assistant, found ",
-           quoted(message.role));
+      fail(ErrorCode::invalid_argument, "chat message ", i,
+           ": expected role system, user or assistant, found ", quoted(message.role));
     if (message.role == "system" && i > 0)
       fail(ErrorCode::invalid_argument, "chat message ", i, ": a system message must be the first");
     if (kind == Kind::qwen3 && message.role == "assistant")
@@ -192,15 +196,21 @@ ChatTemplate::Kind ChatTemplate::parse_kind(std::string_view name) {
 ChatTemplate::ChatTemplate(Kind kind, Tokenizer tokenizer) : kind_(kind), tokenizer_(std::move(tokenizer)) {
   for (const std::string_view needed : {kStart, kEnd})
     if (!tokenizer_.find_control(needed))
-      fail(ErrorCode::unsupported, "chat template ", name(), ": the vocabulary has no control token ", needed);
+      fail(ErrorCode::unsupported, "chat template ", name(), ": the vocabulary has no control token ",
+           needed);
   for (const std::string_view end : {kEnd, kEndOfText})
     if (const auto token = tokenizer_.find_control(end)) end_of_turn_.push_back(*token);
 }
 
-std::string_view ChatTemplate::name() const noexcept { return variant_of(kind_).name; }
-std::string_view ChatTemplate::default_system() const noexcept { return variant_of(kind_).default_system; }
+std::string_view ChatTemplate::name() const noexcept {
+  return variant_of(kind_).name;
+}
+std::string_view ChatTemplate::default_system() const noexcept {
+  return variant_of(kind_).default_system;
+}
 
-std::vector<Token> ChatTemplate::render(std::span<const Message> messages, const RenderOptions& options) const {
+std::vector<Token> ChatTemplate::render(std::span<const Message> messages,
+                                        const RenderOptions& options) const {
   std::vector<Token> tokens;
   std::string text;  // gathered up to the next control token
   const auto flush = [&] {

@@ -12,16 +12,18 @@
 namespace qwen::text {
 namespace {
 
-// Blocks of inert code points, chosen so that Chinese, Japanese, Korean, Latin, Greek, Cyrillic, Hebrew and Arabic
-// text and emoji take the fast path; everything between them goes through utf8proc. A test proves each of them against utf8proc.
+// Blocks of inert code points, chosen so that Chinese, Japanese, Korean, Latin, Greek, Cyrillic, Hebrew and
+// Arabic text and emoji take the fast path; everything between them goes through utf8proc. A test proves each
+// of them against utf8proc.
 struct Range {
   std::int32_t first, last;
 };
 constexpr Range kInert[] = {
-    {0x0000, 0x02FF}, {0x0375, 0x037D}, {0x0388, 0x0482}, {0x048A, 0x0590}, {0x05C8, 0x060F},   {0x061B, 0x064A},
-    {0x0671, 0x06D5}, {0x1E00, 0x1F70}, {0x2002, 0x20CF}, {0x2100, 0x2125}, {0x212C, 0x2328},   {0x232B, 0x2ADB},
-    {0x2B00, 0x2CEE}, {0x2E80, 0x3029}, {0x3030, 0x3098}, {0x309B, 0xA66E}, {0xAC00, 0xD7A3},   {0xE000, 0xF8FF},
-    {0xFE00, 0xFE1F}, {0xFE30, 0xFFFD}, {0x10000, 0x101FC}, {0x1F000, 0x1FAFF}, {0x20000, 0x2F7FF},
+    {0x0000, 0x02FF},   {0x0375, 0x037D},   {0x0388, 0x0482},   {0x048A, 0x0590}, {0x05C8, 0x060F},
+    {0x061B, 0x064A},   {0x0671, 0x06D5},   {0x1E00, 0x1F70},   {0x2002, 0x20CF}, {0x2100, 0x2125},
+    {0x212C, 0x2328},   {0x232B, 0x2ADB},   {0x2B00, 0x2CEE},   {0x2E80, 0x3029}, {0x3030, 0x3098},
+    {0x309B, 0xA66E},   {0xAC00, 0xD7A3},   {0xE000, 0xF8FF},   {0xFE00, 0xFE1F}, {0xFE30, 0xFFFD},
+    {0x10000, 0x101FC}, {0x1F000, 0x1FAFF}, {0x20000, 0x2F7FF},
 };
 
 // What is true of a stretch of text from its front.
@@ -30,7 +32,9 @@ struct Prefix {
   std::size_t last_start = 0;  // where the last of them starts; == end where there is none
 };
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+bool is_continuation(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
 
 Prefix inert_prefix(std::string_view text, std::size_t from) noexcept {
   Prefix prefix{from, from};

@@ -13,17 +13,21 @@ namespace {
 
 // Unicode's White_Space, which the reference's \s stands for. PCRE2's own \s would be ASCII only, or, with
 // PCRE2_UCP, would also take U+180E, which is no white space since Unicode 6.3.
-#define QWEN_SPACE "\\t-\\r\\x20\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
+#define QWEN_SPACE \
+  "\\t-\\r\\x20\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
 
-// The pattern of Qwen2's tokenizer.json with \s spelt out. Unicode's case folding makes (?i:'s) match U+017F too,
-// as in the reference.
+// The pattern of Qwen2's tokenizer.json with \s spelt out. Unicode's case folding makes (?i:'s) match U+017F
+// too, as in the reference.
 constexpr const char* kPattern =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
     "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
     "|\\p{N}"
-    "|\\x20?[^" QWEN_SPACE "\\p{L}\\p{N}]+[\\r\\n]*"
-    "|[" QWEN_SPACE "]*[\\r\\n]+"
-    "|[" QWEN_SPACE "]+(?![^" QWEN_SPACE "])"
+    "|\\x20?[^" QWEN_SPACE
+    "\\p{L}\\p{N}]+[\\r\\n]*"
+    "|[" QWEN_SPACE
+    "]*[\\r\\n]+"
+    "|[" QWEN_SPACE "]+(?![^" QWEN_SPACE
+    "])"
     "|[" QWEN_SPACE "]+";
 #undef QWEN_SPACE
 

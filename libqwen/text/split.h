@@ -9,7 +9,8 @@ namespace qwen::text {
 // The compiled split pattern. Immutable, thread-safe.
 class Splitter {
  public:
-  // `jit` false leaves out PCRE2's JIT compiler: for tests, and what happens by itself where it is not available.
+  // `jit` false leaves out PCRE2's JIT compiler: for tests, and what happens by itself where it is not
+  // available.
   explicit Splitter(bool jit = true);
   ~Splitter();
   Splitter(const Splitter&) = delete;

@@ -38,7 +38,9 @@ std::uint64_t hash(std::string_view text) noexcept {
 }  // namespace
 
 TokenIndex::TokenIndex(const std::vector<std::string_view>& texts)
-    : texts_(texts), slots_(std::bit_ceil(std::max<std::size_t>(2 * texts.size(), 16))), mask_(slots_.size() - 1) {}
+    : texts_(texts),
+      slots_(std::bit_ceil(std::max<std::size_t>(2 * texts.size(), 16))),
+      mask_(slots_.size() - 1) {}
 
 void TokenIndex::add(Token token) noexcept {
   const std::string_view text = texts_[static_cast<std::size_t>(token)];
@@ -58,7 +60,8 @@ Token TokenIndex::find(std::string_view text) const noexcept {
   const auto check = static_cast<std::uint32_t>(h >> 32);
   for (std::size_t i = h & mask_;; i = (i + 1) & mask_) {
     if (slots_[i].token < 0) return -1;
-    if (slots_[i].check == check && texts_[static_cast<std::size_t>(slots_[i].token)] == text) return slots_[i].token;
+    if (slots_[i].check == check && texts_[static_cast<std::size_t>(slots_[i].token)] == text)
+      return slots_[i].token;
   }
 }
 

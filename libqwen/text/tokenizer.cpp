@@ -50,7 +50,9 @@ std::string Tokenizer::token_bytes(Token token) const {
   return std::string(vocabulary.bytes(token));
 }
 
-int Tokenizer::size() const noexcept { return backend_->vocabulary().size(); }
+int Tokenizer::size() const noexcept {
+  return backend_->vocabulary().size();
+}
 
 bool Tokenizer::is_control(Token token) const noexcept {
   const text::Vocabulary& vocabulary = backend_->vocabulary();

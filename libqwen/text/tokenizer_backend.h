@@ -31,7 +31,8 @@ class TokenizerBackend {
 };
 
 // The tokeniser that a model file describes (tokenizer.ggml.*). Nothing of the file is needed afterwards.
-// Error(unsupported) for another kind of tokeniser, by name; Error(bad_format) for a vocabulary that is not whole.
+// Error(unsupported) for another kind of tokeniser, by name; Error(bad_format) for a vocabulary that is not
+// whole.
 std::shared_ptr<const TokenizerBackend> make_tokenizer_backend(const file::ModelFile& file);
 
 }  // namespace qwen::text

@@ -40,7 +40,8 @@ std::optional<Token> Vocabulary::find_added(std::string_view text) const noexcep
   return *it;
 }
 
-std::optional<Vocabulary::Match> Vocabulary::next_added(std::string_view text, std::size_t from) const noexcept {
+std::optional<Vocabulary::Match> Vocabulary::next_added(std::string_view text,
+                                                        std::size_t from) const noexcept {
   for (std::size_t at = from; at < text.size(); ++at) {
     if (!added_starts_[static_cast<unsigned char>(text[at])]) continue;
     // [first, last) are the tokens that begin with text[at, at + length): narrowed byte by byte.

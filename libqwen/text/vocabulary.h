@@ -44,8 +44,8 @@ class Vocabulary {
     Token token;
     std::size_t position, length;
   };
-  // The leftmost added token in `text` at or after `from`; the longest of those that start there. That is how the
-  // reference splits a text before anything else happens to it.
+  // The leftmost added token in `text` at or after `from`; the longest of those that start there. That is how
+  // the reference splits a text before anything else happens to it.
   std::optional<Match> next_added(std::string_view text, std::size_t from) const noexcept;
 
  private:

@@ -1,0 +1,99 @@
+// Vocabularies for the tests of this folder.
+#pragma once
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "file/model_file.h"
+#include "qwen/tokenizer.h"
+#include "text/tokenizer_backend.h"
+
+namespace qwen::test {
+
+// tests/data/text/small-vocab.gguf: about a thousand tokens of Qwen2's vocabulary, with its control tokens.
+inline Tokenizer small_tokenizer() {
+  const auto file = file::open_model_file(QWEN_TEST_DATA "/text/small-vocab.gguf");
+  return Tokenizer(text::make_tokenizer_backend(*file));
+}
+
+// The metadata of a vocabulary, put together in memory.
+class VocabularyFile {
+ public:
+  VocabularyFile() : file_("test.gguf") {}
+  VocabularyFile& text(std::string_view key, std::string value) {
+    file::MetaValue meta;
+    meta.type = file::MetaType::string;
+    meta.string = file_.keep(std::move(value));
+    file_.add(key, std::move(meta));
+    return *this;
+  }
+  VocabularyFile& integer(std::string_view key, std::int64_t value) {
+    file::MetaValue meta;
+    meta.type = file::MetaType::i64;
+    meta.integer = value;
+    file_.add(key, std::move(meta));
+    return *this;
+  }
+  VocabularyFile& boolean(std::string_view key, bool value) {
+    file::MetaValue meta;
+    meta.type = file::MetaType::boolean;
+    meta.integer = value;
+    file_.add(key, std::move(meta));
+    return *this;
+  }
+  VocabularyFile& texts(std::string_view key, const std::vector<std::string>& values) {
+    file::MetaValue meta;
+    meta.type = file::MetaType::array;
+    meta.element = file::MetaType::string;
+    meta.count = values.size();
+    for (const std::string& value : values) meta.strings.push_back(file_.keep(value));
+    file_.add(key, std::move(meta));
+    return *this;
+  }
+  VocabularyFile& integers(std::string_view key, const std::vector<std::int32_t>& values) {
+    return numbers(key, file::MetaType::i32, values.data(), values.size());
+  }
+  VocabularyFile& reals(std::string_view key, const std::vector<float>& values) {
+    return numbers(key, file::MetaType::f32, values.data(), values.size());
+  }
+  const file::ModelFile& file() const { return file_; }
+  Tokenizer tokenizer() const { return Tokenizer(text::make_tokenizer_backend(file_)); }
+
+ private:
+  VocabularyFile& numbers(std::string_view key, file::MetaType element, const void* values,
+                          std::size_t count) {
+    std::vector<std::byte> bytes(4 * count);
+    if (count > 0) std::memcpy(bytes.data(), values, bytes.size());
+    file::MetaValue meta;
+    meta.type = file::MetaType::array;
+    meta.element = element;
+    meta.count = count;
+    meta.numbers = file_.keep(std::move(bytes));
+    file_.add(key, std::move(meta));
+    return *this;
+  }
+  file::ModelFile file_;
+};
+
+// The 256 byte tokens in GPT-2's alphabet, in the order of the bytes.
+inline std::vector<std::string> byte_alphabet() {
+  std::vector<std::string> alphabet;
+  int next = 0x100;
+  for (int byte = 0; byte < 256; ++byte) {
+    const bool printable = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
+    const int code_point = printable ? byte : next++;
+    std::string text;
+    if (code_point < 0x80) {
+      text += static_cast<char>(code_point);
+    } else {
+      text += static_cast<char>(0xC0 | code_point >> 6);
+      text += static_cast<char>(0x80 | (code_point & 0x3F));
+    }
+    alphabet.push_back(text);
+  }
+  return alphabet;
+}
+
+}  // namespace qwen::test
