@@ -74,7 +74,7 @@ std::optional<std::string> gguf_name(std::string_view name, const HfConfig& conf
     int layer = -1;
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), layer);
     const auto suffix = rest.substr(static_cast<std::size_t>(end - rest.data()));
-    if (error == std::errc() && suffix.starts_with('.') &&
+    if (error == std::errc() && layer >= 0 && suffix.starts_with('.') &&
         rest.substr(0, rest.size() - suffix.size()) == cat(layer)) {
       if (layer >= config.layers)
         fail(ErrorCode::bad_format, file, ": tensor ", quoted(name), " belongs to layer ", layer,
