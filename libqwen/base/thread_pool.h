@@ -1,0 +1,57 @@
+// Threads that run one function together, with barriers inside it.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace qwen {
+
+// run(body) calls body(thread) once on each of size() threads, the caller's being thread 0, and returns when all
+// are done. Inside body, barrier() waits for all of them. One run at a time: concurrent callers take turns. Waiting
+// threads spin briefly and then sleep, so an idle pool uses no CPU.
+class ThreadPool {
+ public:
+  // threads >= 1. `pin` binds worker i to the i-th physical core that this process may use (the caller's thread is
+  // left alone).
+  explicit ThreadPool(int threads, bool pin = false);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const noexcept { return size_; }
+
+  // `body` must not throw and must not call run.
+  template <class Body>
+  void run(Body&& body) {
+    run_erased([](void* context, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(thread); },
+               &body);
+  }
+
+  // All threads of the current run must call it equally often.
+  void barrier() noexcept;
+  // Barriers passed by one run, counted for tests and the documented plan.
+  std::uint64_t barriers() const noexcept { return barrier_phase_.load(std::memory_order_relaxed); }
+
+ private:
+  using Function = void (*)(void* context, int thread);
+  void run_erased(Function function, void* context);
+  void worker(int thread);
+
+  const int size_;
+  const int spins_;  // before sleeping; 0 where there are more threads than cores
+  std::mutex turn_;
+  Function function_ = nullptr;
+  void* context_ = nullptr;
+  std::atomic<bool> stop_{false};
+  alignas(64) std::atomic<std::uint32_t> job_{0};
+  alignas(64) std::atomic<int> pending_{0};
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<std::uint32_t> barrier_phase_{0};
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace qwen

@@ -1,0 +1,176 @@
+// Norm, residual, SiLU, RoPE and attention: written once over Lanes. Included inside an anonymous namespace after
+// lanes.inl. No include guard on purpose.
+
+void rms_norm(const float* x, const float* weight, float eps, int n, float* out) noexcept {
+  Lanes squares = broadcast(0.0f);
+  int i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const Lanes v = load(x + i);
+    squares = fma(v, v, squares);
+  }
+  if (i < n) {
+    const Lanes v = load_some(x + i, n - i);
+    squares = fma(v, v, squares);
+  }
+  const float scale = 1.0f / __builtin_sqrtf(sum(squares) / static_cast<float>(n) + eps);
+  const Lanes s = broadcast(scale);
+  for (i = 0; i + 16 <= n; i += 16) store(out + i, load(x + i) * s * load(weight + i));
+  if (i < n) store_some(out + i, load_some(x + i, n - i) * s * load_some(weight + i, n - i), n - i);
+}
+
+void add(float* x, const float* y, int n) noexcept {
+  int i = 0;
+  for (; i + 16 <= n; i += 16) store(x + i, load(x + i) + load(y + i));
+  for (; i < n; ++i) x[i] += y[i];
+}
+
+inline Lanes silu_times(const Lanes& gate, const Lanes& up) noexcept {
+  const Lanes one = broadcast(1.0f);
+  return gate / (one + exp(broadcast(0.0f) - gate)) * up;
+}
+
+void silu_mul(float* gate, const float* up, int n) noexcept {
+  int i = 0;
+  for (; i + 16 <= n; i += 16) store(gate + i, silu_times(load(gate + i), load(up + i)));
+  if (i < n) store_some(gate + i, silu_times(load_some(gate + i, n - i), load_some(up + i, n - i)), n - i);
+}
+
+// (a, b) -> (a cos - b sin, b cos + a sin)
+void rope(float* x, const float* angles, int dim) noexcept {
+  const int half = dim / 2;
+  const float* cosines = angles;
+  const float* sines = angles + half;
+  int i = 0;
+  for (; i + 16 <= half; i += 16) {
+    const Lanes a = load(x + i), b = load(x + half + i), c = load(cosines + i), s = load(sines + i);
+    store(x + i, a * c - b * s);
+    store(x + half + i, b * c + a * s);
+  }
+  for (; i < half; ++i) {
+    const float a = x[i], b = x[half + i];
+    x[i] = a * cosines[i] - b * sines[i];
+    x[half + i] = b * cosines[i] + a * sines[i];
+  }
+}
+
+inline Lanes load_element(const float* x) noexcept { return load(x); }
+inline Lanes load_element(const std::uint16_t* x) noexcept { return load_f16(x); }
+
+template <class T>
+const T* page_keys(const KvPages& kv, int group, int head_dim) noexcept {
+  constexpr int kGroups = kPageTokens / 16;
+  const auto* base = reinterpret_cast<const T*>(kv.pages[group / kGroups] + kv.key_offset);
+  return base + static_cast<std::size_t>(group % kGroups) * static_cast<std::size_t>(head_dim) * 16;
+}
+
+// scores[query][key] = q . k for `Q` queries, groups of 16 keys; the sum runs over the head's dimensions in order.
+template <class T, int Q>
+void attention_scores(const AttentionTask& task, int first, std::size_t stride) noexcept {
+  const int groups = (task.lengths[first + Q - 1] + 15) / 16;
+  for (int group = 0; group < groups; ++group) {
+    const T* keys = page_keys<T>(task.kv, group, task.head_dim);
+    Lanes acc[Q];
+    for (int i = 0; i < Q; ++i) acc[i] = broadcast(0.0f);
+    for (int d = 0; d < task.head_dim; ++d) {
+      const Lanes k = load_element(keys + static_cast<std::size_t>(d) * 16);
+      for (int i = 0; i < Q; ++i) acc[i] = fma(k, broadcast(task.q[first + i][d]), acc[i]);
+    }
+    for (int i = 0; i < Q; ++i)
+      store(task.scores + static_cast<std::size_t>(first + i) * stride + static_cast<std::size_t>(group) * 16, acc[i]);
+  }
+}
+
+// Turns scores into exp(score - max) in place, zero from `length` on; returns the sum, lane by lane and then pairwise.
+inline float softmax_numerators(float* scores, int length) noexcept {
+  const int groups = (length + 15) / 16;
+  for (int i = length; i < groups * 16; ++i) scores[i] = -3.0e38f;
+  Lanes top = load(scores);
+  for (int g = 1; g < groups; ++g) top = max(top, load(scores + g * 16));
+  const Lanes m = broadcast(largest(top));
+  Lanes total = broadcast(0.0f);
+  for (int g = 0; g < groups; ++g) {
+    const Lanes e = exp(load(scores + g * 16) - m);
+    total = total + e;
+    store(scores + g * 16, e);
+  }
+  return sum(total);
+}
+
+// out[query] = sum over keys, in order, of weight * value, for `Q` queries and V*16 dimensions from `d` on.
+template <class T, int Q, int V>
+void attention_values(const AttentionTask& task, int first, int d, std::size_t stride, const float* inverse) noexcept {
+  Lanes acc[Q][V];
+  for (int i = 0; i < Q; ++i)
+    for (int v = 0; v < V; ++v) acc[i][v] = broadcast(0.0f);
+  // All queries run to the longest one's end: their weights beyond their own length are zero.
+  const int length = task.lengths[first + Q - 1];
+  const float* weights = task.scores + static_cast<std::size_t>(first) * stride;
+  for (int begin = 0; begin < length; begin += kPageTokens) {
+    const int end = length < begin + kPageTokens ? length : begin + kPageTokens;
+    const auto* values = reinterpret_cast<const T*>(task.kv.pages[begin / kPageTokens] + task.kv.value_offset) + d;
+    for (int key = begin; key < end; ++key, values += task.head_dim) {
+      Lanes value[V];
+      for (int v = 0; v < V; ++v) value[v] = load_element(values + v * 16);
+      for (int i = 0; i < Q; ++i) {
+        const Lanes w = broadcast(weights[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(key)]);
+        for (int v = 0; v < V; ++v) acc[i][v] = fma(value[v], w, acc[i][v]);
+      }
+    }
+  }
+  for (int i = 0; i < Q; ++i) {
+    const Lanes scale = broadcast(inverse[first + i]);
+    for (int v = 0; v < V; ++v) store(task.out[first + i] + d + v * 16, acc[i][v] * scale);
+  }
+}
+
+template <class T, int Q>
+void attention_mix(const AttentionTask& task, int first, std::size_t stride, const float* inverse) noexcept {
+  int d = 0;
+  for (; d + 32 <= task.head_dim; d += 32) attention_values<T, Q, 2>(task, first, d, stride, inverse);
+  for (; d < task.head_dim; d += 16) attention_values<T, Q, 1>(task, first, d, stride, inverse);
+}
+
+template <class T>
+void attention_of(const AttentionTask& task) noexcept {
+  const int longest = task.lengths[task.queries - 1];
+  const std::size_t stride = static_cast<std::size_t>((longest + 15) / 16) * 16;
+  constexpr int kGroup = 8;  // queries that share a load of keys or values
+  int i = 0;
+  for (; i + kGroup <= task.queries; i += kGroup) attention_scores<T, kGroup>(task, i, stride);
+  switch (task.queries - i) {
+    case 7: attention_scores<T, 7>(task, i, stride); break;
+    case 6: attention_scores<T, 6>(task, i, stride); break;
+    case 5: attention_scores<T, 5>(task, i, stride); break;
+    case 4: attention_scores<T, 4>(task, i, stride); break;
+    case 3: attention_scores<T, 3>(task, i, stride); break;
+    case 2: attention_scores<T, 2>(task, i, stride); break;
+    case 1: attention_scores<T, 1>(task, i, stride); break;
+    default: break;
+  }
+  float inverse[kMaxQueries];
+  for (int j = 0; j < task.queries; ++j) {
+    float* scores = task.scores + static_cast<std::size_t>(j) * stride;
+    inverse[j] = 1.0f / softmax_numerators(scores, task.lengths[j]);
+    for (std::size_t k = static_cast<std::size_t>((task.lengths[j] + 15) / 16) * 16; k < stride; ++k) scores[k] = 0.0f;
+  }
+  i = 0;
+  for (; i + kGroup <= task.queries; i += kGroup) attention_mix<T, kGroup>(task, i, stride, inverse);
+  switch (task.queries - i) {
+    case 7: attention_mix<T, 7>(task, i, stride, inverse); break;
+    case 6: attention_mix<T, 6>(task, i, stride, inverse); break;
+    case 5: attention_mix<T, 5>(task, i, stride, inverse); break;
+    case 4: attention_mix<T, 4>(task, i, stride, inverse); break;
+    case 3: attention_mix<T, 3>(task, i, stride, inverse); break;
+    case 2: attention_mix<T, 2>(task, i, stride, inverse); break;
+    case 1: attention_mix<T, 1>(task, i, stride, inverse); break;
+    default: break;
+  }
+}
+
+void attention(const AttentionTask& task) noexcept {
+  if (task.kv.f16) {
+    attention_of<std::uint16_t>(task);
+  } else {
+    attention_of<float>(task);
+  }
+}

@@ -1,0 +1,116 @@
+// Sixteen floats, whatever the vector width: the unit in which all float kernels compute, so that sums have the same
+// order on every ISA level. Included inside an anonymous namespace by each ISA file, after `using Arch = ...` (an
+// xsimd architecture) and after load_f16 / load_bf16 for raw halves are declared. No include guard on purpose.
+
+using Batch = xsimd::batch<float, Arch>;
+using IntBatch = xsimd::batch<std::int32_t, Arch>;
+constexpr int kParts = 16 / static_cast<int>(Batch::size);
+constexpr int kPart = static_cast<int>(Batch::size);
+
+struct Lanes {
+  Batch part[kParts];
+};
+
+#define QWEN_EACH(i) for (int i = 0; i < kParts; ++i)
+
+inline Lanes broadcast(float x) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = Batch(x);
+  return r;
+}
+inline Lanes load(const float* x) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = Batch::load_unaligned(x + i * kPart);
+  return r;
+}
+inline void store(float* x, const Lanes& a) noexcept {
+  QWEN_EACH(i) a.part[i].store_unaligned(x + i * kPart);
+}
+inline Lanes operator+(const Lanes& a, const Lanes& b) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = a.part[i] + b.part[i];
+  return r;
+}
+inline Lanes operator-(const Lanes& a, const Lanes& b) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = a.part[i] - b.part[i];
+  return r;
+}
+inline Lanes operator*(const Lanes& a, const Lanes& b) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = a.part[i] * b.part[i];
+  return r;
+}
+inline Lanes operator/(const Lanes& a, const Lanes& b) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = a.part[i] / b.part[i];
+  return r;
+}
+// a * b + c, rounded once where the CPU can.
+inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = xsimd::fma(a.part[i], b.part[i], c.part[i]);
+  return r;
+}
+inline Lanes max(const Lanes& a, const Lanes& b) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = xsimd::max(a.part[i], b.part[i]);
+  return r;
+}
+inline Lanes min(const Lanes& a, const Lanes& b) noexcept {
+  Lanes r;
+  QWEN_EACH(i) r.part[i] = xsimd::min(a.part[i], b.part[i]);
+  return r;
+}
+
+// The sum of all lanes, pairwise: ((0+8)+(4+12))+... : the same tree on every level.
+inline float sum(const Lanes& a) noexcept {
+  float v[16];
+  store(v, a);
+  for (int width = 8; width >= 1; width /= 2)
+    for (int i = 0; i < width; ++i) v[i] += v[i + width];
+  return v[0];
+}
+inline float largest(const Lanes& a) noexcept {
+  float v[16];
+  store(v, a);
+  float m = v[0];
+  for (int i = 1; i < 16; ++i) m = v[i] > m ? v[i] : m;
+  return m;
+}
+
+// e^x for x <= 88, 0 below -87.3: x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite's two-part ln 2), then the
+// Taylor polynomial of degree 7 of e^r (remainder below 6e-9 relative), times 2^n.
+inline Lanes exp(const Lanes& x) noexcept {
+  Lanes result;
+  QWEN_EACH(i) {
+    const Batch clamped = xsimd::max(xsimd::min(x.part[i], Batch(88.0f)), Batch(-87.33654f));
+    const Batch n = xsimd::nearbyint(clamped * Batch(1.44269504f));
+    Batch r = xsimd::fma(n, Batch(-0.693359375f), clamped);
+    r = xsimd::fma(n, Batch(2.12194440e-4f), r);
+    Batch p = Batch(1.0f / 5040);
+    p = xsimd::fma(p, r, Batch(1.0f / 720));
+    p = xsimd::fma(p, r, Batch(1.0f / 120));
+    p = xsimd::fma(p, r, Batch(1.0f / 24));
+    p = xsimd::fma(p, r, Batch(1.0f / 6));
+    p = xsimd::fma(p, r, Batch(0.5f));
+    p = xsimd::fma(p, r, Batch(1.0f));
+    p = xsimd::fma(p, r, Batch(1.0f));
+    const IntBatch exponent = (xsimd::to_int(n) + IntBatch(127)) << 23;
+    const Batch scaled = p * xsimd::bitwise_cast<Batch>(exponent);
+    result.part[i] = xsimd::select(x.part[i] < Batch(-87.33654f), Batch(0.0f), scaled);
+  }
+  return result;
+}
+
+// The first n (1 to 15) floats, zeros behind them.
+inline Lanes load_some(const float* x, int n) noexcept {
+  float v[16] = {};
+  for (int i = 0; i < n; ++i) v[i] = x[i];
+  return load(v);
+}
+inline void store_some(float* x, const Lanes& a, int n) noexcept {
+  float v[16];
+  store(v, a);
+  for (int i = 0; i < n; ++i) x[i] = v[i];
+}

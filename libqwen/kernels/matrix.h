@@ -1,0 +1,49 @@
+// What the matrix kernels work on: one weight matrix and the activations that meet it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/tensor_type.h"
+
+namespace qwen::kernels {
+
+inline constexpr int kPanelRows = 16;   // rows of weights in a panel: one per lane
+inline constexpr int kBlock = 32;       // activations that share a scale
+inline constexpr int kTileTokens = 6;   // tokens that a GEMM tile holds
+
+// A weight matrix y = W x, W [rows, cols], in one of two layouts:
+//   panels: 16 rows side by side (docs/formats.md); the layout of all fast kernels
+//   rows:   the blocks of the file, row after row; the exact path dequantises them as it goes
+struct Matrix {
+  TensorType type = TensorType::f32;
+  bool panels = false;
+  int rows = 0, cols = 0;
+  const std::byte* data = nullptr;
+  std::size_t stride = 0;  // bytes from one panel, or row, to the next
+
+  int panel_count() const { return (rows + kPanelRows - 1) / kPanelRows; }
+};
+
+// Forms in which a kernel wants its input; a set of bits.
+enum InputForm : unsigned {
+  kInputRows = 1,   // f32 [tokens, cols]: the exact path
+  kInputTiles = 2,  // f32 tiles: float weights in panels
+  kInputQ8 = 4,     // int8 tiles with a scale per block: quantised weights in panels
+};
+unsigned input_form(const Matrix& matrix) noexcept;
+
+// Activations of `tokens` rows. Tiles interleave `width` tokens (1 for a single token, else 6), so that one pointer
+// serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is used.
+struct Input {
+  int tokens = 0, cols = 0;
+  int width = 1;
+  const float* rows = nullptr;          // [tokens][cols]
+  const float* tiles = nullptr;         // [tile][cols][width]
+  const std::int8_t* q = nullptr;       // [tile][cols/4][width][4]
+  const float* scale = nullptr;         // [tile][cols/32][width]
+  const std::int32_t* neg_sum = nullptr;  // [tile][cols/16][width]: minus the sum of 16 values of q
+
+  int tile_count() const { return (tokens + width - 1) / width; }
+};
+
+}  // namespace qwen::kernels

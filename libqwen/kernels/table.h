@@ -1,0 +1,71 @@
+// One table of function pointers for each ISA level. All functions are noexcept and re-entrant; pointers need only
+// the alignment of their element type. Every output has one f32 accumulator, filled in the order of the input, so
+// that results do not depend on tiles, threads or batches; docs/kernels.md says what is bit-equal across levels.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cpu.h"
+#include "kernels/matrix.h"
+
+namespace qwen::kernels {
+
+// Where the keys and values of one KV head live: pages of kPageTokens tokens.
+//   keys   [kPageTokens/16][head_dim][16]: 16 tokens side by side, so that a lane is a key
+//   values [kPageTokens][head_dim]
+// Elements are f16 or f32.
+inline constexpr int kPageTokens = 256;
+
+struct KvPages {
+  const std::byte* const* pages = nullptr;  // the sequence's pages
+  std::size_t key_offset = 0;               // bytes from a page's start to this head's keys
+  std::size_t value_offset = 0;
+  bool f16 = true;
+};
+
+// Attention of `queries` query rows over the first lengths[i] tokens of one KV head.
+struct AttentionTask {
+  KvPages kv;
+  int head_dim = 0;
+  int queries = 0;              // at most kMaxQueries
+  const float* const* q = nullptr;  // [queries] -> [head_dim], already scaled by 1 / sqrt(head_dim)
+  float* const* out = nullptr;      // [queries] -> [head_dim]
+  const int* lengths = nullptr;     // [queries], ascending, each at least 1
+  float* scores = nullptr;          // scratch [queries][round_up(lengths[queries - 1], 16)]
+};
+inline constexpr int kMaxQueries = 32;
+
+struct KernelTable {
+  Isa isa;
+
+  // out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]
+  void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out) noexcept;
+  void (*add)(float* x, const float* y, int n) noexcept;  // x += y
+  // gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
+  void (*silu_mul)(float* gate, const float* up, int n) noexcept;
+  // NeoX RoPE in place: pairs (x[i], x[i + dim/2]); angles [dim/2] cosines, then [dim/2] sines.
+  void (*rope)(float* x, const float* angles, int dim) noexcept;
+  void (*attention)(const AttentionTask& task) noexcept;
+
+  // Quantises 32 values into block `block` of token `token`: scale = max|x| / 127, q = round to even.
+  void (*quantize_block)(const float* x, int token, int block, const Input& out) noexcept;
+
+  // out[token * out_stride + row - row_begin] for rows [row_begin, row_end) of the matrix and all tokens of the input.
+  // Panels: row_begin is a multiple of 16; up to 15 values after row_end may be written too. `scratch` has
+  // matmul_scratch_bytes(matrix).
+  void (*matmul)(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
+                 std::size_t out_stride, std::byte* scratch) noexcept;
+};
+
+// The table of a level; Error(unsupported) where this CPU cannot run it.
+const KernelTable& kernel_table(Isa isa);
+
+std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept;
+
+// Defined by the ISA files; null where the build has none.
+extern const KernelTable* const kScalarTable;
+extern const KernelTable* const kAvx2Table;
+extern const KernelTable* const kAvxVnniTable;
+extern const KernelTable* const kAvx512Table;
+
+}  // namespace qwen::kernels

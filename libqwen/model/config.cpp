@@ -1,0 +1,94 @@
+#include "model/config.h"
+
+#include <cmath>
+
+#include "base/checked.h"
+
+namespace qwen::model {
+namespace {
+
+// Limits far above any model of the family: they keep products of sizes from outside small enough to reason about.
+constexpr int kMaxLayers = 1024;
+constexpr int kMaxWidth = 1 << 20;
+constexpr int kMaxVocab = 1 << 22;
+constexpr int kMaxContext = 1 << 24;
+
+class Reader {
+ public:
+  Reader(const file::ModelFile& file, std::string architecture) : file_(file), prefix_(std::move(architecture)) {}
+
+  int count(const char* name, int limit) const {
+    const std::string key = prefix_ + "." + name;
+    return check(key, file_.integer(key), limit);
+  }
+  int count(const char* name, int limit, int fallback) const {
+    const std::string key = prefix_ + "." + name;
+    const auto value = file_.optional_integer(key);
+    return value ? check(key, *value, limit) : fallback;
+  }
+  float positive(const char* name, double fallback) const {
+    const std::string key = prefix_ + "." + name;
+    const double value = file_.optional_real(key).value_or(fallback);
+    if (!(value > 0) || !std::isfinite(value))
+      fail(ErrorCode::bad_format, file_.path(), ": ", key, ": expected a positive number, found ", value);
+    return static_cast<float>(value);
+  }
+  std::optional<std::string_view> text(const char* name) const { return file_.optional_string(prefix_ + "." + name); }
+
+ private:
+  int check(const std::string& key, std::int64_t value, int limit) const {
+    if (value < 1 || value > limit)
+      fail(ErrorCode::bad_format, file_.path(), ": ", key, ": expected 1 to ", limit, ", found ", value);
+    return static_cast<int>(value);
+  }
+  const file::ModelFile& file_;
+  std::string prefix_;
+};
+
+// Rows of the embedding where there is one, else the tokeniser's size: a vocabulary-only file has no tensors.
+int vocabulary_rows(const file::ModelFile& file) {
+  if (const file::Tensor* embedding = file.find_tensor("token_embd.weight"))
+    return checked_int(embedding->rows(), 1, kMaxVocab, file.path() + ": rows of token_embd.weight");
+  if (const auto* tokens = file.strings("tokenizer.ggml.tokens"))
+    return checked_int(tokens->size(), 1, kMaxVocab, file.path() + ": tokenizer.ggml.tokens");
+  return 0;
+}
+
+}  // namespace
+
+ModelShape read_shape(const file::ModelFile& file) {
+  const std::string architecture(file.string("general.architecture"));
+  if (architecture != "qwen2" && architecture != "qwen3")
+    fail(ErrorCode::unsupported, file.path(), ": architecture ", quoted(architecture),
+         " is not supported: expected qwen2 (Qwen1.5, Qwen2, Qwen2.5) or qwen3");
+  const Reader read(file, architecture);
+  ModelShape shape;
+  shape.layers = read.count("block_count", kMaxLayers);
+  shape.hidden = read.count("embedding_length", kMaxWidth);
+  shape.heads = read.count("attention.head_count", kMaxWidth);
+  shape.kv_heads = read.count("attention.head_count_kv", kMaxWidth, shape.heads);
+  shape.ffn = read.count("feed_forward_length", kMaxWidth);
+  shape.max_context = read.count("context_length", kMaxContext);
+  shape.rms_eps = read.positive("attention.layer_norm_rms_epsilon", 1e-6);
+  shape.rope_theta = read.positive("rope.freq_base", 10000.0);
+  const auto bad = [&](const auto&... parts) { fail(ErrorCode::bad_format, file.path(), ": ", parts...); };
+  if (shape.heads % shape.kv_heads != 0)
+    bad(shape.heads, " query heads cannot share ", shape.kv_heads, " key/value heads evenly");
+  const int fallback_dim = shape.hidden % shape.heads == 0 ? shape.hidden / shape.heads : 0;
+  shape.head_dim = read.count("attention.key_length", kMaxWidth, fallback_dim);
+  if (shape.head_dim == 0) bad("hidden size ", shape.hidden, " is no multiple of ", shape.heads, " heads");
+  if (read.count("attention.value_length", kMaxWidth, shape.head_dim) != shape.head_dim)
+    bad("attention.value_length differs from attention.key_length (", shape.head_dim, ")");
+  if (shape.head_dim % 2 != 0 || shape.head_dim > 512)
+    bad("head dimension: expected an even number up to 512, found ", shape.head_dim);
+  if (shape.heads > kMaxWidth / shape.head_dim) bad("heads x head dimension is too large");
+  if (const auto scaling = read.text("rope.scaling.type"); scaling && *scaling != "none")
+    fail(ErrorCode::unsupported, file.path(), ": RoPE scaling ", quoted(*scaling), " is not supported");
+  shape.vocab = vocabulary_rows(file);
+  shape.tied_head = file.find_tensor("output.weight") == nullptr;
+  shape.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
+  shape.qk_norm = architecture == "qwen3";
+  return shape;
+}
+
+}  // namespace qwen::model

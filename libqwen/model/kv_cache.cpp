@@ -1,0 +1,104 @@
+#include "model/kv_cache.h"
+
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/half.h"
+
+namespace qwen::model {
+namespace {
+
+using kernels::kPageTokens;
+
+// Strided element access shared by keys (stride 16) and values (stride 1).
+void store_elements(std::byte* page_part, std::size_t first, std::size_t stride, bool f16, int n, const float* in) {
+  if (f16) {
+    auto* out = reinterpret_cast<std::uint16_t*>(page_part);
+    for (int i = 0; i < n; ++i) out[first + static_cast<std::size_t>(i) * stride] = f32_to_f16(in[i]);
+  } else {
+    auto* out = reinterpret_cast<float*>(page_part);
+    for (int i = 0; i < n; ++i) out[first + static_cast<std::size_t>(i) * stride] = in[i];
+  }
+}
+
+void load_elements(const std::byte* page_part, std::size_t first, std::size_t stride, bool f16, int n, float* out) {
+  if (f16) {
+    const auto* in = reinterpret_cast<const std::uint16_t*>(page_part);
+    for (int i = 0; i < n; ++i) out[i] = f16_to_f32(in[first + static_cast<std::size_t>(i) * stride]);
+  } else {
+    const auto* in = reinterpret_cast<const float*>(page_part);
+    for (int i = 0; i < n; ++i) out[i] = in[first + static_cast<std::size_t>(i) * stride];
+  }
+}
+
+std::size_t first_key_element(int position, int head_dim) {
+  const int slot = position % kPageTokens;
+  return static_cast<std::size_t>(slot / 16) * static_cast<std::size_t>(head_dim) * 16 +
+         static_cast<std::size_t>(slot % 16);
+}
+
+std::size_t first_value_element(int position, int head_dim) {
+  return static_cast<std::size_t>(position % kPageTokens) * static_cast<std::size_t>(head_dim);
+}
+
+}  // namespace
+
+KvLayout kv_layout(const ModelShape& shape, KvType type) {
+  return {shape.layers, shape.kv_heads, shape.head_dim, type == KvType::f16};
+}
+
+void KvCache::prepare(int from, int to) {
+  if (from >= to) return;
+  const auto first = static_cast<std::size_t>(from / kPageTokens);
+  const auto count = static_cast<std::size_t>(ceil_div(to, kPageTokens));
+  for (std::size_t i = first; i < count; ++i) {
+    if (i < pages_.size() && pages_[i].use_count() == 1) continue;
+    auto page = std::make_shared<AlignedBuffer>(layout_.page_bytes());
+    if (i < pages_.size()) {
+      std::memcpy(page->data(), pages_[i]->data(), page->size());
+      pages_[i] = std::move(page);
+    } else {
+      pages_.reserve(i + 1);
+      pointers_.reserve(i + 1);
+      pages_.push_back(std::move(page));
+      pointers_.push_back(nullptr);
+    }
+    pointers_[i] = pages_[i]->data();
+  }
+}
+
+void KvCache::truncate(int length) {
+  const auto count = static_cast<std::size_t>(ceil_div(length, kPageTokens));
+  if (count < pages_.size()) {
+    pages_.resize(count);
+    pointers_.resize(count);
+  }
+}
+
+std::size_t KvCache::bytes() const noexcept { return pages_.size() * layout_.page_bytes(); }
+
+void KvCache::store_key(int layer, int head, int position, const float* key) noexcept {
+  std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
+  store_elements(page + layout_.key_offset(layer, head), first_key_element(position, layout_.head_dim), 16,
+                 layout_.f16, layout_.head_dim, key);
+}
+
+void KvCache::store_value(int layer, int head, int position, const float* value) noexcept {
+  std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
+  store_elements(page + layout_.value_offset(layer, head), first_value_element(position, layout_.head_dim), 1,
+                 layout_.f16, layout_.head_dim, value);
+}
+
+void KvCache::load_key(int layer, int head, int position, float* key) const noexcept {
+  const std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
+  load_elements(page + layout_.key_offset(layer, head), first_key_element(position, layout_.head_dim), 16,
+                layout_.f16, layout_.head_dim, key);
+}
+
+void KvCache::load_value(int layer, int head, int position, float* value) const noexcept {
+  const std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
+  load_elements(page + layout_.value_offset(layer, head), first_value_element(position, layout_.head_dim), 1,
+                layout_.f16, layout_.head_dim, value);
+}
+
+}  // namespace qwen::model

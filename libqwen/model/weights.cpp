@@ -1,0 +1,157 @@
+#include "model/weights.h"
+
+#include <atomic>
+#include <cmath>
+#include <cstring>
+
+#include "base/checked.h"
+#include "kernels/pack.h"
+#include "model/config.h"
+#include "quant/quant.h"
+
+namespace qwen::model {
+namespace {
+
+using kernels::Matrix;
+
+constexpr int kMinPanelDim = 16;
+
+class Binder {
+ public:
+  Binder(Weights& weights, ThreadPool& pool, const BindOptions& options)
+      : weights_(weights), file_(*weights.file), pool_(pool), options_(options) {
+    for (const file::Tensor& tensor : file_.tensors()) total_bytes_ += tensor.data.size();
+  }
+
+  Matrix matrix(const std::string& name, int rows, int cols) {
+    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    Matrix result{tensor.type, false, rows, cols, tensor.data.data(),
+                  row_bytes(tensor.type, static_cast<std::size_t>(cols))};
+    if (!options_.exact) pack(tensor, result);
+    advance(tensor);
+    return result;
+  }
+
+  // A matrix of which single rows are read: stays in the file.
+  Matrix rows_of(const std::string& name, int rows, int cols) {
+    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    advance(tensor);
+    return {tensor.type, false, rows, cols, tensor.data.data(), row_bytes(tensor.type, static_cast<std::size_t>(cols))};
+  }
+
+  const float* vector(const std::string& name, int n) {
+    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(n)});
+    float* out = own(static_cast<std::size_t>(n) * sizeof(float)).as<float>();
+    quant::dequantize(tensor.type, tensor.data.data(), {out, static_cast<std::size_t>(n)});
+    for (int i = 0; i < n; ++i)
+      if (!std::isfinite(out[i]))
+        fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": element ", i, " is not a finite number");
+    advance(tensor);
+    return out;
+  }
+
+  const float* optional_vector(bool present, const std::string& name, int n) {
+    return present ? vector(name, n) : nullptr;
+  }
+
+ private:
+  const file::Tensor& find(const std::string& name, const std::vector<std::size_t>& shape) {
+    const file::Tensor* tensor = file_.find_tensor(name);
+    if (tensor == nullptr) fail(ErrorCode::not_found, file_.path(), ": tensor ", name, " is missing");
+    if (tensor->shape != shape)
+      fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape), ", found ",
+           text(tensor->shape));
+    return *tensor;
+  }
+
+  static std::string text(const std::vector<std::size_t>& shape) {
+    std::string out = "[";
+    for (std::size_t i = 0; i < shape.size(); ++i) out += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+    return out + "]";
+  }
+
+  AlignedBuffer& own(std::size_t bytes) {
+    weights_.buffers.emplace_back(bytes);
+    weights_.bytes += bytes;
+    return weights_.buffers.back();
+  }
+
+  void pack(const file::Tensor& tensor, Matrix& matrix) {
+    const TensorType source = tensor.type;
+    if (source == TensorType::f32 && kernels::f32_is_bf16(tensor.data)) matrix.type = TensorType::bf16;
+    matrix.panels = true;
+    matrix.stride = kernels::panel_bytes(matrix.type, matrix.cols);
+    const int panels = matrix.panel_count();
+    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(panels), tensor.name)).data();
+    std::atomic<int> next{0};
+    const int chunk = std::max(1, std::min(64, panels / (4 * pool_.size())));
+    pool_.run([&](int) {
+      for (int begin = next.fetch_add(chunk); begin < panels; begin = next.fetch_add(chunk))
+        kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin,
+                             std::min(panels, begin + chunk), out);
+    });
+    matrix.data = out;
+    file_.release(tensor);
+  }
+
+  void advance(const file::Tensor& tensor) {
+    done_bytes_ += tensor.data.size();
+    if (options_.on_progress &&
+        !options_.on_progress(static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_)))
+      fail(ErrorCode::cancelled, "loading ", file_.path(), " was cancelled");
+  }
+
+  Weights& weights_;
+  const file::ModelFile& file_;
+  ThreadPool& pool_;
+  const BindOptions& options_;
+  std::size_t total_bytes_ = 0, done_bytes_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file, const ModelShape& shape,
+                                            ThreadPool& pool, const BindOptions& options) {
+  if (shape.head_dim % kMinPanelDim != 0)
+    fail(ErrorCode::unsupported, file->path(), ": head dimension: expected a multiple of ", kMinPanelDim, ", found ",
+         shape.head_dim);
+  file->check_unchanged();
+  auto weights = std::make_shared<Weights>();
+  weights->shape = shape;
+  weights->file = std::move(file);
+  Binder bind(*weights, pool, options);
+  const int hidden = shape.hidden, ffn = shape.ffn;
+  const int q_dim = query_dim(shape), k_dim = kv_dim(shape);
+  weights->layers.reserve(static_cast<std::size_t>(shape.layers));
+  for (int i = 0; i < shape.layers; ++i) {
+    const std::string blk = "blk." + std::to_string(i) + ".";
+    LayerWeights layer;
+    layer.attn_norm = bind.vector(blk + "attn_norm.weight", hidden);
+    layer.q = bind.matrix(blk + "attn_q.weight", q_dim, hidden);
+    layer.k = bind.matrix(blk + "attn_k.weight", k_dim, hidden);
+    layer.v = bind.matrix(blk + "attn_v.weight", k_dim, hidden);
+    layer.q_bias = bind.optional_vector(shape.qkv_bias, blk + "attn_q.bias", q_dim);
+    layer.k_bias = bind.optional_vector(shape.qkv_bias, blk + "attn_k.bias", k_dim);
+    layer.v_bias = bind.optional_vector(shape.qkv_bias, blk + "attn_v.bias", k_dim);
+    layer.q_norm = bind.optional_vector(shape.qk_norm, blk + "attn_q_norm.weight", shape.head_dim);
+    layer.k_norm = bind.optional_vector(shape.qk_norm, blk + "attn_k_norm.weight", shape.head_dim);
+    layer.o = bind.matrix(blk + "attn_output.weight", hidden, q_dim);
+    layer.ffn_norm = bind.vector(blk + "ffn_norm.weight", hidden);
+    layer.gate = bind.matrix(blk + "ffn_gate.weight", ffn, hidden);
+    layer.up = bind.matrix(blk + "ffn_up.weight", ffn, hidden);
+    layer.down = bind.matrix(blk + "ffn_down.weight", hidden, ffn);
+    weights->layers.push_back(layer);
+  }
+  weights->output_norm = bind.vector("output_norm.weight", hidden);
+  if (shape.tied_head) {
+    weights->head = bind.matrix("token_embd.weight", shape.vocab, hidden);
+    weights->embedding = weights->head;
+  } else {
+    weights->head = bind.matrix("output.weight", shape.vocab, hidden);
+    weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
+  }
+  weights->file->check_unchanged();
+  return weights;
+}
+
+}  // namespace qwen::model

@@ -1,0 +1,58 @@
+// The weights of a model: each tensor bound once, with its name, type and shape checked.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
+#include "file/model_file.h"
+#include "kernels/matrix.h"
+#include "qwen/model.h"
+
+namespace qwen::model {
+
+struct LayerWeights {
+  const float* attn_norm = nullptr;  // [hidden]
+  kernels::Matrix q;                 // [heads * head_dim, hidden]
+  kernels::Matrix k, v;              // [kv_heads * head_dim, hidden]
+  const float* q_bias = nullptr;     // [heads * head_dim], null where the model has none
+  const float* k_bias = nullptr;     // [kv_heads * head_dim]
+  const float* v_bias = nullptr;
+  const float* q_norm = nullptr;     // [head_dim], null where the model has none (Qwen3 has)
+  const float* k_norm = nullptr;
+  kernels::Matrix o;                 // [hidden, heads * head_dim]
+  const float* ffn_norm = nullptr;   // [hidden]
+  kernels::Matrix gate, up;          // [ffn, hidden]
+  kernels::Matrix down;              // [hidden, ffn]
+};
+
+// Immutable after bind_weights; shared by all sessions.
+struct Weights {
+  ModelShape shape;
+  kernels::Matrix embedding;  // [vocab, hidden]
+  std::vector<LayerWeights> layers;
+  const float* output_norm = nullptr;  // [hidden]
+  kernels::Matrix head;                // [vocab, hidden]; the embedding itself where they are tied
+
+  std::uint64_t bytes = 0;  // held in memory for all of the above; the mapped file's own pages are not counted
+
+  // Where the pointers above point to.
+  std::vector<AlignedBuffer> buffers;
+  std::shared_ptr<const file::ModelFile> file;
+};
+
+struct BindOptions {
+  bool exact = false;  // keep the file's rows instead of packing panels
+  QuantizeOnLoad quantize = QuantizeOnLoad::none;
+  // Weights packed so far, 0 to 1; returning false stops with Error(cancelled).
+  std::function<bool(double fraction)> on_progress;
+};
+
+// Finds, checks and packs every tensor of the shape. Error(not_found) names a missing tensor, Error(bad_format) one of
+// the wrong shape or type.
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file, const ModelShape& shape,
+                                            ThreadPool& pool, const BindOptions& options);
+
+}  // namespace qwen::model
