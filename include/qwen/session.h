@@ -18,7 +18,7 @@ struct SessionState;  // internal
 enum class KvType { f16, f32 };
 
 struct SessionOptions {
-  int context = 2048;  // tokens; memory is taken as the sequence grows. At most the model's max_context
+  int context = 0;  // tokens, at most the model's max_context; 0: 2048 or that, the smaller. Memory is taken as it fills
   KvType kv_type = KvType::f16;  // LoadOptions::exact always uses f32
   int batch = 512;     // prompt tokens computed at once; results do not depend on it
 };

@@ -1,5 +1,6 @@
 #include "model/kv_cache.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "base/checked.h"
@@ -21,14 +22,16 @@ void store_elements(std::byte* page_part, std::size_t first, std::size_t stride,
   }
 }
 
-void load_elements(const std::byte* page_part, std::size_t first, std::size_t stride, bool f16, int n, float* out) {
-  if (f16) {
-    const auto* in = reinterpret_cast<const std::uint16_t*>(page_part);
-    for (int i = 0; i < n; ++i) out[i] = f16_to_f32(in[first + static_cast<std::size_t>(i) * stride]);
-  } else {
-    const auto* in = reinterpret_cast<const float*>(page_part);
-    for (int i = 0; i < n; ++i) out[i] = in[first + static_cast<std::size_t>(i) * stride];
-  }
+// Moves n elements between a page, where they lie `stride` apart, and a packed vector.
+template <class T>
+void copy_out(const std::byte* page_part, std::size_t first, std::size_t stride, int n, std::byte* out) {
+  const T* in = reinterpret_cast<const T*>(page_part) + first;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) std::memcpy(out + i * sizeof(T), in + i * stride, sizeof(T));
+}
+template <class T>
+void copy_in(std::byte* page_part, std::size_t first, std::size_t stride, int n, const std::byte* in) {
+  T* out = reinterpret_cast<T*>(page_part) + first;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) std::memcpy(out + i * stride, in + i * sizeof(T), sizeof(T));
 }
 
 std::size_t first_key_element(int position, int head_dim) {
@@ -52,7 +55,11 @@ void KvCache::prepare(int from, int to) {
   const auto first = static_cast<std::size_t>(from / kPageTokens);
   const auto count = static_cast<std::size_t>(ceil_div(to, kPageTokens));
   for (std::size_t i = first; i < count; ++i) {
-    if (i < pages_.size() && pages_[i].use_count() == 1) continue;
+    if (i < pages_.size() && pages_[i].use_count() == 1) {
+      // The last other owner may have just let go on another thread: its reads come before our writes.
+      std::atomic_thread_fence(std::memory_order_acquire);
+      continue;
+    }
     auto page = std::make_shared<AlignedBuffer>(layout_.page_bytes());
     if (i < pages_.size()) {
       std::memcpy(page->data(), pages_[i]->data(), page->size());
@@ -89,16 +96,22 @@ void KvCache::store_value(int layer, int head, int position, const float* value)
                  layout_.f16, layout_.head_dim, value);
 }
 
-void KvCache::load_key(int layer, int head, int position, float* key) const noexcept {
+void KvCache::export_token(int layer, int head, int position, std::byte* out) const noexcept {
   const std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
-  load_elements(page + layout_.key_offset(layer, head), first_key_element(position, layout_.head_dim), 16,
-                layout_.f16, layout_.head_dim, key);
+  const int dim = layout_.head_dim;
+  const auto copy = layout_.f16 ? copy_out<std::uint16_t> : copy_out<float>;
+  copy(page + layout_.key_offset(layer, head), first_key_element(position, dim), 16, dim, out);
+  copy(page + layout_.value_offset(layer, head), first_value_element(position, dim), 1, dim,
+       out + static_cast<std::size_t>(dim) * layout_.element());
 }
 
-void KvCache::load_value(int layer, int head, int position, float* value) const noexcept {
-  const std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
-  load_elements(page + layout_.value_offset(layer, head), first_value_element(position, layout_.head_dim), 1,
-                layout_.f16, layout_.head_dim, value);
+void KvCache::import_token(int layer, int head, int position, const std::byte* in) noexcept {
+  std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();
+  const int dim = layout_.head_dim;
+  const auto copy = layout_.f16 ? copy_in<std::uint16_t> : copy_in<float>;
+  copy(page + layout_.key_offset(layer, head), first_key_element(position, dim), 16, dim, in);
+  copy(page + layout_.value_offset(layer, head), first_value_element(position, dim), 1, dim,
+       in + static_cast<std::size_t>(dim) * layout_.element());
 }
 
 }  // namespace qwen::model

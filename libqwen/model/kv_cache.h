@@ -51,9 +51,9 @@ class KvCache {
   // Stores one token's key and value vectors [head_dim] of one layer and head; prepare() covered the position.
   void store_key(int layer, int head, int position, const float* key) noexcept;
   void store_value(int layer, int head, int position, const float* value) noexcept;
-  // The vectors again as floats (tests, session files).
-  void load_key(int layer, int head, int position, float* key) const noexcept;
-  void load_value(int layer, int head, int position, float* value) const noexcept;
+  // One token's key and then value of one layer and head as they are stored, [2][head_dim] elements: session files.
+  void export_token(int layer, int head, int position, std::byte* out) const noexcept;
+  void import_token(int layer, int head, int position, const std::byte* in) noexcept;
 
  private:
   KvLayout layout_;

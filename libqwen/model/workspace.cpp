@@ -54,7 +54,7 @@ kernels::Input InputBuffer::view(int tokens, int cols) const noexcept {
   input.width = tokens == 1 ? 1 : kTileTokens;
   if (forms_ & kernels::kInputRows) input.rows = reinterpret_cast<float*>(base + rows_at_);
   if (forms_ & kernels::kInputTiles) input.tiles = reinterpret_cast<float*>(base + tiles_at_);
-  if (forms_ & kernels::kInputQ8) {
+  if ((forms_ & kernels::kInputQ8) && cols % kernels::kBlock == 0) {
     input.q = reinterpret_cast<std::int8_t*>(base + q_at_);
     input.scale = reinterpret_cast<float*>(base + scale_at_);
     input.neg_sum = reinterpret_cast<std::int32_t*>(base + sum_at_);

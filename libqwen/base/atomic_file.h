@@ -1,0 +1,37 @@
+// Files that appear whole or not at all.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace qwen {
+
+// Writes to a temporary file beside `path`; commit() syncs it and gives it its name. Without commit nothing appears
+// under the name and the temporary file is removed. Errors are Error(io), naming the path and the system's reason.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(const void* data, std::size_t size);
+  void write(std::span<const std::byte> bytes) { write(bytes.data(), bytes.size()); }
+  void commit();
+
+ private:
+  [[noreturn]] void fail_io(const char* doing) const;
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
+// FNV-1a, 64 bits: identity of caches and files, not protection against an adversary.
+inline constexpr std::uint64_t kFnvStart = 14695981039346656037u;
+inline std::uint64_t fnv1a(const void* data, std::size_t size, std::uint64_t hash = kFnvStart) noexcept {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 1099511628211u;
+  return hash;
+}
+
+}  // namespace qwen

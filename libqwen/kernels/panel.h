@@ -1,0 +1,92 @@
+// The layout of quantised panels: 16 rows of weights side by side, in records of whole cache lines.
+//
+// A record covers 2 blocks of 32 columns (types with one scale a block) or 8 (the "K" types and IQ4_XS):
+//
+//   plain types   f16 scale [2][16]; with kMin: f16 min [2][16]
+//   K types       f16 d [16]; with kMin: f16 dmin [16]; then the integer scales, one byte a row: see kScaleBytes
+//   zeros up to the next cache line, then the codes: for each block kBits lines of 64 bytes
+//
+// A line holds one dword a row: four consecutive columns, so that lane == row in a 32-bit dot product. The eight
+// dwords j = 0..7 of a row's block of 32 columns are cut into bit planes:
+//
+//   8 bits  line j: dword j
+//   4 bits  line i (0..3): dword i in the low halves, dword i + 4 in the high halves
+//   5 bits  as 4 bits, and a line whose bit j is the fifth bit of dword j
+//   6 bits  as 4 bits, and two lines: bits 2i of line h are the upper two bits of dword 4h + i
+//   2 bits  line h (0..1): bits 2i are dword 4h + i
+//   3 bits  as 2 bits, and a line whose bit j is the third bit of dword j
+//
+// A code u means the weight s * (u - kOffset) - n, with the scale s and the min n of its group of kGroup columns; for
+// the IQ4 types u is the position in their table, and the table's value + 128 takes the place of u.
+//
+// Included by the ISA files: constants only, no functions that a linker could share.
+#pragma once
+#include <cstddef>
+
+#include "kernels/matrix.h"
+
+namespace qwen::kernels {
+
+enum class ScaleKind {
+  plain,         // one f16 a block
+  bytes,         // f16 d, a signed byte a group
+  bytes_min,     // f16 d and dmin, an unsigned byte a group for each
+  nibbles_min,   // f16 d and dmin, a byte a group: scale in the low half, min in the high half
+};
+
+struct PanelFormat {
+  int bits;        // lines of codes in a block
+  int offset;
+  int group;       // columns that share a scale: 16 or 32
+  bool min;
+  bool table;      // codes are positions in the IQ4 table
+  ScaleKind scales;
+
+  constexpr int record_blocks() const { return scales == ScaleKind::plain ? 2 : 8; }
+  constexpr int groups_per_block() const { return kBlock / group; }
+  // Bytes of integer scales in a record.
+  constexpr int scale_bytes() const {
+    const int groups = record_blocks() * groups_per_block() * kPanelRows;
+    switch (scales) {
+      case ScaleKind::plain: return 0;
+      case ScaleKind::bytes: return groups;
+      case ScaleKind::bytes_min: return 2 * groups;
+      case ScaleKind::nibbles_min: return groups;
+    }
+    return 0;
+  }
+  // Where the mins of a plain type, dmin, or the integer scales start.
+  constexpr int min_at() const { return scales == ScaleKind::plain ? 2 * kPanelRows * 2 : kPanelRows * 2; }
+  constexpr int bytes_at() const { return kPanelRows * 2 * (min ? 2 : 1); }
+  constexpr int codes_at() const {
+    const int head = scales == ScaleKind::plain ? kPanelRows * 2 * 2 * (min ? 2 : 1) : bytes_at() + scale_bytes();
+    return (head + 63) / 64 * 64;
+  }
+  constexpr int block_bytes() const { return bits * 64; }
+  constexpr int record_bytes() const { return codes_at() + record_blocks() * block_bytes(); }
+};
+
+// For quantised types only.
+constexpr PanelFormat panel_format(TensorType type) {
+  switch (type) {
+    case TensorType::q8_0: return {8, 128, 32, false, false, ScaleKind::plain};
+    case TensorType::q4_0: return {4, 8, 32, false, false, ScaleKind::plain};
+    case TensorType::q4_1: return {4, 0, 32, true, false, ScaleKind::plain};
+    case TensorType::q5_0: return {5, 16, 32, false, false, ScaleKind::plain};
+    case TensorType::q5_1: return {5, 0, 32, true, false, ScaleKind::plain};
+    case TensorType::iq4_nl: return {4, 128, 32, false, true, ScaleKind::plain};
+    case TensorType::iq4_xs: return {4, 128, 32, false, true, ScaleKind::bytes};
+    case TensorType::q2_k: return {2, 0, 16, true, false, ScaleKind::nibbles_min};
+    case TensorType::q3_k: return {3, 4, 16, false, false, ScaleKind::bytes};
+    case TensorType::q4_k: return {4, 0, 32, true, false, ScaleKind::bytes_min};
+    case TensorType::q5_k: return {5, 0, 32, true, false, ScaleKind::bytes_min};
+    case TensorType::q6_k: return {6, 32, 16, false, false, ScaleKind::bytes};
+    default: return {8, 0, 32, false, false, ScaleKind::plain};
+  }
+}
+
+// All quantised types, for tables.
+#define QWEN_FOR_EACH_QUANTISED(X) \
+  X(q8_0) X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(iq4_nl) X(iq4_xs) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k)
+
+}  // namespace qwen::kernels

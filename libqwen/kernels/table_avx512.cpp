@@ -1,0 +1,5 @@
+#include "kernels/table.h"
+
+namespace qwen::kernels {
+const KernelTable* const kAvx512Table = nullptr;
+}
