@@ -15,11 +15,15 @@ namespace run {
 struct SessionState;  // internal
 }
 
-enum class KvType { f16, f32 };
+enum class KvType {
+  automatic,  // f32 for F32 checkpoints and LoadOptions::exact, else f16
+  f16,
+  f32,
+};
 
 struct SessionOptions {
   int context = 0;  // tokens, at most the model's max_context; 0: 2048 or that, the smaller. Memory is taken as it fills
-  KvType kv_type = KvType::f16;  // LoadOptions::exact always uses f32
+  KvType kv_type = KvType::automatic;
   int batch = 512;     // prompt tokens computed at once; results do not depend on it
 };
 

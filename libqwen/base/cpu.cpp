@@ -52,16 +52,10 @@ bool isa_supported(Isa isa) noexcept {
 #endif
 }
 
-Isa choose_isa() {
-  if (const char* wanted = std::getenv("QWEN_ISA"); wanted != nullptr && *wanted != '\0') {
-    const Isa isa = parse_isa(wanted);
-    if (!isa_supported(isa)) fail(ErrorCode::unsupported, "QWEN_ISA=", wanted, ": this CPU cannot run it");
-    return isa;
-  }
-  Isa best = Isa::scalar;
-  for (const Isa isa : kAllIsas)
-    if (isa_supported(isa)) best = isa;
-  return best;
+std::optional<Isa> requested_isa() {
+  const char* wanted = std::getenv("QWEN_ISA");
+  if (wanted == nullptr || *wanted == '\0') return std::nullopt;
+  return parse_isa(wanted);
 }
 
 namespace {

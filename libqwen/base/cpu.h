@@ -1,6 +1,6 @@
 // What this CPU can do, and how many cores we may use.
 #pragma once
-#include <span>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,9 +16,8 @@ Isa parse_isa(std::string_view name);
 
 // CPU and operating system support the level (XGETBV included).
 bool isa_supported(Isa isa) noexcept;
-// The best supported level, or the one that the environment variable QWEN_ISA names. Error(unsupported) where that
-// one cannot run here.
-Isa choose_isa();
+// The level that the environment variable QWEN_ISA names, if it is set. Error(invalid_argument) for an unknown name.
+std::optional<Isa> requested_isa();
 
 // Physical cores that this process may use: affinity mask and cgroup CPU quota (v1 and v2) honoured, hyper-threads
 // of a core counted once, performance cores only where the CPU has two kinds. At least 1.

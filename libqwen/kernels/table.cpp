@@ -23,17 +23,33 @@ std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept {
   return std::max(kPanelScratch, (static_cast<std::size_t>(matrix.cols) + 16) * sizeof(float));
 }
 
-const KernelTable& kernel_table(Isa isa) {
-  const KernelTable* table = nullptr;
+namespace {
+
+const KernelTable* find_table(Isa isa) {
   switch (isa) {
-    case Isa::scalar: table = kScalarTable; break;
-    case Isa::avx2: table = kAvx2Table; break;
-    case Isa::avxvnni: table = kAvxVnniTable; break;
-    case Isa::avx512: table = kAvx512Table; break;
+    case Isa::scalar: return kScalarTable;
+    case Isa::avx2: return kAvx2Table;
+    case Isa::avxvnni: return kAvxVnniTable;
+    case Isa::avx512: return kAvx512Table;
   }
+  return nullptr;
+}
+
+}  // namespace
+
+const KernelTable& kernel_table(Isa isa) {
+  const KernelTable* table = find_table(isa);
   if (table == nullptr || !isa_supported(isa))
     fail(ErrorCode::unsupported, "instruction set ", to_string(isa), ": this CPU or this build cannot run it");
   return *table;
+}
+
+const KernelTable& choose_kernel_table() {
+  if (const auto isa = requested_isa()) return kernel_table(*isa);
+  const KernelTable* best = kScalarTable;
+  for (const Isa isa : kAllIsas)
+    if (find_table(isa) != nullptr && isa_supported(isa)) best = find_table(isa);
+  return *best;
 }
 
 }  // namespace qwen::kernels

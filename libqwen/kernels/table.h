@@ -59,6 +59,8 @@ struct KernelTable {
 
 // The table of a level; Error(unsupported) where this CPU cannot run it.
 const KernelTable& kernel_table(Isa isa);
+// The table that QWEN_ISA asks for (an error where it cannot run), else the best one for this CPU.
+const KernelTable& choose_kernel_table();
 
 std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept;
 

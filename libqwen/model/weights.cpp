@@ -119,6 +119,8 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFil
   auto weights = std::make_shared<Weights>();
   weights->shape = shape;
   weights->file = std::move(file);
+  if (const file::Tensor* k = weights->file->find_tensor("blk.0.attn_k.weight"))
+    weights->float32_source = k->type == TensorType::f32;
   Binder bind(*weights, pool, options);
   const int hidden = shape.hidden, ffn = shape.ffn;
   const int q_dim = query_dim(shape), k_dim = kv_dim(shape);

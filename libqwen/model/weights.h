@@ -36,6 +36,7 @@ struct Weights {
   const float* output_norm = nullptr;  // [hidden]
   kernels::Matrix head;                // [vocab, hidden]; the embedding itself where they are tied
 
+  bool float32_source = false;  // the file's key projections are F32
   std::uint64_t bytes = 0;  // held in memory for all of the above; the mapped file's own pages are not counted
 
   // Where the pointers above point to.

@@ -157,7 +157,7 @@ Model load_file(FilePointer file, const LoadOptions& options) {
     fail(ErrorCode::bad_format, file->path(), ": it holds a vocabulary only, no weights to run");
   auto state = std::make_shared<run::ModelState>(
       run::ModelState{{}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.exact, nullptr, nullptr, nullptr});
-  state->kernels = &kernels::kernel_table(choose_isa());
+  state->kernels = &kernels::choose_kernel_table();
   Described described = describe(*file, options);
   state->info = std::move(described.info);
   state->tokenizer = std::move(described.tokenizer);

@@ -74,11 +74,16 @@ void forward_last(SessionState& s, std::span<const Token> tokens) {
 
 namespace run {
 
+// Half precision costs more than F32 weights' own error, and nothing beside that of the other types.
+KvType kv_type_for(const ModelState& model, KvType wanted) {
+  if (wanted != KvType::automatic) return wanted;
+  return model.exact || model.weights->float32_source ? KvType::f32 : KvType::f16;
+}
+
 SessionState::SessionState(Model handle, const SessionOptions& session_options)
     : model(std::move(handle)),
       options(session_options),
-      cache(model::kv_layout(model.state().info.shape,
-                             model.state().exact ? KvType::f32 : session_options.kv_type)),
+      cache(model::kv_layout(model.state().info.shape, kv_type_for(model.state(), session_options.kv_type))),
       workspace(*model.state().weights, model.state().pool->size()) {}
 
 }  // namespace run

@@ -28,6 +28,9 @@ struct ModelState {
   model::Engine engine() const { return {*weights, *kernels, *pool}; }
 };
 
+// The KV type that a session uses where `wanted` leaves it to the model.
+KvType kv_type_for(const ModelState& model, KvType wanted);
+
 struct SessionState {
   SessionState(Model handle, const SessionOptions& session_options);
 
