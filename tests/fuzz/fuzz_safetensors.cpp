@@ -1,0 +1,25 @@
+// A safetensors file.
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+
+#include "base/checked.h"
+#include "file/safetensors.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto bytes = std::as_bytes(std::span(data, size));
+  qwen::file::ModelFile owner("fuzz");
+  try {
+    std::size_t covered = 0;
+    for (const auto& tensor : qwen::file::read_safetensors(bytes, "fuzz.safetensors", owner)) {
+      std::size_t expected = qwen::info_of(tensor.type).block_bytes;
+      for (const std::size_t n : tensor.shape) expected *= n;
+      if (expected != tensor.data.size()) std::abort();
+      covered += expected;
+      if (!tensor.data.empty() && &tensor.data.back() > &bytes.back()) std::abort();
+    }
+    if (covered >= size) std::abort();
+  } catch (const qwen::Error&) {
+  }
+  return 0;
+}
