@@ -1,18 +1,41 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "base/fail.h"
 
 namespace qwen {
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+namespace {
+
+// Makes a rename durable. Not every file system can; then only a crash of the machine in this instant loses
+// the file.
+void sync_folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::string path, Existing existing) : path_(std::move(path)), existing_(existing) {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode))
+      fail(ErrorCode::invalid_argument, "cannot write ", path_, ": it is not a regular file");
+    if (existing_ == Existing::keep)
+      fail(ErrorCode::invalid_argument, "cannot write ", path_, ": it exists already");
+  }
   static std::atomic<unsigned> serial{0};  // two threads may write the same file: the later rename wins
   temporary_ = cat(path_, ".tmp-", ::getpid(), "-", serial.fetch_add(1));
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -41,13 +64,26 @@ void AtomicFile::write(const void* data, std::size_t size) {
   }
 }
 
+void AtomicFile::reserve(std::uint64_t size) {
+  if (::fallocate(fd_, 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    fail_io("find room for");
+}
+
 void AtomicFile::commit() {
   if (::fsync(fd_) != 0 && errno != EINVAL) fail_io("write");
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) fail_io("close");
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_io("rename");
+  const char* from = temporary_.c_str();
+  const unsigned flags = existing_ == Existing::keep ? RENAME_NOREPLACE : 0;
+  int result = ::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), flags);
+  // Old kernels and some file systems do not know the flag.
+  if (result != 0 && (errno == EINVAL || errno == ENOSYS) &&
+      (flags == 0 || ::access(path_.c_str(), F_OK) != 0))
+    result = std::rename(from, path_.c_str());
+  if (result != 0) fail_io("write");
   temporary_.clear();
+  sync_folder_of(path_);
 }
 
 }  // namespace qwen

@@ -11,18 +11,25 @@ namespace qwen {
 // under the name and the temporary file is removed. Errors are Error(io), naming the path and the system's reason.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::string path);
+  enum class Existing { replace, keep };
+
+  // Error(invalid_argument) where `path` is something else than a regular file, or exists and is to be kept.
+  explicit AtomicFile(std::string path, Existing existing = Existing::replace);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
 
   void write(const void* data, std::size_t size);
   void write(std::span<const std::byte> bytes) { write(bytes.data(), bytes.size()); }
+  // Takes room for `size` bytes now, where the file system can, so that a full disk shows before the work is done.
+  void reserve(std::uint64_t size);
+  // With Existing::keep, a file that has appeared meanwhile is kept too: Error(io).
   void commit();
 
  private:
   [[noreturn]] void fail_io(const char* doing) const;
   std::string path_, temporary_;
+  Existing existing_;
   int fd_ = -1;
 };
 

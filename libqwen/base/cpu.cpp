@@ -1,6 +1,9 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include <algorithm>
 #include <charconv>
@@ -32,15 +35,32 @@ Isa parse_isa(std::string_view name) {
        ": expected scalar, avx2, avxvnni or avx512");
 }
 
+#if defined(__x86_64__)
+namespace {
+
+// Clang 14 has no names for these two. They use the same registers as AVX2, so its probe has asked the
+// operating system for them too.
+bool has_f16c() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0;
+}
+bool has_avxvnni() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0;
+}
+
+}  // namespace
+#endif
+
 bool isa_supported(Isa isa) noexcept {
 #if defined(__x86_64__)
-  // GCC's probe reads XCR0 too: a level that the operating system does not save is not reported.
+  // The compiler's probe reads XCR0 too: a level that the operating system does not save is not reported.
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   switch (isa) {
     case Isa::scalar: return true;
     case Isa::avx2: return avx2;
-    case Isa::avxvnni: return avx2 && __builtin_cpu_supports("avxvnni");
+    case Isa::avxvnni: return avx2 && has_avxvnni();
     case Isa::avx512:
       return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&

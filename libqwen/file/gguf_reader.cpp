@@ -86,48 +86,24 @@ MetaValue read_value(ByteReader& in, std::string_view key) {
   MetaValue value;
   value.type = static_cast<MetaType>(in.number<std::uint32_t>(key));
   switch (value.type) {
-    case MetaType::u8:
-      value.integer = in.number<std::uint8_t>(key);
-      break;
-    case MetaType::i8:
-      value.integer = in.number<std::int8_t>(key);
-      break;
-    case MetaType::u16:
-      value.integer = in.number<std::uint16_t>(key);
-      break;
-    case MetaType::i16:
-      value.integer = in.number<std::int16_t>(key);
-      break;
-    case MetaType::u32:
-      value.integer = in.number<std::uint32_t>(key);
-      break;
-    case MetaType::i32:
-      value.integer = in.number<std::int32_t>(key);
-      break;
-    case MetaType::u64:
-      value.integer = static_cast<std::int64_t>(in.number<std::uint64_t>(key));
-      break;
-    case MetaType::i64:
-      value.integer = in.number<std::int64_t>(key);
-      break;
-    case MetaType::f32:
-      value.real = in.number<float>(key);
-      break;
-    case MetaType::f64:
-      value.real = in.number<double>(key);
-      break;
+    case MetaType::u8: value.integer = in.number<std::uint8_t>(key); break;
+    case MetaType::i8: value.integer = in.number<std::int8_t>(key); break;
+    case MetaType::u16: value.integer = in.number<std::uint16_t>(key); break;
+    case MetaType::i16: value.integer = in.number<std::int16_t>(key); break;
+    case MetaType::u32: value.integer = in.number<std::uint32_t>(key); break;
+    case MetaType::i32: value.integer = in.number<std::int32_t>(key); break;
+    case MetaType::u64: value.integer = static_cast<std::int64_t>(in.number<std::uint64_t>(key)); break;
+    case MetaType::i64: value.integer = in.number<std::int64_t>(key); break;
+    case MetaType::f32: value.real = in.number<float>(key); break;
+    case MetaType::f64: value.real = in.number<double>(key); break;
     case MetaType::boolean: {
       const auto byte = in.take(1, key);
       check_booleans(in, byte, key);
       value.integer = std::to_integer<int>(byte[0]);
       break;
     }
-    case MetaType::string:
-      value.string = read_string(in, key);
-      break;
-    case MetaType::array:
-      read_array(in, key, value);
-      break;
+    case MetaType::string: value.string = read_string(in, key); break;
+    case MetaType::array: read_array(in, key, value); break;
     default:
       in.bad("key ", key, ": ", static_cast<std::uint32_t>(value.type), " is no type of GGUF (0 to 12)");
   }
@@ -302,22 +278,17 @@ std::size_t meta_type_bytes(MetaType type) noexcept {
   switch (type) {
     case MetaType::u8:
     case MetaType::i8:
-    case MetaType::boolean:
-      return 1;
+    case MetaType::boolean: return 1;
     case MetaType::u16:
-    case MetaType::i16:
-      return 2;
+    case MetaType::i16: return 2;
     case MetaType::u32:
     case MetaType::i32:
-    case MetaType::f32:
-      return 4;
+    case MetaType::f32: return 4;
     case MetaType::u64:
     case MetaType::i64:
-    case MetaType::f64:
-      return 8;
+    case MetaType::f64: return 8;
     case MetaType::string:
-    case MetaType::array:
-      break;
+    case MetaType::array: break;
   }
   return 0;
 }

@@ -1,16 +1,9 @@
 #include "file/gguf_writer.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
 
 #include "base/checked.h"
 #include "file/gguf_reader.h"
@@ -35,15 +28,9 @@ std::string encode(std::string_view key, const MetaValue& value) {
   std::string out;
   append(out, static_cast<std::uint32_t>(value.type));
   switch (value.type) {
-    case MetaType::f32:
-      append(out, static_cast<float>(value.real));
-      break;
-    case MetaType::f64:
-      append(out, value.real);
-      break;
-    case MetaType::string:
-      append_string(out, value.string);
-      break;
+    case MetaType::f32: append(out, static_cast<float>(value.real)); break;
+    case MetaType::f64: append(out, value.real); break;
+    case MetaType::string: append_string(out, value.string); break;
     case MetaType::array:
       append(out, static_cast<std::uint32_t>(value.element));
       append<std::uint64_t>(out, value.count);
@@ -71,42 +58,18 @@ std::string encode(std::string_view key, const MetaValue& value) {
   return out;
 }
 
-// Makes the rename itself durable. Not every file system can: then nothing is lost but a crash in this
-// instant.
-void sync_directory_of(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
-  ::close(fd);
-}
-
 }  // namespace
 
-GgufWriter::GgufWriter(std::string path, bool overwrite) : path_(std::move(path)), overwrite_(overwrite) {
-  struct stat status {};
-  if (::stat(path_.c_str(), &status) != 0) return;
-  if (!S_ISREG(status.st_mode))
-    fail(ErrorCode::invalid_argument, "cannot write ", path_, ": it is not a regular file");
-  if (!overwrite_) fail(ErrorCode::invalid_argument, "cannot write ", path_, ": it exists already");
-}
+GgufWriter::GgufWriter(std::string path, bool overwrite)
+    : path_(std::move(path)),
+      out_(path_, overwrite ? AtomicFile::Existing::replace : AtomicFile::Existing::keep) {}
 
-GgufWriter::~GgufWriter() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
-}
-
-void GgufWriter::check_describing(const char* what) const {
-  if (begun_) fail(ErrorCode::internal, "GgufWriter: ", what, " after begin()");
-}
-
-void GgufWriter::fail_io(const char* doing) const {
-  fail(ErrorCode::io, "cannot ", doing, " ", path_, ": ", std::strerror(errno));
+void GgufWriter::expect(Stage stage, const char* what) const {
+  if (stage_ != stage) fail(ErrorCode::internal, "GgufWriter: ", what, " at the wrong time");
 }
 
 void GgufWriter::set(std::string_view key, const MetaValue& value) {
-  check_describing("set");
+  expect(Stage::describing, "set");
   if (key.empty() || key.size() > kGgufMaxKey ||
       !std::all_of(key.begin(), key.end(), [](char c) { return c >= 0x20 && c <= 0x7e; }))
     fail(ErrorCode::invalid_argument, "the metadata key ", quoted(key), " is not ASCII of 1 to ", kGgufMaxKey,
@@ -132,7 +95,7 @@ void GgufWriter::copy_metadata(const ModelFile& source) {
 }
 
 void GgufWriter::add_tensor(std::string_view name, TensorType type, std::span<const std::size_t> shape) {
-  check_describing("add_tensor");
+  expect(Stage::describing, "add_tensor");
   if (name.empty() || name.size() > kGgufMaxTensorName)
     fail(ErrorCode::invalid_argument, "the tensor name ", quoted(name), " is not of 1 to ",
          kGgufMaxTensorName, " bytes");
@@ -167,7 +130,7 @@ std::string GgufWriter::header() const {
 }
 
 void GgufWriter::begin() {
-  check_describing("begin");
+  expect(Stage::describing, "begin");
   std::uint64_t data = 0;
   for (Entry& tensor : tensors_) {
     tensor.offset = data;
@@ -176,28 +139,15 @@ void GgufWriter::begin() {
   const std::string head = header();
   file_bytes_ = tensors_.empty() ? head.size()
                                  : checked_add(round_up(head.size(), alignment_), data, "size of the file");
-  temporary_ = cat(path_, ".tmp-", ::getpid());
-  ::unlink(temporary_.c_str());  // of an earlier process with this number
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail_io("write");
-  // Takes the room at once where the file system can, so that a full disk shows before hours of work.
-  if (::fallocate(fd_, 0, 0, static_cast<off_t>(file_bytes_)) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-    fail_io("find room for");
-  begun_ = true;
+  out_.reserve(file_bytes_);
+  stage_ = Stage::writing;
   put(head.data(), head.size());
   if (!tensors_.empty()) pad();
 }
 
 void GgufWriter::put(const void* data, std::size_t size) {
-  const char* from = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t n = ::write(fd_, from, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) fail_io("write");
-    from += n;
-    size -= static_cast<std::size_t>(n);
-    written_ += static_cast<std::uint64_t>(n);
-  }
+  out_.write(data, size);
+  written_ += size;
 }
 
 void GgufWriter::pad() {
@@ -210,7 +160,7 @@ void GgufWriter::pad() {
 }
 
 void GgufWriter::write(std::span<const std::byte> bytes) {
-  if (fd_ < 0) fail(ErrorCode::internal, "GgufWriter: write before begin() or after finish()");
+  expect(Stage::writing, "write");
   while (!bytes.empty()) {
     if (current_ == tensors_.size())
       fail(ErrorCode::invalid_argument, path_, ": ", bytes.size(), " bytes beyond the last tensor");
@@ -228,30 +178,12 @@ void GgufWriter::write(std::span<const std::byte> bytes) {
 }
 
 void GgufWriter::finish() {
-  if (fd_ < 0) fail(ErrorCode::internal, "GgufWriter: finish before begin() or twice");
+  expect(Stage::writing, "finish");
   if (current_ != tensors_.size())
     fail(ErrorCode::invalid_argument, path_, ": tensor ", quoted(tensors_[current_].name), " has ",
          current_done_, " of its ", tensors_[current_].bytes, " bytes");
-  if (::fsync(fd_) != 0) fail_io("write");
-  const int fd = fd_;
-  // From here on the temporary file is closed; a failing rename must still remove it.
-  fd_ = -1;
-  const bool closed = ::close(fd) == 0;
-  int renamed = -1;
-  if (closed) {
-    renamed =
-        ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), overwrite_ ? 0 : RENAME_NOREPLACE);
-    if (renamed != 0 && (errno == EINVAL || errno == ENOSYS) &&
-        (overwrite_ || ::access(path_.c_str(), F_OK) != 0))
-      renamed = ::rename(temporary_.c_str(), path_.c_str());
-  }
-  if (renamed != 0) {
-    const int error = errno;
-    ::unlink(temporary_.c_str());
-    errno = error;
-    fail_io("write");
-  }
-  sync_directory_of(path_);
+  out_.commit();
+  stage_ = Stage::finished;
 }
 
 }  // namespace qwen::file

@@ -8,21 +8,18 @@
 #include <utility>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "file/model_file.h"
 
 namespace qwen::file {
 
 // Describe everything (set, add_tensor), then begin(), then the tensors' bytes in the order of add_tensor,
-// then finish(). The file grows under a temporary name beside `path` and takes its name in finish(): nothing
-// that goes wrong before (an error, a full disk, a kill) leaves anything under the final name, and the
-// destructor removes the temporary file. The same calls give the same bytes. Used by one thread at a time.
+// then finish(). The file takes its name in finish(): nothing that goes wrong before (an error, a full disk,
+// a kill) leaves anything under it. The same calls give the same bytes. Used by one thread at a time.
 class GgufWriter {
  public:
   // Error(invalid_argument) where `path` exists and `overwrite` is false, or where it is no regular file.
   GgufWriter(std::string path, bool overwrite);
-  GgufWriter(const GgufWriter&) = delete;
-  GgufWriter& operator=(const GgufWriter&) = delete;
-  ~GgufWriter();
 
   // Adds a key or replaces its value in place; the value is copied. "general.alignment" sets the alignment of
   // the tensors (else 32).
@@ -51,15 +48,15 @@ class GgufWriter {
     std::vector<std::size_t> shape;
     std::uint64_t bytes, offset;
   };
+  enum class Stage { describing, writing, finished };
   std::string header() const;
   void put(const void* data, std::size_t size);
   void pad();
-  [[noreturn]] void fail_io(const char* doing) const;
-  void check_describing(const char* what) const;
+  void expect(Stage stage, const char* what) const;
 
-  std::string path_, temporary_;
-  bool overwrite_;
-  int fd_ = -1;
+  std::string path_;
+  AtomicFile out_;
+  Stage stage_ = Stage::describing;
   std::uint64_t alignment_ = 32;
   std::vector<std::pair<std::string, std::string>> metadata_;  // key, value as in the file
   std::unordered_map<std::string, std::size_t> key_index_, tensor_index_;
@@ -68,7 +65,6 @@ class GgufWriter {
   std::size_t current_ = 0;         // the tensor whose bytes come next
   std::uint64_t current_done_ = 0;  // bytes of it that are written
   std::uint64_t file_bytes_ = 0;
-  bool begun_ = false;
 };
 
 }  // namespace qwen::file

@@ -207,12 +207,9 @@ std::string model_name(const fs::path& folder) {
 
 std::uint32_t file_type(TensorType type) {
   switch (type) {
-    case TensorType::f16:
-      return 1;
-    case TensorType::bf16:
-      return 32;
-    default:
-      return 0;
+    case TensorType::f16: return 1;
+    case TensorType::bf16: return 32;
+    default: return 0;
   }
 }
 

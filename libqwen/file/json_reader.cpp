@@ -41,17 +41,12 @@ JsonReader::Kind JsonReader::peek() {
   white_space();
   if (position_ >= text_.size()) expected("a value");
   switch (text_[position_]) {
-    case '{':
-      return Kind::object;
-    case '[':
-      return Kind::array;
-    case '"':
-      return Kind::string;
+    case '{': return Kind::object;
+    case '[': return Kind::array;
+    case '"': return Kind::string;
     case 't':
-    case 'f':
-      return Kind::boolean;
-    case 'n':
-      return Kind::null;
+    case 'f': return Kind::boolean;
+    case 'n': return Kind::null;
     default:
       if (text_[position_] != '-' && !is_digit(text_[position_])) expected("a value");
       return Kind::number;
@@ -226,26 +221,16 @@ bool JsonReader::null() {
 
 void JsonReader::skip() {
   switch (peek()) {
-    case Kind::object:
-      object([this](std::string_view) { skip(); });
-      break;
-    case Kind::array:
-      array([this] { skip(); });
-      break;
-    case Kind::string:
-      string();
-      break;
+    case Kind::object: object([this](std::string_view) { skip(); }); break;
+    case Kind::array: array([this] { skip(); }); break;
+    case Kind::string: string(); break;
     case Kind::number: {
       bool ignored;
       number(ignored);
       break;
     }
-    case Kind::boolean:
-      boolean();
-      break;
-    case Kind::null:
-      null();
-      break;
+    case Kind::boolean: boolean(); break;
+    case Kind::null: null(); break;
   }
 }
 

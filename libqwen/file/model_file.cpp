@@ -22,10 +22,8 @@ bool is_integer(MetaType type) {
     case MetaType::u32:
     case MetaType::i32:
     case MetaType::u64:
-    case MetaType::i64:
-      return true;
-    default:
-      return false;
+    case MetaType::i64: return true;
+    default: return false;
   }
 }
 
@@ -55,28 +53,17 @@ void for_each_number(const MetaValue& array, Use use) {
     }
   };
   switch (array.element) {
-    case MetaType::u8:
-      return run(std::uint8_t{});
-    case MetaType::i8:
-      return run(std::int8_t{});
-    case MetaType::u16:
-      return run(std::uint16_t{});
-    case MetaType::i16:
-      return run(std::int16_t{});
-    case MetaType::u32:
-      return run(std::uint32_t{});
-    case MetaType::i32:
-      return run(std::int32_t{});
-    case MetaType::u64:
-      return run(std::uint64_t{});
-    case MetaType::i64:
-      return run(std::int64_t{});
-    case MetaType::f32:
-      return run(float{});
-    case MetaType::f64:
-      return run(double{});
-    default:
-      return;
+    case MetaType::u8: return run(std::uint8_t{});
+    case MetaType::i8: return run(std::int8_t{});
+    case MetaType::u16: return run(std::uint16_t{});
+    case MetaType::i16: return run(std::int16_t{});
+    case MetaType::u32: return run(std::uint32_t{});
+    case MetaType::i32: return run(std::int32_t{});
+    case MetaType::u64: return run(std::uint64_t{});
+    case MetaType::i64: return run(std::int64_t{});
+    case MetaType::f32: return run(float{});
+    case MetaType::f64: return run(double{});
+    default: return;
   }
 }
 

@@ -38,20 +38,11 @@ Field read_field(ByteReader& in) {
   field.number = tag >> 3;
   field.wire = tag & 7;
   switch (field.wire) {
-    case 0:
-      field.varint = read_varint(in);
-      break;
-    case 1:
-      field.data = in.take(8, "a field");
-      break;
-    case 2:
-      field.data = in.take(read_varint(in), 1, "a field");
-      break;
-    case 5:
-      field.data = in.take(4, "a field");
-      break;
-    default:
-      in.bad("not a SentencePiece model: wire type ", field.wire);
+    case 0: field.varint = read_varint(in); break;
+    case 1: field.data = in.take(8, "a field"); break;
+    case 2: field.data = in.take(read_varint(in), 1, "a field"); break;
+    case 5: field.data = in.take(4, "a field"); break;
+    default: in.bad("not a SentencePiece model: wire type ", field.wire);
   }
   return field;
 }

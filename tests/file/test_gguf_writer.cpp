@@ -108,10 +108,12 @@ TEST_CASE("the GGUF writer refuses to replace a file unless told", "[file]") {
   CHECK_THROWS_WITH(file::GgufWriter(folder / "old.gguf", false), Contains("it exists already"));
   CHECK_THROWS_WITH(file::GgufWriter(folder.path(), true), Contains("not a regular file"));
   // The file appears while the writer is at work.
-  file::GgufWriter w(folder / "new.gguf", false);
-  w.begin();
-  folder.write("new.gguf", "other");
-  CHECK_THROWS_WITH(w.finish(), Contains("File exists"));
+  {
+    file::GgufWriter w(folder / "new.gguf", false);
+    w.begin();
+    folder.write("new.gguf", "other");
+    CHECK_THROWS_WITH(w.finish(), Contains("File exists"));
+  }
   CHECK(folder.read("new.gguf") == "other");
   CHECK(folder.read("old.gguf") == "old");
   CHECK(folder.files() == std::vector<std::string>{"new.gguf", "old.gguf"});
@@ -130,8 +132,8 @@ TEST_CASE("an unfinished GGUF file leaves nothing behind", "[file]") {
   }
   CHECK(folder.read("old.gguf") == "old");
   CHECK(folder.files() == std::vector<std::string>{"old.gguf"});
-  file::GgufWriter nowhere(folder / "none/out.gguf", false);
-  CHECK_THROWS_WITH(nowhere.begin(), Contains("none/out.gguf: No such file"));
+  CHECK_THROWS_WITH(file::GgufWriter(folder / "none/out.gguf", false),
+                    Contains("none/out.gguf: No such file"));
 }
 
 TEST_CASE("a full disk is noticed before the first tensor, and nothing is left behind", "[file]") {

@@ -68,18 +68,12 @@ void mutate(Bytes& bytes, const std::vector<Bytes>& corpus, std::mt19937_64& ran
   const std::size_t at = below(bytes.size());
   const auto where = bytes.begin() + static_cast<std::ptrdiff_t>(at);
   switch (below(7)) {
-    case 0:
-      bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ (1u << below(8)));
-      break;
-    case 1:
-      bytes[at] = static_cast<std::uint8_t>(random());
-      break;
+    case 0: bytes[at] = static_cast<std::uint8_t>(bytes[at] ^ (1u << below(8))); break;
+    case 1: bytes[at] = static_cast<std::uint8_t>(random()); break;
     case 2:
       bytes.erase(where, where + static_cast<std::ptrdiff_t>(std::min(bytes.size() - at, below(16) + 1)));
       break;
-    case 3:
-      bytes.insert(where, below(16) + 1, static_cast<std::uint8_t>(random()));
-      break;
+    case 3: bytes.insert(where, below(16) + 1, static_cast<std::uint8_t>(random())); break;
     case 4: {
       const std::uint64_t number = kNumbers[below(std::size(kNumbers))];
       std::memcpy(bytes.data() + at, &number,
