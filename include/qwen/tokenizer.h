@@ -31,7 +31,8 @@ class Tokenizer {
   std::vector<Token> encode(std::string_view text, Special special = Special::as_text) const;
 
   // The bytes of the tokens joined. Control tokens are left out unless `show_control`. Half characters at either
-  // end become U+FFFD; use TextStream to decode token by token. Error(invalid_argument) for an id out of range.
+  // end become U+FFFD; use TextStream to decode token by token. Takes away the space that SentencePiece puts before a
+  // text. Error(invalid_argument) for an id out of range.
   std::string decode(std::span<const Token> tokens, bool show_control = false) const;
 
   // The bytes that one token stands for (may be a part of a UTF-8 character). Control tokens give their own text.
@@ -40,7 +41,7 @@ class Tokenizer {
   // Number of ids; every id in [0, size()) is valid for decode (padding rows of the vocabulary decode to nothing).
   int size() const noexcept;
   bool is_control(Token token) const noexcept;  // false for ids out of range
-  // The id of a control token by its exact text, for example "<|im_end|>".
+  // The id of a control token, or of another token added to the vocabulary, by its exact text: "<|im_end|>", "<think>".
   std::optional<Token> find_control(std::string_view text) const;
 
  private:
@@ -48,7 +49,7 @@ class Tokenizer {
 };
 
 // Decodes a stream of tokens into whole UTF-8 characters: bytes of an unfinished character are held back until the
-// tokens that complete it arrive. One thread at a time.
+// tokens that complete it arrive. One thread at a time. A stream continues a text: SentencePiece's space before a first word stays.
 class TextStream {
  public:
   explicit TextStream(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}

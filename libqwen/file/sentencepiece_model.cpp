@@ -5,47 +5,15 @@
 #include <cstring>
 
 #include "base/fail.h"
-#include "file/byte_reader.h"
 #include "file/hf_vocabulary.h"
 #include "file/json_file.h"
 #include "file/meta_value.h"
+#include "file/protobuf.h"
 
 namespace qwen::file {
 namespace {
 
 constexpr std::uint32_t kPieceField = 1;
-
-std::uint64_t read_varint(ByteReader& in) {
-  std::uint64_t value = 0;
-  for (int shift = 0; shift < 64; shift += 7) {
-    const auto byte = in.number<std::uint8_t>("a number");
-    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return value;
-  }
-  in.bad("not a SentencePiece model: a number longer than 64 bits");
-}
-
-struct Field {
-  std::uint64_t number = 0;
-  std::uint64_t wire = 0;           // 0: varint, 1: 8 bytes, 2: length and bytes, 5: 4 bytes
-  std::uint64_t varint = 0;         // wire 0
-  std::span<const std::byte> data;  // all others
-};
-
-Field read_field(ByteReader& in) {
-  Field field;
-  const std::uint64_t tag = read_varint(in);
-  field.number = tag >> 3;
-  field.wire = tag & 7;
-  switch (field.wire) {
-    case 0: field.varint = read_varint(in); break;
-    case 1: field.data = in.take(8, "a field"); break;
-    case 2: field.data = in.take(read_varint(in), 1, "a field"); break;
-    case 5: field.data = in.take(4, "a field"); break;
-    default: in.bad("not a SentencePiece model: wire type ", field.wire);
-  }
-  return field;
-}
 
 struct Piece {
   std::string_view text;
@@ -57,7 +25,7 @@ Piece read_piece(std::span<const std::byte> bytes, const std::string& file) {
   ByteReader in(bytes, file);
   Piece piece;
   while (in.remaining() > 0) {
-    const Field field = read_field(in);
+    const ProtobufField field = read_field(in);
     if (field.number == 1 && field.wire == 2) {
       piece.text = {reinterpret_cast<const char*>(field.data.data()), field.data.size()};
     } else if (field.number == 2 && field.wire == 5) {
@@ -77,7 +45,7 @@ void read_sentencepiece(const std::string& path, Vocabulary& vocabulary, ModelFi
   ByteReader in(map.bytes(), path);
   std::vector<float> scores;
   while (in.remaining() > 0) {
-    const Field field = read_field(in);
+    const ProtobufField field = read_field(in);
     if (field.number != kPieceField || field.wire != 2) continue;
     const Piece piece = read_piece(field.data, path);
     vocabulary.place(static_cast<std::int64_t>(scores.size()), piece.text, piece.type, path);

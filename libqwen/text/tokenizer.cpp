@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "base/utf8.h"
 #include "text/bpe.h"
+#include "text/sentencepiece_backend.h"
 #include "text/tokenizer_backend.h"
 
 namespace qwen {
@@ -11,6 +12,7 @@ namespace text {
 std::shared_ptr<const TokenizerBackend> make_tokenizer_backend(const file::ModelFile& file) {
   const std::string_view model = file.string("tokenizer.ggml.model");
   if (model == "gpt2") return make_bpe_backend(file);
+  if (model == "llama") return make_sentencepiece_backend(file);
   fail(ErrorCode::unsupported, file.path(), ": tokenizer.ggml.model: expected \"gpt2\" or \"llama\", found ",
        quoted(model));
 }
@@ -35,10 +37,18 @@ std::vector<Token> Tokenizer::encode(std::string_view text, Special special) con
 std::string Tokenizer::decode(std::span<const Token> tokens, bool show_control) const {
   const text::Vocabulary& vocabulary = backend_->vocabulary();
   std::string bytes;
+  bool first = true;
   for (const Token token : tokens) {
     if (!vocabulary.contains(token))
       fail(ErrorCode::invalid_argument, "token ", token, ": expected 0 to ", vocabulary.size() - 1);
-    if (show_control || !is_control(token)) bytes += vocabulary.bytes(token);
+    std::string_view own = vocabulary.bytes(token);
+    if (is_control(token)) {
+      if (show_control) bytes += own;
+      continue;
+    }
+    if (first && backend_->adds_space_prefix() && own.starts_with(' ')) own.remove_prefix(1);
+    first = false;
+    bytes += own;
   }
   return is_valid_utf8(bytes) ? bytes : replace_invalid_utf8(bytes);
 }

@@ -58,13 +58,16 @@ class VocabularyFile {
   VocabularyFile& reals(std::string_view key, const std::vector<float>& values) {
     return numbers(key, file::MetaType::f32, values.data(), values.size());
   }
+  VocabularyFile& bytes(std::string_view key, std::string_view values) {
+    return numbers(key, file::MetaType::u8, values.data(), values.size(), 1);
+  }
   const file::ModelFile& file() const { return file_; }
   Tokenizer tokenizer() const { return Tokenizer(text::make_tokenizer_backend(file_)); }
 
  private:
-  VocabularyFile& numbers(std::string_view key, file::MetaType element, const void* values,
-                          std::size_t count) {
-    std::vector<std::byte> bytes(4 * count);
+  VocabularyFile& numbers(std::string_view key, file::MetaType element, const void* values, std::size_t count,
+                          std::size_t size = 4) {
+    std::vector<std::byte> bytes(size * count);
     if (count > 0) std::memcpy(bytes.data(), values, bytes.size());
     file::MetaValue meta;
     meta.type = file::MetaType::array;
