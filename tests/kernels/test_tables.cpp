@@ -1,0 +1,94 @@
+// The list of tables, and choosing one.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "kernels/kernel_data.h"
+#include "qwen/error.h"
+
+using namespace qwen;
+using namespace qwen::kernels;
+
+namespace {
+
+// Sets QWEN_ISA for as long as it lives.
+class WithIsa {
+ public:
+  explicit WithIsa(const char* value) {
+    if (const char* before = std::getenv("QWEN_ISA")) before_ = before, had_ = true;
+    if (value != nullptr) {
+      ::setenv("QWEN_ISA", value, 1);
+    } else {
+      ::unsetenv("QWEN_ISA");
+    }
+  }
+  ~WithIsa() {
+    if (had_) {
+      ::setenv("QWEN_ISA", before_.c_str(), 1);
+    } else {
+      ::unsetenv("QWEN_ISA");
+    }
+  }
+
+ private:
+  std::string before_;
+  bool had_ = false;
+};
+
+}  // namespace
+
+// Runs first in the runs with a forced level: what it says there is that the force works.
+TEST_CASE("QWEN_ISA decides which table runs", "[kernels][forced-isa]") {
+  if (const auto forced = requested_isa()) CHECK(choose_kernel_table().isa == *forced);
+  for (const KernelTable* table : available_tables()) {
+    const WithIsa isa(to_string(table->isa));
+    CHECK(&choose_kernel_table() == table);
+    CHECK(&kernel_table(table->isa) == table);
+  }
+  {
+    const WithIsa none(nullptr);
+    CHECK(&choose_kernel_table() == available_tables().back());
+  }
+  {
+    const WithIsa empty("");
+    CHECK(&choose_kernel_table() == available_tables().back());
+  }
+}
+
+TEST_CASE("a level that cannot run is a clear error", "[kernels]") {
+  {
+    const WithIsa unknown("sse9\n");
+    try {
+      choose_kernel_table();
+      FAIL("an unknown level was taken");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::invalid_argument);
+      CHECK(std::string(error.what()) ==
+            "unknown instruction set \"sse9\\x0a\": expected scalar, avx2, avxvnni or avx512");
+    }
+  }
+  const auto available = available_tables();
+  for (const Isa isa : kAllIsas) {
+    if (std::any_of(available.begin(), available.end(), [&](const KernelTable* t) { return t->isa == isa; }))
+      continue;
+    const WithIsa forced(to_string(isa));
+    try {
+      choose_kernel_table();
+      FAIL("a level that cannot run was taken");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::unsupported);
+      CHECK(std::string(error.what()).find(to_string(isa)) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("each table is complete and knows its level", "[kernels]") {
+  REQUIRE(kScalarTable != nullptr);
+  const KernelTable* const all[] = {kScalarTable, kAvx2Table, kAvxVnniTable, kAvx512Table};
+  for (std::size_t i = 0; i < std::size(all); ++i) {
+    if (all[i] == nullptr) continue;
+    const KernelTable& t = *all[i];
+    CHECK(t.isa == kAllIsas[i]);
+    CHECK((t.rms_norm != nullptr && t.add != nullptr && t.silu_mul != nullptr && t.rope != nullptr));
+    CHECK((t.attention != nullptr && t.quantize_block != nullptr && t.matmul != nullptr));
+  }
+}
