@@ -4,6 +4,7 @@
 #include "qwen/error.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
+#include "qwen/quantize.h"
 #include "qwen/sampler.h"
 #include "qwen/session.h"
 #include "qwen/tokenizer.h"

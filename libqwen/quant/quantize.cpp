@@ -20,7 +20,7 @@ void quantize_block(const float x[32], BlockQ8_0& block) {
 
 void quantize_block(const float x[32], BlockQ4_0& block) {
   using Grid = IntegerGrid<-8, 7>;
-  block.d = to_half(search_scale<Grid, 32>(x, 7, 0.25f));
+  block.d = to_half(search_scale<Grid, 32>(x, 4, 0.4f));
   std::uint8_t codes[32];
   encode_group<Grid, 32>(x, f16_to_f32(block.d), 0, codes);
   pack_nibbles(codes, block.qs);
@@ -33,7 +33,7 @@ void pack_fifth_bits(const std::uint8_t codes[32], std::uint8_t qh[4]) {
 
 void quantize_block(const float x[32], BlockQ5_0& block) {
   using Grid = IntegerGrid<-16, 15>;
-  block.d = to_half(search_scale<Grid, 32>(x, 7, 0.25f));
+  block.d = to_half(search_scale<Grid, 32>(x, 4, 0.4f));
   std::uint8_t codes[32];
   encode_group<Grid, 32>(x, f16_to_f32(block.d), 0, codes);
   pack_nibbles(codes, block.qs);

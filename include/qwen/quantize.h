@@ -1,0 +1,77 @@
+// From one model file to another with smaller (or larger) storage types.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "qwen/error.h"
+#include "qwen/model.h"
+
+namespace qwen {
+
+struct QuantizeProgress {
+  std::string_view tensor;  // being converted
+  double fraction = 0;      // of all weights, 0 to 1
+};
+
+struct QuantizeOptions {
+  // A name of quantize_types(): a storage type or a mixture, in any letter case.
+  std::string type = "Q4_K_M";
+  // Storage types ("Q8_0") of the output head and of the token embedding; "" leaves the choice to `type`.
+  // Where the head is the embedding (tied), embedding_type counts, else output_type.
+  std::string output_type;
+  std::string embedding_type;
+  // (pattern, storage type) for matrices, the first that matches wins, before all of the above. In a pattern
+  // '*' stands for any text and '?' for one character; without either, it matches every name that contains
+  // it.
+  std::vector<std::pair<std::string, std::string>> tensor_types;
+  bool pure = false;  // every matrix in the type that the mixture is named for
+  int threads = 0;    // 0: physical cores that affinity and the cgroup quota allow
+  bool overwrite = false;
+  // Called from the calling thread; returning false stops with Error(cancelled), and nothing is left behind.
+  std::function<bool(const QuantizeProgress&)> on_progress;
+};
+
+struct QuantizedTensor {
+  std::string name;
+  std::string from;  // storage type in the source
+  std::string to;    // storage type written
+  std::string
+      wanted;  // what the options asked for; differs from `to` where the rows do not divide into its blocks
+  std::uint64_t weights = 0;
+  std::uint64_t bytes = 0;  // written
+};
+
+struct QuantizeReport {
+  std::string type;                      // as the file calls itself: "Q4_K_M"
+  std::vector<QuantizedTensor> tensors;  // in file order
+  std::vector<TensorSummary> types;      // what was written, by type, the largest first
+  std::vector<std::string> notes;  // one line for each thing that did not go as asked or that costs quality
+  std::uint64_t parameters = 0;
+  std::uint64_t source_bytes = 0;  // of the tensors
+  std::uint64_t tensor_bytes = 0;
+  std::uint64_t file_bytes = 0;
+  double bits_per_weight = 0;  // tensor_bytes * 8 / parameters
+  double seconds = 0;
+};
+
+struct QuantizeType {
+  std::string name;
+  std::string description;
+};
+// The types and mixtures that QuantizeOptions::type knows.
+std::vector<QuantizeType> quantize_types();
+
+// Reads `in` (a GGUF file or a Hugging Face directory) and writes the GGUF file `out`, tensor by tensor, on
+// several threads. The file takes its name when it is complete. Vectors (norms, biases) are written as F32.
+// Memory: a few million weights beside the mapped source. Errors: as Model::inspect for `in`;
+// Error(invalid_argument) for an unknown type, a pattern that matches no matrix, or an `out` that exists
+// without `overwrite`; Error(io) for a full disk; Error(bad_format) for weights that do not fit the type.
+QuantizeReport quantize_file(const std::string& in, const std::string& out,
+                             const QuantizeOptions& options = {});
+
+}  // namespace qwen

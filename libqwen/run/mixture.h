@@ -1,0 +1,41 @@
+// The mixtures of storage types that the field knows by name: which tensor gets which type.
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/tensor_type.h"
+
+namespace qwen::run {
+
+struct Mixture {
+  const char* name;         // "Q4_K_M"
+  const char* alias;        // another name for it, or ""
+  std::uint32_t file_type;  // GGUF's general.file_type
+  TensorType base;          // of the tensors that no rule singles out
+  const char* description;
+};
+
+std::span<const Mixture> all_mixtures() noexcept;
+// By name or alias, in any letter case. Null where there is none.
+const Mixture* find_mixture(std::string_view name) noexcept;
+// By general.file_type. Null where there is none.
+const Mixture* find_mixture(std::uint32_t file_type) noexcept;
+
+// What the rules look at.
+struct TensorPlace {
+  std::string_view name;  // "blk.3.attn_v.weight"
+  int layer = 0;          // 3; 0 outside of the layers
+  int layers = 1;
+  int heads_per_kv = 1;
+  bool is_head = false;  // the matrix that makes the logits: output.weight, or the embedding where it is tied
+};
+
+// The type that `mixture` gives to a matrix whose rows any block divides. The choices are those of
+// llama-quantize without an importance matrix, so that a file named Q4_K_M is what people expect of one.
+TensorType mixture_type(const Mixture& mixture, const TensorPlace& place) noexcept;
+
+// The nearest type with blocks that divide rows of `cols` weights: `type` itself where its own do.
+TensorType fitting_type(TensorType type, std::size_t cols) noexcept;
+
+}  // namespace qwen::run
