@@ -1,8 +1,7 @@
 // Sixteen floats, whatever the vector width: the unit in which all float kernels compute, so that sums have the same
 // order on every ISA level. Included inside an anonymous namespace by each ISA file, after `using Arch = ...` (an
-// xsimd architecture) and after load_f16 / load_bf16 for raw halves are declared. No include guard on purpose.
+// xsimd architecture) and `fused(a, b, c)` on its batches: a * b + c rounded once. No include guard on purpose.
 
-using Batch = xsimd::batch<float, Arch>;
 using IntBatch = xsimd::batch<std::int32_t, Arch>;
 constexpr int kParts = 16 / static_cast<int>(Batch::size);
 constexpr int kPart = static_cast<int>(Batch::size);
@@ -46,10 +45,10 @@ inline Lanes operator/(const Lanes& a, const Lanes& b) noexcept {
   QWEN_EACH(i) r.part[i] = a.part[i] / b.part[i];
   return r;
 }
-// a * b + c, rounded once where the CPU can.
+// a * b + c, rounded once.
 inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = xsimd::fma(a.part[i], b.part[i], c.part[i]);
+  QWEN_EACH(i) r.part[i] = fused(a.part[i], b.part[i], c.part[i]);
   return r;
 }
 inline Lanes max(const Lanes& a, const Lanes& b) noexcept {
@@ -86,16 +85,16 @@ inline Lanes exp(const Lanes& x) noexcept {
   QWEN_EACH(i) {
     const Batch clamped = xsimd::max(xsimd::min(x.part[i], Batch(88.0f)), Batch(-87.33654f));
     const Batch n = xsimd::nearbyint(clamped * Batch(1.44269504f));
-    Batch r = xsimd::fma(n, Batch(-0.693359375f), clamped);
-    r = xsimd::fma(n, Batch(2.12194440e-4f), r);
+    Batch r = fused(n, Batch(-0.693359375f), clamped);
+    r = fused(n, Batch(2.12194440e-4f), r);
     Batch p = Batch(1.0f / 5040);
-    p = xsimd::fma(p, r, Batch(1.0f / 720));
-    p = xsimd::fma(p, r, Batch(1.0f / 120));
-    p = xsimd::fma(p, r, Batch(1.0f / 24));
-    p = xsimd::fma(p, r, Batch(1.0f / 6));
-    p = xsimd::fma(p, r, Batch(0.5f));
-    p = xsimd::fma(p, r, Batch(1.0f));
-    p = xsimd::fma(p, r, Batch(1.0f));
+    p = fused(p, r, Batch(1.0f / 720));
+    p = fused(p, r, Batch(1.0f / 120));
+    p = fused(p, r, Batch(1.0f / 24));
+    p = fused(p, r, Batch(1.0f / 6));
+    p = fused(p, r, Batch(0.5f));
+    p = fused(p, r, Batch(1.0f));
+    p = fused(p, r, Batch(1.0f));
     const IntBatch exponent = (xsimd::to_int(n) + IntBatch(127)) << 23;
     const Batch scaled = p * xsimd::bitwise_cast<Batch>(exponent);
     result.part[i] = xsimd::select(x.part[i] < Batch(-87.33654f), Batch(0.0f), scaled);

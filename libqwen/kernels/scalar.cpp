@@ -12,6 +12,15 @@ namespace qwen::kernels {
 namespace {
 
 using Arch = xsimd::default_arch;  // of the baseline that this file is compiled for
+using Batch = xsimd::batch<float, Arch>;
+inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
+  float x[Batch::size], y[Batch::size], z[Batch::size];
+  a.store_unaligned(x);
+  b.store_unaligned(y);
+  c.store_unaligned(z);
+  for (std::size_t i = 0; i < Batch::size; ++i) z[i] = std::fma(x[i], y[i], z[i]);
+  return Batch::load_unaligned(z);
+}
 
 #include "kernels/lanes.inl"
 

@@ -1,5 +1,48 @@
+// AVX2 with AVX-VNNI: the 256-bit dot product of Alder Lake, Zen 5 and later, without AVX-512.
+#include <immintrin.h>
+
+#include <xsimd/xsimd.hpp>
+
+#include "kernels/exact.h"
+#include "kernels/panel.h"
 #include "kernels/table.h"
 
 namespace qwen::kernels {
-const KernelTable* const kAvxVnniTable = nullptr;
+namespace {
+
+using Arch = xsimd::fma3<xsimd::avx2>;
+using Batch = xsimd::batch<float, Arch>;
+// xsimd 8.1 does not fuse on this architecture.
+inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept { return Batch(_mm256_fmadd_ps(a, b, c)); }
+
+#include "kernels/lanes.inl"
+
+#include "kernels/vec256.inl"
+
+#include "kernels/float_kernels.inl"
+
+constexpr bool kSignedBytes = false;
+
+template <int kBits, int kLines, int kN, int kT, int kWidth>
+inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (*sum)[kT]) noexcept {
+#pragma GCC unroll 16
+  for (int j = 0; j < kLines; ++j)
+#pragma GCC unroll 16
+    for (int t = 0; t < kT; ++t) {
+      const V x = _mm256_set1_epi32(a[j * kWidth + t]);
+#pragma GCC unroll 16
+      for (int n = 0; n < kN; ++n) sum[n][t] = _mm256_dpbusd_avx_epi32(sum[n][t], codes[n * code_stride + j], x);
+    }
 }
+
+#include "kernels/quantised.inl"
+
+#include "kernels/float_matmul.inl"
+
+constexpr KernelTable kTable = {Isa::avxvnni, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul};
+
+}  // namespace
+
+const KernelTable* const kAvxVnniTable = &kTable;
+
+}  // namespace qwen::kernels

@@ -1,0 +1,310 @@
+// Quantised weights in panels times int8 activations, written once for all vector ISAs. Included inside an anonymous
+// namespace, after lanes.inl and after the ISA file has defined:
+//
+//   V, F               integers and floats of kVecRows rows (16 or 8); kVecs = 16 / kVecRows of them make a panel
+//   vload vstore vand vor vsplat8 vset1 shift_right<n> shift_left<n> (16-bit lanes) iq4_lookup
+//   fzero fset1 fload fstore fmul ffma to_float half_to_float i8_to_float u8_to_float
+//   kTileVecs          vectors of rows in a GEMM tile
+//   dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to sum[vec][token] the products of
+//                      `lines` dwords of codes and of activations; 8-bit codes may be taken with their offset
+//   kSignedBytes       whether it does that: then sums of 8-bit codes need no correction
+//
+// The order of float operations is that of scalar.cpp, so results are equal bit for bit. No include guard on purpose.
+
+#define QWEN_UNROLL _Pragma("GCC unroll 16")
+
+constexpr int kVecBytes = kVecRows * 4;
+
+// The eight dwords of a block for kVecRows rows; `lines` is at the first of these rows.
+template <TensorType kType>
+inline void decode(const std::uint8_t* lines, V* code) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  const auto line = [&](int i) { return vload(lines + i * 64); };
+  if constexpr (f.bits == 8) {
+    QWEN_UNROLL for (int j = 0; j < 8; ++j) code[j] = line(j);
+  } else if constexpr (f.bits >= 4) {
+    const V low = vsplat8(0x0F);
+    QWEN_UNROLL for (int i = 0; i < 4; ++i) {
+      const V both = line(i);
+      code[i] = vand(both, low);
+      code[i + 4] = vand(shift_right<4>(both), low);
+    }
+    if constexpr (f.table) {
+      QWEN_UNROLL for (int j = 0; j < 8; ++j) code[j] = iq4_lookup(code[j]);
+    }
+    if constexpr (f.bits == 5) {
+      const V high = line(4), bit = vsplat8(0x10);
+      code[0] = vor(code[0], vand(shift_left<4>(high), bit));
+      code[1] = vor(code[1], vand(shift_left<3>(high), bit));
+      code[2] = vor(code[2], vand(shift_left<2>(high), bit));
+      code[3] = vor(code[3], vand(shift_left<1>(high), bit));
+      code[4] = vor(code[4], vand(high, bit));
+      code[5] = vor(code[5], vand(shift_right<1>(high), bit));
+      code[6] = vor(code[6], vand(shift_right<2>(high), bit));
+      code[7] = vor(code[7], vand(shift_right<3>(high), bit));
+    }
+    if constexpr (f.bits == 6) {
+      const V bits = vsplat8(0x30);
+      QWEN_UNROLL for (int h = 0; h < 2; ++h) {
+        const V high = line(4 + h);
+        code[4 * h] = vor(code[4 * h], vand(shift_left<4>(high), bits));
+        code[4 * h + 1] = vor(code[4 * h + 1], vand(shift_left<2>(high), bits));
+        code[4 * h + 2] = vor(code[4 * h + 2], vand(high, bits));
+        code[4 * h + 3] = vor(code[4 * h + 3], vand(shift_right<2>(high), bits));
+      }
+    }
+  } else {
+    const V two = vsplat8(0x03);
+    QWEN_UNROLL for (int h = 0; h < 2; ++h) {
+      const V both = line(h);
+      code[4 * h] = vand(both, two);
+      code[4 * h + 1] = vand(shift_right<2>(both), two);
+      code[4 * h + 2] = vand(shift_right<4>(both), two);
+      code[4 * h + 3] = vand(shift_right<6>(both), two);
+    }
+    if constexpr (f.bits == 3) {
+      const V high = line(2), bit = vsplat8(0x04);
+      code[0] = vor(code[0], vand(shift_left<2>(high), bit));
+      code[1] = vor(code[1], vand(shift_left<1>(high), bit));
+      code[2] = vor(code[2], vand(high, bit));
+      code[3] = vor(code[3], vand(shift_right<1>(high), bit));
+      code[4] = vor(code[4], vand(shift_right<2>(high), bit));
+      code[5] = vor(code[5], vand(shift_right<3>(high), bit));
+      code[6] = vor(code[6], vand(shift_right<4>(high), bit));
+      code[7] = vor(code[7], vand(shift_right<5>(high), bit));
+    }
+  }
+}
+
+// Bits of the widest code that dot_tile sees.
+template <TensorType kType>
+constexpr int code_bits() {
+  return panel_format(kType).table ? 8 : panel_format(kType).bits;
+}
+// What a sum of products with codes lacks to be one with code - offset: offset * neg_sum.
+template <TensorType kType>
+constexpr int correction() {
+  return kSignedBytes && code_bits<kType>() == 8 ? 0 : panel_format(kType).offset;
+}
+
+// The scale and min of group `g` of block `b` of a record, for rows from `row` on.
+template <TensorType kType>
+inline F group_scale(const std::uint8_t* record, int b, int g, int row) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  const auto* halves = reinterpret_cast<const std::uint16_t*>(record);
+  if constexpr (f.scales == ScaleKind::plain) return half_to_float(halves + b * kPanelRows + row);
+  const std::uint8_t* byte = record + f.bytes_at() + (b * f.groups_per_block() + g) * kPanelRows + row;
+  const F d = half_to_float(halves + row);
+  if constexpr (f.scales == ScaleKind::bytes) return fmul(d, i8_to_float(byte));
+  if constexpr (f.scales == ScaleKind::bytes_min) return fmul(d, u8_to_float(byte));
+  return fmul(d, low_nibble_to_float(byte));
+}
+template <TensorType kType>
+inline F group_min(const std::uint8_t* record, int b, int g, int row) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  const auto* halves = reinterpret_cast<const std::uint16_t*>(record + f.min_at());
+  if constexpr (f.scales == ScaleKind::plain) return half_to_float(halves + b * kPanelRows + row);
+  const std::uint8_t* byte = record + f.bytes_at() + (b * f.groups_per_block() + g) * kPanelRows + row;
+  const F dmin = half_to_float(halves + row);
+  if constexpr (f.scales == ScaleKind::bytes_min) return fmul(dmin, u8_to_float(byte + f.scale_bytes() / 2));
+  return fmul(dmin, high_nibble_to_float(byte));
+}
+
+// The activations of one block of one tile, `width` tokens interleaved.
+struct BlockInput {
+  const std::int32_t* q;        // [8][width] dwords
+  const std::int32_t* neg_sum;  // [2][width]
+  const float* scale;           // [width]
+};
+inline BlockInput block_input(const Input& in, int tile, int block) noexcept {
+  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(in.cols / kBlock) + static_cast<std::size_t>(block);
+  const auto width = static_cast<std::size_t>(in.width);
+  return {reinterpret_cast<const std::int32_t*>(in.q) + at * 8 * width, in.neg_sum + at * 2 * width, in.scale + at * width};
+}
+
+// One block of kN vectors of rows and kT tokens: acc += float(sum of codes x q) * (scale * a) for each group, then the
+// mins. `scale(vec, group)` and `min(vec, group)` give the groups' factors.
+template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT, class Scale, class Min>
+inline void multiply_block(const V* codes, int code_stride, const BlockInput& x, const Scale& scale, const Min& min,
+                           F (*acc)[kT]) noexcept {
+  constexpr int kLines = kGroup / 4;
+  QWEN_UNROLL for (int g = 0; g < kBlock / kGroup; ++g) {
+    V sum[kN][kT];
+    std::int32_t minus[kT];
+    QWEN_UNROLL for (int t = 0; t < kT; ++t) {
+      minus[t] = kGroup == 16 ? x.neg_sum[g * kWidth + t] : x.neg_sum[t] + x.neg_sum[kWidth + t];
+      QWEN_UNROLL for (int n = 0; n < kN; ++n) sum[n][t] = vset1(kCorrection * minus[t]);
+    }
+    dot_tile<kBits, kLines, kN, kT, kWidth>(codes + g * kLines, code_stride, x.q + g * kLines * kWidth, sum);
+    QWEN_UNROLL for (int n = 0; n < kN; ++n) {
+      const F s = scale(n, g);
+      QWEN_UNROLL for (int t = 0; t < kT; ++t)
+        acc[n][t] = ffma(to_float(sum[n][t]), fmul(s, fset1(x.scale[t])), acc[n][t]);
+      if constexpr (kMin) {
+        const F m = min(n, g);
+        QWEN_UNROLL for (int t = 0; t < kT; ++t)
+          acc[n][t] = ffma(fset1(static_cast<float>(minus[t])), fmul(m, fset1(x.scale[t])), acc[n][t]);
+      }
+    }
+  }
+}
+
+// ---- few tokens: codes go from memory to registers to the dot products ----------------------------------------------
+
+template <TensorType kType, int kT, int kWidth>
+inline void stream_record(const std::uint8_t* record, int count, const Input& in, int first_block,
+                          F (*acc)[1][kT]) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  for (int b = 0; b < count; ++b) {
+    const BlockInput x = block_input(in, 0, first_block + b);
+    const std::uint8_t* lines = record + f.codes_at() + b * f.block_bytes();
+    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+      V code[8];
+      decode<kType>(lines + v * kVecBytes, code);
+      multiply_block<code_bits<kType>(), f.group, f.min, correction<kType>(), kWidth, 1, kT>(
+          code, 0, x, [&](int, int g) { return group_scale<kType>(record, b, g, v * kVecRows); },
+          [&](int, int g) { return group_min<kType>(record, b, g, v * kVecRows); }, acc[v]);
+    }
+  }
+}
+
+template <TensorType kType, int kT, int kWidth>
+void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+                   std::size_t out_stride) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  const int blocks = in.cols / kBlock;
+  for (int row = row_begin; row < row_end; row += kPanelRows) {
+    const auto* record = reinterpret_cast<const std::uint8_t*>(matrix.data) +
+                         static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
+    F acc[kVecs][1][kT];
+    QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
+      QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
+    int b = 0;
+    for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
+      stream_record<kType, kT, kWidth>(record, f.record_blocks(), in, b, acc);
+    if (b < blocks) stream_record<kType, kT, kWidth>(record, blocks - b, in, b, acc);
+    QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
+      QWEN_UNROLL for (int t = 0; t < kT; ++t)
+        fstore(out + static_cast<std::size_t>(t) * out_stride + (row - row_begin) + v * kVecRows, acc[v][0][t]);
+  }
+}
+
+// ---- many tokens: two panels' codes and scales are unpacked into the L1 cache, a part of the columns at a time -------
+
+constexpr int kPartBlocks = 32;  // of 32 columns: 2 panels x 32 x 512 bytes of codes
+constexpr int kPartVecs = 2 * kVecs;
+
+struct Unpacked {
+  alignas(64) std::uint8_t codes[kPartVecs][kPartBlocks][8][kVecBytes];
+  alignas(64) float scale[kPartVecs][kPartBlocks][2][kVecRows];
+  alignas(64) float min[kPartVecs][kPartBlocks][2][kVecRows];
+};
+static_assert(sizeof(Unpacked) <= 128 * 1024);
+
+template <TensorType kType>
+inline void unpack(const std::uint8_t* panel, int first_block, int count, int vec, Unpacked& out) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  for (int i = 0; i < count; ++i) {
+    const int b = (first_block + i) % f.record_blocks();
+    const std::uint8_t* record = panel + static_cast<std::size_t>((first_block + i) / f.record_blocks()) * f.record_bytes();
+    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+      V code[8];
+      decode<kType>(record + f.codes_at() + b * f.block_bytes() + v * kVecBytes, code);
+      QWEN_UNROLL for (int j = 0; j < 8; ++j) vstore(out.codes[vec + v][i][j], code[j]);
+      for (int g = 0; g < f.groups_per_block(); ++g) {
+        fstore(out.scale[vec + v][i][g], group_scale<kType>(record, b, g, v * kVecRows));
+        if constexpr (f.min) fstore(out.min[vec + v][i][g], group_min<kType>(record, b, g, v * kVecRows));
+      }
+    }
+  }
+}
+
+// One tile of tokens against kN vectors of rows; sums go on from `out` where first_block > 0.
+template <int kBits, int kGroup, bool kMin, int kCorrection, int kN, int kT>
+void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count, float* out,
+                   std::size_t out_stride) noexcept {
+  F acc[kN][kT];
+  QWEN_UNROLL for (int n = 0; n < kN; ++n)
+    QWEN_UNROLL for (int t = 0; t < kT; ++t)
+      acc[n][t] = first_block == 0 ? fzero() : fload(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows);
+  BlockInput x = block_input(in, tile, first_block);
+  for (int i = 0; i < count; ++i) {
+    multiply_block<kBits, kGroup, kMin, kCorrection, kTileTokens, kN, kT>(
+        reinterpret_cast<const V*>(w.codes[vec][i][0]), kPartBlocks * 8, x,
+        [&](int n, int g) { return fload(w.scale[vec + n][i][g]); },
+        [&](int n, int g) { return fload(w.min[vec + n][i][g]); }, acc);
+    x.q += 8 * kTileTokens;
+    x.neg_sum += 2 * kTileTokens;
+    x.scale += kTileTokens;
+  }
+  QWEN_UNROLL for (int n = 0; n < kN; ++n)
+    QWEN_UNROLL for (int t = 0; t < kT; ++t)
+      fstore(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows, acc[n][t]);
+}
+
+template <int kBits, int kGroup, bool kMin, int kCorrection, int kN>
+inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count, float* out,
+                            std::size_t out_stride) noexcept {
+  const int tokens = in.tokens - tile * kTileTokens;
+#define QWEN_TILE(n) \
+  multiply_tile<kBits, kGroup, kMin, kCorrection, kN, n>(w, vec, in, tile, first_block, count, out, out_stride)
+  switch (tokens) {
+    case 1: QWEN_TILE(1); break;
+    case 2: QWEN_TILE(2); break;
+    case 3: QWEN_TILE(3); break;
+    case 4: QWEN_TILE(4); break;
+    case 5: QWEN_TILE(5); break;
+    default: QWEN_TILE(6); break;
+  }
+#undef QWEN_TILE
+}
+
+// All tokens against the unpacked rows.
+template <int kBits, int kGroup, bool kMin, int kCorrection>
+void multiply_part(const Unpacked& w, int vecs, const Input& in, int first_block, int count, float* out,
+                   std::size_t out_stride) noexcept {
+  for (int tile = 0; tile < in.tile_count(); ++tile) {
+    float* tile_out = out + static_cast<std::size_t>(tile) * kTileTokens * out_stride;
+    int vec = 0;
+    for (; vec + kTileVecs <= vecs; vec += kTileVecs)
+      multiply_tokens<kBits, kGroup, kMin, kCorrection, kTileVecs>(w, vec, in, tile, first_block, count,
+                                                                   tile_out + vec * kVecRows, out_stride);
+    for (; vec < vecs; ++vec)
+      multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(w, vec, in, tile, first_block, count, tile_out + vec * kVecRows,
+                                                           out_stride);
+  }
+}
+
+template <TensorType kType>
+void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+                         std::size_t out_stride, std::byte* scratch) noexcept {
+  constexpr PanelFormat f = panel_format(kType);
+  auto& unpacked = *reinterpret_cast<Unpacked*>(scratch);
+  const int blocks = in.cols / kBlock;
+  for (int row = row_begin; row < row_end; row += 2 * kPanelRows) {
+    const int panels = row + kPanelRows < row_end ? 2 : 1;
+    for (int first = 0; first < blocks; first += kPartBlocks) {
+      const int count = blocks - first < kPartBlocks ? blocks - first : kPartBlocks;
+      for (int p = 0; p < panels; ++p)
+        unpack<kType>(reinterpret_cast<const std::uint8_t*>(matrix.data) +
+                          static_cast<std::size_t>(row / kPanelRows + p) * matrix.stride,
+                      first, count, p * kVecs, unpacked);
+      multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
+          unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride);
+    }
+  }
+}
+
+template <TensorType kType>
+void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+                      std::size_t out_stride, std::byte* scratch) noexcept {
+  switch (in.tokens) {
+    case 1: stream_panels<kType, 1, 1>(matrix, in, row_begin, row_end, out, out_stride); break;
+    case 2: stream_panels<kType, 2, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
+    case 3: stream_panels<kType, 3, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
+    case 4: stream_panels<kType, 4, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
+    case 5: stream_panels<kType, 5, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
+    case 6: stream_panels<kType, 6, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
+    default: unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch); break;
+  }
+}
