@@ -1,0 +1,99 @@
+#include "common/output.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "qwen/error.h"
+
+namespace tools {
+namespace {
+
+[[noreturn]] void fail_io(const std::string& what, int reason) {
+  throw qwen::Error(qwen::ErrorCode::io, what + ": " + std::strerror(reason));
+}
+
+std::string read_all(std::FILE* file, const std::string& name) {
+  std::string text;
+  char buffer[1 << 16];
+  std::size_t n;
+  while ((n = std::fread(buffer, 1, sizeof buffer, file)) > 0) text.append(buffer, n);
+  if (std::ferror(file)) fail_io("cannot read " + name, errno);
+  return text;
+}
+
+}  // namespace
+
+void write_out(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
+    fail_io("cannot write to standard output", errno);
+}
+
+void flush_out() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) fail_io("cannot write to standard output", errno);
+}
+
+void stream_out(std::string_view text) {
+  write_out(text);
+  flush_out();
+}
+
+void write_json(const Json& json, bool pretty) {
+  // A file's name in the JSON may hold any bytes; they must not make it invalid.
+  write_out(json.dump(pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+std::string read_stdin() {
+  return read_all(stdin, "standard input");
+}
+
+std::string read_file(const std::string& path) {
+  if (path == "-") return read_stdin();
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (!file) fail_io("cannot read " + path, errno);
+  std::string text;
+  try {
+    text = read_all(file, path);  // a directory opens well and fails here
+  } catch (...) {
+    std::fclose(file);
+    throw;
+  }
+  std::fclose(file);
+  return text;
+}
+
+OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+  struct stat status;
+  const bool in_place = lstat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+  if (!in_place) partial_ = path_ + ".part" + std::to_string(getpid());
+  file_ = std::fopen((in_place ? path_ : partial_).c_str(), "wb");
+  if (!file_) fail_io("cannot write " + path_, errno);
+}
+
+OutputFile::~OutputFile() {
+  if (!file_) return;
+  std::fclose(file_);
+  if (!partial_.empty()) std::remove(partial_.c_str());
+}
+
+void OutputFile::fail_write(const char* what) {
+  fail_io(std::string(what) + " " + path_, errno);
+}
+
+void OutputFile::write(const void* data, std::size_t size) {
+  if (std::fwrite(data, 1, size, file_) != size) fail_write("cannot write");
+}
+
+void OutputFile::commit() {
+  if (std::fflush(file_) != 0) fail_write("cannot write");
+  if (!partial_.empty()) {
+    if (fsync(fileno(file_)) != 0) fail_write("cannot write");
+    if (std::rename(partial_.c_str(), path_.c_str()) != 0) fail_write("cannot put in place");
+  }
+  std::fclose(file_);
+  file_ = nullptr;
+}
+
+}  // namespace tools

@@ -1,0 +1,64 @@
+#include "common/program.h"
+
+#include <cstdio>
+#include <new>
+
+#include "common/output.h"
+#include "qwen/error.h"
+
+namespace tools {
+namespace {
+
+const char* program_name = "qwen";
+
+int report(int code, const char* message) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s: error: %s\n", program_name, message);
+  return code;
+}
+
+}  // namespace
+
+int run_program(const char* name, const std::function<int()>& body) {
+  program_name = name;
+  try {
+    const int code = body();
+    flush_out();
+    return code;
+  } catch (const UsageError& error) {
+    return report(kExitUsage, error.what());
+  } catch (const qwen::Error& error) {
+    return report(kExitFailed, error.what());
+  } catch (const std::bad_alloc&) {
+    return report(kExitFailed,
+                  "out of memory: a smaller model, a smaller context (-c) or 4-bit weights need less");
+  } catch (const std::exception& error) {
+    return report(kExitFailed, error.what());
+  }
+}
+
+void warn(std::string_view line) {
+  std::fprintf(stderr, "%s: warning: %.*s\n", program_name, static_cast<int>(line.size()), line.data());
+}
+
+std::string version_text() {
+  std::string text = "libqwen " QWEN_VERSION " (";
+#if defined(__clang__)
+  text += "clang " __clang_version__;
+#else
+  text += "g++ " __VERSION__;
+#endif
+#if defined(__x86_64__)
+  text += ", x86-64";
+#elif defined(__aarch64__)
+  text += ", aarch64";
+#endif
+#ifdef NDEBUG
+  text += ", release";
+#else
+  text += ", debug";
+#endif
+  return text + ")";
+}
+
+}  // namespace tools

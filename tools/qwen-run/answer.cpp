@@ -1,0 +1,190 @@
+#include "qwen-run/answer.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "common/program.h"
+#include "common/terminal.h"
+#include "qwen-run/commands.h"
+#include "qwen-run/conversation.h"
+
+namespace qwen_run {
+
+using tools::Json;
+using tools::UsageError;
+
+void GenerationFlags::add(CLI::App& app) {
+  tools::add_model_options(app, model);
+  session.add(app);
+  answer.add(app);
+  app.add_flag("--json", json, "One JSON object instead of streamed text")->group("Output");
+  app.add_option("--logprobs", answer.logprobs,
+                 "With --json: log-probabilities, and N alternatives, of each token")
+      ->check(tools::between(0, 1000))
+      ->type_name("N")
+      ->needs("--json")
+      ->group("Output");
+}
+
+bool GenerationFlags::show_timing() const {
+  return model.verbose || (tools::stderr_is_terminal() && !model.no_progress);
+}
+
+void watch_prefill(qwen::Session& session, bool enabled) {
+  auto bar = std::make_shared<tools::ProgressBar>("reading", enabled);
+  session.on_batch([bar](int done, int total) {
+    bar->update(static_cast<double>(done) / total);
+    if (done == total) bar->finish();
+    return true;
+  });
+}
+
+std::string timing_line(const qwen::GenerateResult& result) {
+  char line[256];
+  const auto n = result.tokens.size();
+  const double rate = result.decode_seconds > 0 ? static_cast<double>(n - 1) / result.decode_seconds : 0;
+  int size = std::snprintf(line, sizeof line, "[%zu tokens", n);
+  const auto add = [&](const char* format, auto... values) {
+    size += std::snprintf(line + size, sizeof line - static_cast<std::size_t>(size), format, values...);
+  };
+  if (rate > 0) add(", %.1f tokens/s", rate);
+  add("; first after %.3f s; prompt %d tokens", result.first_token_seconds, result.prompt_tokens);
+  if (result.prefill_seconds > 0) add(", %.0f tokens/s", result.prompt_tokens / result.prefill_seconds);
+  switch (result.finish) {
+    case qwen::FinishReason::length:
+      add("; stopped by -n");
+      break;
+    case qwen::FinishReason::context_full:
+      add("; stopped: the context is full, -c gives more");
+      break;
+    case qwen::FinishReason::cancelled:
+      add("; stopped");
+      break;
+    default:
+      break;
+  }
+  return std::string(line) + "]";
+}
+
+namespace {
+
+// Tokens may be parts of characters: their text shows U+FFFD there.
+std::string token_text(const qwen::Tokenizer& tokenizer, qwen::Token token) {
+  return tokenizer.decode({&token, 1}, true);
+}
+
+Json logprobs_json(const qwen::GenerateResult& result, const qwen::Tokenizer& tokenizer) {
+  const auto entry = [&](const qwen::TokenProbability& p) {
+    return Json{{"token", p.token}, {"text", token_text(tokenizer, p.token)}, {"logprob", p.logprob}};
+  };
+  Json list = Json::array();
+  for (std::size_t i = 0; i < result.logprobs.size(); ++i) {
+    Json item = entry(result.logprobs[i]);
+    item["top"] = Json::array();
+    for (const auto& alternative : result.alternatives[i]) item["top"].push_back(entry(alternative));
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+Json answer_json(const qwen::GenerateResult& result, const qwen::Session& session,
+                 const qwen::GenerateOptions& options, double load_seconds) {
+  const auto generated = static_cast<int>(result.tokens.size());
+  Json json = {{"text", result.text},
+               {"finish_reason", qwen::to_string(result.finish)},
+               {"model", session.model().info().name},
+               {"seed", options.sampling.seed},
+               {"tokens", result.tokens},
+               {"usage",
+                {{"prompt_tokens", result.prompt_tokens},
+                 {"completion_tokens", generated},
+                 {"total_tokens", result.prompt_tokens + generated}}},
+               {"timings",
+                {{"load_ms", load_seconds * 1e3},
+                 {"prompt_ms", result.prefill_seconds * 1e3},
+                 {"first_token_ms", result.first_token_seconds * 1e3},
+                 {"decode_ms", result.decode_seconds * 1e3}}}};
+  if (result.decode_seconds > 0)
+    json["timings"]["tokens_per_second"] = (generated - 1) / result.decode_seconds;
+  if (options.logprobs >= 0) json["logprobs"] = logprobs_json(result, session.model().tokenizer());
+  return json;
+}
+
+}  // namespace
+
+qwen::GenerateResult answer(qwen::Session& session, std::span<const qwen::Token> prompt,
+                            const qwen::GenerateOptions& options, const GenerationFlags& flags,
+                            double load_seconds) {
+  watch_prefill(session, !flags.model.no_progress);
+  const auto result = qwen::generate(session, prompt, options, [&](std::string_view text) {
+    if (!flags.json) tools::stream_out(text);
+    return true;
+  });
+  if (flags.json) {
+    tools::write_json(answer_json(result, session, options, load_seconds));
+  } else if (result.text.empty() || result.text.back() != '\n') {
+    tools::stream_out("\n");
+  }
+  if (flags.show_timing()) std::fprintf(stderr, "%s\n", timing_line(result).c_str());
+  return result;
+}
+
+namespace {
+
+struct AskFlags : GenerationFlags {
+  TextInput input;
+  ChatFlags chat;
+};
+
+int ask(const AskFlags& flags) {
+  flags.answer.check();
+  const std::string text = flags.input.read(true);
+  if (text.empty()) throw UsageError("the message is empty: give a text, for example: qwen-run \"你好\"");
+  return ask_once(text, flags, flags.chat);
+}
+
+}  // namespace
+
+int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFlags& chat) {
+  double load_seconds = 0;
+  const qwen::Model model = tools::load_model(flags.model, &load_seconds);
+  qwen::Session session(model, flags.session.options(model));
+  Conversation conversation(session, chat);
+  conversation.add_user(text);
+  answer(session, conversation.prompt(), flags.answer.options(model), flags, load_seconds);
+  return tools::kExitOk;
+}
+
+std::function<int()> ask_command(CLI::App& app) {
+  auto flags = std::make_shared<AskFlags>();
+  flags->input.add(app, "The message");
+  flags->chat.add(app, flags->model);
+  flags->add(app);
+  return [flags] { return ask(*flags); };
+}
+
+std::function<int()> generate_command(CLI::App& app) {
+  struct Flags : GenerationFlags {
+    TextInput input;
+    bool special = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  flags->input.add(app, "The beginning of the text");
+  app.add_flag("--special", flags->special, "Control tokens in the text (<|im_start|> ...) count as such")
+      ->group("Input");
+  flags->add(app);
+  return [flags] {
+    flags->answer.check();
+    const std::string text = flags->input.read(true);
+    if (text.empty()) throw UsageError("the prompt is empty: give at least one character to continue");
+    double load_seconds = 0;
+    const qwen::Model model = tools::load_model(flags->model, &load_seconds);
+    const auto prompt = model.tokenizer().encode(
+        text, flags->special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+    qwen::Session session(model, flags->session.options(model));
+    answer(session, prompt, flags->answer.options(model), *flags, load_seconds);
+    return tools::kExitOk;
+  };
+}
+
+}  // namespace qwen_run

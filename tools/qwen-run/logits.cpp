@@ -1,0 +1,122 @@
+// logits: every row of them as a NumPy file, or the likeliest next tokens.
+#include <bit>
+#include <cstdio>
+#include <memory>
+
+#include "common/model_options.h"
+#include "common/output.h"
+#include "common/program.h"
+#include "common/terminal.h"
+#include "qwen-run/answer.h"
+#include "qwen-run/commands.h"
+
+namespace qwen_run {
+namespace {
+
+using tools::Json;
+using tools::UsageError;
+
+struct LogitsFlags {
+  tools::ModelOptions model;
+  SessionFlags session;
+  TextInput input;
+  std::string ids, output;
+  CLI::Option* ids_option = nullptr;
+  int top = 10;
+  bool special = false, json = false;
+};
+
+// The header of a .npy file, version 1.0, of a C-ordered float32 array [rows, cols].
+std::string npy_header(std::size_t rows, std::size_t cols) {
+  std::string dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
+                     std::to_string(cols) + "), }";
+  // Magic, version and length take 10 bytes; the whole is padded to a multiple of 64 and ends with a line
+  // break.
+  dict.append(63 - (10 + dict.size()) % 64, ' ');
+  dict += '\n';
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header += static_cast<char>(dict.size() & 0xff);
+  header += static_cast<char>(dict.size() >> 8);
+  return header + dict;
+}
+
+void write_npy(qwen::Session& session, const std::vector<qwen::Token>& ids, const std::string& path) {
+  static_assert(std::endian::native == std::endian::little);
+  tools::OutputFile file(path);
+  session.forward_each(ids, [&](int index, std::span<const float> row) {
+    if (index == 0) file.write(npy_header(ids.size(), row.size()));
+    file.write(row.data(), row.size_bytes());
+  });
+  file.commit();
+}
+
+void print_top(qwen::Session& session, const std::vector<qwen::Token>& ids, int n, bool as_json) {
+  const qwen::Tokenizer& tokenizer = session.model().tokenizer();
+  const auto logits = session.forward(ids);
+  Json list = Json::array();
+  for (const auto& [token, logprob] : qwen::Sampler::top_logprobs(logits, n)) {
+    const Json text = token < tokenizer.size() ? tokenizer.decode({&token, 1}, true) : "";
+    const float logit = logits[static_cast<std::size_t>(token)];
+    if (as_json) {
+      list.push_back({{"token", token}, {"text", text}, {"logit", logit}, {"logprob", logprob}});
+      continue;
+    }
+    char line[80];
+    std::snprintf(line, sizeof line, "%8d %10.4f %10.4f  ", token, static_cast<double>(logit),
+                  static_cast<double>(logprob));
+    // Quoted as JSON, so that spaces and line breaks can be seen.
+    tools::write_out(line + text.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  }
+  if (as_json) tools::write_json({{"tokens", ids.size()}, {"next", std::move(list)}});
+}
+
+int logits(const LogitsFlags& flags) {
+  const bool by_ids = flags.ids_option->count() > 0;
+  if (by_ids && flags.input.given()) throw UsageError("give token ids with --ids or a text, not both");
+  const std::string text = by_ids ? "" : flags.input.read(false);
+  std::vector<qwen::Token> ids = by_ids ? parse_ids(flags.ids) : std::vector<qwen::Token>{};
+  if (by_ids ? ids.empty() : text.empty())
+    throw UsageError("the prompt is empty: at least one token is needed");
+  const qwen::Model model = tools::load_model(flags.model);
+  if (!by_ids) {
+    ids = model.tokenizer().encode(
+        text, flags.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+  }
+  qwen::Session session(model, flags.session.options(model));
+  watch_prefill(session, !flags.model.no_progress);
+  if (flags.output.empty()) {
+    print_top(session, ids, flags.top, flags.json);
+  } else {
+    write_npy(session, ids, flags.output);
+  }
+  return tools::kExitOk;
+}
+
+}  // namespace
+
+std::function<int()> logits_command(CLI::App& app) {
+  auto flags = std::make_shared<LogitsFlags>();
+  flags->input.add(app, "The text");
+  flags->ids_option = app.add_option("--ids", flags->ids, "Token ids instead of a text: 1,2,3")
+                          ->type_name("IDS")
+                          ->group("Input");
+  app.add_flag("--special", flags->special, "Control tokens in the text become their ids")
+      ->excludes(flags->ids_option)
+      ->group("Input");
+  tools::add_model_options(app, flags->model);
+  flags->session.add(app);
+  auto* output =
+      app.add_option("-o,--output", flags->output, "Write the logits [tokens, vocabulary] as float32 .npy")
+          ->type_name("FILE")
+          ->group("Output");
+  app.add_option("--top", flags->top,
+                 "Show the N likeliest next tokens: id, logit, log-probability, text (10)")
+      ->check(tools::between(1, 1000000))
+      ->excludes(output)
+      ->type_name("N")
+      ->group("Output");
+  app.add_flag("--json", flags->json, "The likeliest next tokens as JSON")->excludes(output)->group("Output");
+  return [flags] { return logits(*flags); };
+}
+
+}  // namespace qwen_run

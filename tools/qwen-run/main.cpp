@@ -1,0 +1,218 @@
+// qwen-run [-m MODEL] [COMMAND] [TEXT|-]: the commands, and finding out which one is meant.
+#include <langinfo.h>
+
+#include <algorithm>
+#include <clocale>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "common/output.h"
+#include "common/program.h"
+#include "qwen-run/commands.h"
+
+namespace qwen_run {
+namespace {
+
+using tools::UsageError;
+
+constexpr Command kCommands[] = {
+    {"", "[TEXT|-]", "answer one message (the default)",
+     "  qwen-run \"你好\"\n"
+     "  qwen-run -m qwen2.5-0.5b-instruct-q4_0.gguf -s \"用一句话回答。\" \"什么是编译器？\"\n"
+     "  git diff | qwen-run -s \"Write a commit message.\" -\n"
+     "  qwen-run --temp 0 --json \"1+1=?\"\n"
+     "  qwen-run -- \"-5 °C 冷吗？\"      (a text that begins with '-' or is a command's name: after --)",
+     ask_command},
+    {"chat", "chat", "talk over many turns in a terminal",
+     "  qwen-run chat\n  qwen-run chat -s \"你是一个乐于助人的助手。\" --temp 0.7", chat_command},
+    {"generate", "generate [TEXT|-]", "continue a text, without a chat template",
+     "  qwen-run generate -n 32 \"从前有座山，\"\n  qwen-run generate --stop \"\\n\" -f story.txt",
+     generate_command},
+    {"tokenize", "tokenize [TEXT|-]", "a text's token ids",
+     "  qwen-run tokenize \"你好\"\n"
+     "  qwen-run tokenize --special \"<|im_start|>user\"\n"
+     "  qwen-run tokenize --jsonl < texts.jsonl      ({\"text\":...} lines give {\"ids\":[...]} lines)",
+     tokenize_command},
+    {"detokenize", "detokenize [IDS|-]", "the text of token ids",
+     "  qwen-run detokenize 108386,3837\n  qwen-run tokenize \"你好\" | qwen-run detokenize -",
+     detokenize_command},
+    {"logits", "logits [TEXT|-]", "the logits of every token, as .npy, or the likeliest next tokens",
+     "  qwen-run logits --ids 1,2,3 -o out.npy\n  qwen-run logits --top 5 \"天空是\"", logits_command},
+    {"perplexity", "perplexity -f FILE", "how well the model predicts a text",
+     "  qwen-run perplexity -f wiki.txt -c 512", perplexity_command},
+    {"info", "info", "what a model file holds, and the memory that it needs",
+     "  qwen-run info -m model.gguf\n  qwen-run info --json -c 4096", info_command},
+};
+
+struct Program {
+  const Command* command;
+  std::unique_ptr<CLI::App> app;
+  std::function<int()> run;
+};
+
+std::vector<Program> build_programs() {
+  std::vector<Program> programs;
+  for (const Command& command : kCommands) {
+    Program program{&command, std::make_unique<CLI::App>(), {}};
+    program.app->description(std::string(command.summary));
+    program.app->set_help_flag("-h,--help", "This help");
+    program.run = command.setup(*program.app);
+    programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
+  const auto options = app.get_options();
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const CLI::Option* o) { return o->check_name(name); });
+  return found == options.end() ? nullptr : *found;
+}
+
+// Whether the option `name` of any command takes the next argument.
+bool takes_value(const std::vector<Program>& programs, const std::string& name) {
+  for (const Program& program : programs) {
+    if (const CLI::Option* option = find_option(*program.app, name))
+      return option->get_items_expected_min() > 0;
+  }
+  return false;
+}
+
+// True where the option that `argument` begins uses up the argument after it.
+bool consumes_next(const std::vector<Program>& programs, const std::string& argument) {
+  if (argument.compare(0, 2, "--") == 0)
+    return argument.find('=') == std::string::npos && takes_value(programs, argument);
+  for (std::size_t i = 1; i < argument.size(); ++i) {  // -vn 5, -n5
+    if (takes_value(programs, std::string("-") + argument[i])) return i + 1 == argument.size();
+  }
+  return false;
+}
+
+// Takes the command's name out of the arguments: the first of them that is no option, where that is a name.
+Program& find_program(std::vector<Program>& programs, std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--") break;
+    if (arguments[i].size() > 1 && arguments[i][0] == '-') {
+      i += consumes_next(programs, arguments[i]);
+      continue;
+    }
+    for (Program& program : programs) {
+      if (program.command->name[0] == '\0' || arguments[i] != program.command->name) continue;
+      arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i));
+      return program;
+    }
+    break;
+  }
+  return programs.front();
+}
+
+std::string overview(const std::vector<Program>& programs) {
+  std::string text =
+      "qwen-run: small Qwen models on the CPU\n\n"
+      "usage: qwen-run [-m MODEL] [OPTIONS] [COMMAND] [TEXT|-]\n\n"
+      "The model is -m's, else $QWEN_MODEL's, else the bundled one. TEXT is an argument, - or a "
+      "pipe.\n\ncommands:\n";
+  for (const Program& program : programs) {
+    std::string usage = program.command->usage;
+    usage.resize(std::max<std::size_t>(usage.size() + 2, 24), ' ');
+    text += "  " + usage + program.command->summary + "\n";
+  }
+  text += "\nexamples:\n";
+  text += kCommands[0].examples;
+  text +=
+      "\n\nqwen-run COMMAND --help lists a command's options (qwen-run --help those of the default one); "
+      "--version "
+      "tells the version.\nExit codes: 0 done, 1 failed, 2 wrong usage. Results go to stdout, all else to "
+      "stderr.\n";
+  return text;
+}
+
+// CLI11's help, without the doubled empty lines.
+std::string option_help(const CLI::App& app) {
+  std::string text = app.help();
+  for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+  return text;
+}
+
+std::string help(const std::vector<Program>& programs, const Program& program) {
+  const Command& command = *program.command;
+  if (command.name[0] == '\0') {
+    std::string text = overview(programs);
+    std::string options = option_help(*program.app);
+    const std::size_t at = options.find("Positionals:");
+    return text + "\n" + (at == std::string::npos ? options : options.substr(at));
+  }
+  std::string text = "qwen-run " + std::string(command.name) + ": " + option_help(*program.app);
+  const std::size_t usage = text.find("Usage:");
+  const std::size_t end = text.find('\n', usage);
+  if (usage != std::string::npos)
+    text.replace(usage, end - usage, "usage: qwen-run [-m MODEL] [OPTIONS] " + std::string(command.usage));
+  return text + "\nexamples:\n" + command.examples + "\n";
+}
+
+// What CLI11 could not place, explained.
+std::string explain_extra(const std::vector<Program>& programs, const Program& program,
+                          const std::string& extra) {
+  const std::string name = program.command->name;
+  const std::string look = "; see qwen-run " + (name.empty() ? "" : name + " ") + "--help";
+  if (extra.size() < 2 || extra[0] != '-') {
+    const bool takes_text = find_option(*program.app, "TEXT") != nullptr;
+    return takes_text ? "more than one TEXT (\"" + extra + "\"): put quotes around a text with spaces"
+                      : "unexpected argument \"" + extra + "\"" + look;
+  }
+  const std::string option = extra.substr(0, extra.find('='));
+  for (const Program& other : programs) {
+    if (find_option(*other.app, option))
+      return "option " + option + " is not for " + (name.empty() ? "a chat" : "\"" + name + "\"") + look;
+  }
+  return "unknown option " + option + look + " (a text that begins with '-' goes after --)";
+}
+
+// From "Could not convert: --temp = abc".
+std::string explain_conversion(const std::string& message) {
+  const std::size_t name = message.find("--"), value = message.find(" = ");
+  if (name == std::string::npos || value == std::string::npos || value < name) return message;
+  return message.substr(name, value - name) + ": expected a number, found \"" + message.substr(value + 3) +
+         "\"";
+}
+
+int run(std::vector<std::string> arguments) {
+  std::vector<Program> programs = build_programs();
+  Program& program = find_program(programs, arguments);
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  if (std::find(arguments.begin(), end, "--version") != end) {
+    tools::write_out("qwen-run " + tools::version_text() + "\n");
+    return tools::kExitOk;
+  }
+  program.app->allow_extras();
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+  try {
+    program.app->parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    tools::write_out(help(programs, program));
+    return tools::kExitOk;
+  } catch (const CLI::ConversionError& error) {
+    throw UsageError(explain_conversion(error.what()));
+  } catch (const CLI::ParseError& error) {
+    std::string line = error.what();
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    throw UsageError(line);
+  }
+  auto extras = program.app->remaining();
+  std::erase(extras, "--");  // CLI11 keeps the mark itself
+  if (!extras.empty()) throw UsageError(explain_extra(programs, program, extras.front()));
+  return program.run();
+}
+
+}  // namespace
+}  // namespace qwen_run
+
+int main(int argc, char** argv) {
+  // The line editor reads characters as the locale says; this program speaks UTF-8 whatever the locale.
+  if (!std::setlocale(LC_CTYPE, "") || std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+    std::setlocale(LC_CTYPE, "C.UTF-8");
+  return tools::run_program("qwen-run", [&] {
+    return qwen_run::run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  });
+}

@@ -1,0 +1,157 @@
+#include "qwen-run/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <random>
+
+#include "common/model_options.h"
+#include "common/output.h"
+#include "common/program.h"
+#include "common/terminal.h"
+
+namespace qwen_run {
+
+using tools::UsageError;
+
+void TextInput::add(CLI::App& app, const std::string& description) {
+  positional_ = app.add_option("TEXT", text_, description + "; - reads stdin")->type_name("");
+  prompt_ =
+      app.add_option("-p,--prompt", prompt_text_, "The same as TEXT, also for a text that begins with '-'")
+          ->type_name("TEXT")
+          ->group("Input");
+  file_ = app.add_option("-f,--file", path_, "Read the text from a file; - is stdin")
+              ->type_name("FILE")
+              ->group("Input");
+}
+
+std::string TextInput::read(bool line) const {
+  if (positional_->count() + prompt_->count() + file_->count() > 1)
+    throw UsageError("more than one text: give one of TEXT, -p TEXT and -f FILE");
+  if (prompt_->count()) return prompt_text_;
+  if (positional_->count() && text_ != "-") return text_;
+  if (!given() && tools::stdin_is_terminal())
+    throw UsageError("no text: give it as TEXT, with -p TEXT, with -f FILE or through a pipe");
+  std::string text = file_->count() ? tools::read_file(path_) : tools::read_stdin();
+  if (line && !text.empty() && text.back() == '\n') {
+    text.pop_back();
+    if (!text.empty() && text.back() == '\r') text.pop_back();
+  }
+  return text;
+}
+
+void SessionFlags::add(CLI::App& app) {
+  app.add_option("-c,--ctx-size", context, "Tokens of context (2048, or less where the model has less)")
+      ->check(tools::between(1, tools::kMaxInt))
+      ->type_name("N")
+      ->group("Model");
+  app.add_option("-b,--batch-size", batch, "Prompt tokens computed at once (512)")
+      ->check(tools::between(1, 1 << 16))
+      ->type_name("N")
+      ->group("Model");
+  app.add_option("--kv-type", kv_type, "Type of the KV cache: f16 (default) or f32")
+      ->check(CLI::IsMember({"f16", "f32"}).description(""))
+      ->type_name("TYPE")
+      ->group("Model");
+}
+
+qwen::SessionOptions SessionFlags::options(const qwen::Model& model) const {
+  qwen::SessionOptions options;
+  options.context = context > 0 ? context : std::min(kDefaultContext, model.shape().max_context);
+  options.batch = batch;
+  options.kv_type = kv_type == "f32" ? qwen::KvType::f32 : qwen::KvType::f16;
+  return options;
+}
+
+void AnswerFlags::add(CLI::App& app) {
+  const auto option = [&](const char* names, auto& value, const char* description, const char* type) {
+    return app.add_option(names, value, description)->type_name(type)->group("Answer");
+  };
+  option("-n,--predict", max_tokens, "Tokens to generate at most (512); -1: until the context is full", "N")
+      ->check(tools::between(-1, tools::kMaxInt));
+  option("--temp", temperature, "Temperature; 0 always takes the most probable token", "X");
+  option("--top-k", top_k, "Draw from the K most probable tokens; 0: from all", "K");
+  option("--top-p", top_p, "Draw from the most probable tokens that sum up to P", "P");
+  option("--min-p", min_p, "Drop tokens below P times the most probable one", "P");
+  option("--repeat-penalty", repeat_penalty, "Penalty for tokens of the context; 1: none", "X");
+  option("--presence-penalty", presence_penalty, "Subtracted from the logit of each generated token", "X");
+  option("--frequency-penalty", frequency_penalty, "Subtracted for each time it was generated", "X");
+  option("--repeat-last-n", repeat_last_n, "Tokens that the penalties look back at; 0: all", "N");
+  option("--logit-bias", logit_bias, "Add to a token's logit: ID+2.5, ID-1, ID-inf (may be repeated)",
+         "ID+X");
+  option("--seed", seed, "Seed of the draws: the same seed gives the same answer", "N")
+      ->check(tools::between(0, 0x1p64));
+  option("--stop", stop, "Stop before this text (may be repeated)", "TEXT");
+  // One value for each use of the option: what follows may be TEXT.
+  for (const char* name : {"--logit-bias", "--stop"}) app.get_option(name)->allow_extra_args(false);
+}
+
+void AnswerFlags::check() const {
+  try {
+    qwen::Sampler{sampling({})};
+  } catch (const qwen::Error& error) {
+    throw UsageError(error.what());
+  }
+  for (const std::string& text : stop) {
+    if (text.empty()) throw UsageError("--stop: the text is empty");
+  }
+}
+
+qwen::SamplingOptions AnswerFlags::sampling(qwen::SamplingOptions o) const {
+  const auto set = [](auto& value, const auto& flag) {
+    if (flag) value = *flag;
+  };
+  set(o.temperature, temperature);
+  set(o.top_k, top_k);
+  set(o.top_p, top_p);
+  set(o.min_p, min_p);
+  set(o.repetition_penalty, repeat_penalty);
+  set(o.presence_penalty, presence_penalty);
+  set(o.frequency_penalty, frequency_penalty);
+  o.penalty_last_n = repeat_last_n;
+  o.seed = seed ? *seed : std::random_device{}();
+  for (const std::string& text : logit_bias) {
+    const std::size_t sign = text.find_first_of("+-");
+    qwen::Token id = 0;
+    float bias = 0;
+    const char* end = text.data() + text.size();
+    bool ok = sign != std::string::npos && sign > 0;
+    if (ok) {
+      const char* middle = text.data() + sign;
+      const auto first = std::from_chars(text.data(), middle, id);
+      const auto second = std::from_chars(*middle == '+' ? middle + 1 : middle, end, bias);
+      ok = first.ec == std::errc() && first.ptr == middle && second.ec == std::errc() && second.ptr == end;
+    }
+    if (!ok) throw UsageError("--logit-bias: expected ID+BIAS or ID-BIAS, found \"" + text + "\"");
+    o.logit_bias.emplace_back(id, bias);
+  }
+  return o;
+}
+
+qwen::GenerateOptions AnswerFlags::options(const qwen::Model& model) const {
+  qwen::GenerateOptions options;
+  options.sampling = sampling(model.info().sampling);
+  options.max_new_tokens = max_tokens < 0 ? std::numeric_limits<int>::max() : max_tokens;
+  options.stop = stop;
+  options.logprobs = logprobs;
+  return options;
+}
+
+std::vector<qwen::Token> parse_ids(const std::string& text) {
+  std::vector<qwen::Token> ids;
+  constexpr const char* kSeparators = " ,\t\r\n[]";
+  std::size_t begin = 0;
+  while ((begin = text.find_first_not_of(kSeparators, begin)) != std::string::npos) {
+    const std::size_t end = std::min(text.find_first_of(kSeparators, begin), text.size());
+    qwen::Token id = 0;
+    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, id);
+    if (error != std::errc() || stop != text.data() + end || id < 0)
+      throw UsageError("token ids: expected numbers such as 1,2,3, found \"" +
+                       text.substr(begin, std::min<std::size_t>(end - begin, 40)) + "\"");
+    ids.push_back(id);
+    begin = end;
+  }
+  return ids;
+}
+
+}  // namespace qwen_run

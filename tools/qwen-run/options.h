@@ -1,0 +1,63 @@
+// Groups of options that several commands share.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qwen/qwen.h"
+
+namespace qwen_run {
+
+// Where a command's text comes from: TEXT, -p TEXT, -f FILE, "-" or a pipe.
+class TextInput {
+ public:
+  void add(CLI::App& app, const std::string& description);
+  bool given() const { return positional_->count() + prompt_->count() + file_->count() > 0; }
+  // The text, exactly. `line` drops one line break at the end of what comes from a file or a pipe, as the
+  // shell's
+  // $(...) does. UsageError for more than one source, or for none while stdin is a terminal.
+  std::string read(bool line) const;
+
+ private:
+  std::string text_, prompt_text_, path_;
+  CLI::Option* positional_ = nullptr;
+  CLI::Option* prompt_ = nullptr;
+  CLI::Option* file_ = nullptr;
+};
+
+// -c, -b, --kv-type.
+struct SessionFlags {
+  int context = 0;  // 0: kDefaultContext, or less where the model was trained for less
+  int batch = 512;
+  std::string kv_type = "f16";
+
+  static constexpr int kDefaultContext = 2048;
+  void add(CLI::App& app);
+  qwen::SessionOptions options(const qwen::Model& model) const;
+};
+
+// -n, --temp and all that shapes an answer. What is not given comes from the model.
+struct AnswerFlags {
+  std::optional<float> temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
+  std::optional<int> top_k;
+  int repeat_last_n = 0;
+  std::optional<std::uint64_t> seed;
+  std::vector<std::string> logit_bias;  // "ID+BIAS", "ID-BIAS"
+  std::vector<std::string> stop;
+  int max_tokens = 512;
+  int logprobs = -1;
+
+  void add(CLI::App& app);
+  // Checks the values (UsageError) before a model is loaded.
+  void check() const;
+  // `defaults` are the model's. Without --seed each call draws a new one.
+  qwen::SamplingOptions sampling(qwen::SamplingOptions defaults) const;
+  qwen::GenerateOptions options(const qwen::Model& model) const;
+};
+
+// Ids as people write them: "1,2,3", "[1, 2, 3]" or "1 2 3". UsageError that names the part that is no id.
+std::vector<qwen::Token> parse_ids(const std::string& text);
+
+}  // namespace qwen_run
