@@ -51,17 +51,10 @@ std::string timing_line(const qwen::GenerateResult& result) {
   add("; first after %.3f s; prompt %d tokens", result.first_token_seconds, result.prompt_tokens);
   if (result.prefill_seconds > 0) add(", %.0f tokens/s", result.prompt_tokens / result.prefill_seconds);
   switch (result.finish) {
-    case qwen::FinishReason::length:
-      add("; stopped by -n");
-      break;
-    case qwen::FinishReason::context_full:
-      add("; stopped: the context is full, -c gives more");
-      break;
-    case qwen::FinishReason::cancelled:
-      add("; stopped");
-      break;
-    default:
-      break;
+    case qwen::FinishReason::length: add("; stopped by -n"); break;
+    case qwen::FinishReason::context_full: add("; stopped: the context is full, -c gives more"); break;
+    case qwen::FinishReason::cancelled: add("; stopped"); break;
+    default: break;
   }
   return std::string(line) + "]";
 }

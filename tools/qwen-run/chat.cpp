@@ -97,16 +97,14 @@ class Repl {
     std::string line;
     for (;;) {
       switch (editor_.read(message.empty() ? "> " : "... ", line)) {
-        case LineEditor::Result::end:
-          return false;
+        case LineEditor::Result::end: return false;
         case LineEditor::Result::interrupted:
           if (interrupted_) return false;
           interrupted_ = true;
           message.clear();
           say("Ctrl-C again or /exit leaves\n");
           continue;
-        case LineEditor::Result::line:
-          break;
+        case LineEditor::Result::line: break;
       }
       interrupted_ = false;
       message += line;

@@ -131,9 +131,6 @@ int info(const Flags& flags) {
                           ? flags.session.context
                           : std::min(SessionFlags::kDefaultContext, std::max(info.shape.max_context, 1));
   std::optional<qwen::MemoryEstimate> memory;
-  if (!builtin && !info.tensors.empty())
-    memory =
-        qwen::Model::estimate(flags.model.path, context, flags.sequences, tools::load_options(flags.model));
   if (flags.json) {
     tools::write_json(info_json(info, memory, context), true);
   } else {
