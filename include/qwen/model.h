@@ -24,7 +24,9 @@ struct LoadProgress {
   double fraction;    // of the whole load, 0 to 1
 };
 
-enum class QuantizeOnLoad { none, int8 /* Q8_0 */, q4 /* Q4_0 */, q4_k /* Q4_K where rows allow, else Q4_0 */ };
+// The matrices of float checkpoints, in the types that a file of Q8_0 or Q4_0 has (its output head keeps 6 or 8 bits); q4_k
+// takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding stays in the file as it is.
+enum class QuantizeOnLoad { none, int8, q4, q4_k };
 
 struct LoadOptions {
   int threads = 0;     // 0: physical cores that affinity and the cgroup quota allow

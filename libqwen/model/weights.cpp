@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <exception>
+#include <mutex>
 
 #include "base/checked.h"
 #include "kernels/pack.h"
@@ -25,9 +27,12 @@ class Binder {
 
   Matrix matrix(const std::string& name, int rows, int cols) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    Matrix result{tensor.type, false, rows, cols, tensor.data.data(),
-                  row_bytes(tensor.type, static_cast<std::size_t>(cols))};
-    if (!options_.exact) pack(tensor, result);
+    const TensorType type = options_.type_of ? options_.type_of(tensor) : tensor.type;
+    Matrix result{type, false, rows, cols, tensor.data.data(), row_bytes(type, static_cast<std::size_t>(cols))};
+    if (!options_.exact)
+      pack(tensor, result);
+    else if (type != tensor.type)
+      convert(tensor, result);
     advance(tensor);
     return result;
   }
@@ -78,20 +83,66 @@ class Binder {
 
   void pack(const file::Tensor& tensor, Matrix& matrix) {
     const TensorType source = tensor.type;
-    if (source == TensorType::f32 && kernels::f32_is_bf16(tensor.data)) matrix.type = TensorType::bf16;
+    if (matrix.type == TensorType::f32 && kernels::f32_is_bf16(tensor.data)) matrix.type = TensorType::bf16;
+    const bool quantize = matrix.type != source && matrix.type != TensorType::bf16;
+    const std::size_t stride = matrix.stride;  // of the rows that are packed
     matrix.panels = true;
     matrix.stride = kernels::panel_bytes(matrix.type, matrix.cols);
     const int panels = matrix.panel_count();
     std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(panels), tensor.name)).data();
-    std::atomic<int> next{0};
-    const int chunk = std::max(1, std::min(64, panels / (4 * pool_.size())));
-    pool_.run([&](int) {
-      for (int begin = next.fetch_add(chunk); begin < panels; begin = next.fetch_add(chunk))
-        kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin,
-                             std::min(panels, begin + chunk), out);
+    in_chunks(tensor, panels, [&](int begin, int end) {
+      if (!quantize)
+        return kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin, end, out);
+      const int first = begin * kernels::kPanelRows;
+      const int count = std::min(matrix.rows, end * kernels::kPanelRows) - first;
+      std::vector<std::byte> rows(static_cast<std::size_t>(count) * stride);
+      convert_rows(tensor, matrix, first, count, rows.data());
+      kernels::pack_panels(matrix.type, matrix.type, rows.data(), count, matrix.cols, 0, end - begin,
+                           out + static_cast<std::size_t>(begin) * matrix.stride);
     });
     matrix.data = out;
     file_.release(tensor);
+  }
+
+  // Rows of another type, for the exact path.
+  void convert(const file::Tensor& tensor, Matrix& matrix) {
+    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name)).data();
+    in_chunks(tensor, matrix.rows, [&](int begin, int end) {
+      convert_rows(tensor, matrix, begin, end - begin, out + static_cast<std::size_t>(begin) * matrix.stride);
+    });
+    matrix.data = out;
+    file_.release(tensor);
+  }
+
+  static void convert_rows(const file::Tensor& tensor, const Matrix& matrix, int first, int count, std::byte* out) {
+    const auto cols = static_cast<std::size_t>(matrix.cols);
+    quant::convert_rows(tensor.type, tensor.data.data() + static_cast<std::size_t>(first) * row_bytes(tensor.type, cols),
+                        matrix.type, out, static_cast<std::size_t>(count), cols);
+  }
+
+  // body(begin, end) over [0, count) on all threads; an error names the tensor.
+  template <class Body>
+  void in_chunks(const file::Tensor& tensor, int count, Body&& body) {
+    std::atomic<int> next{0};
+    std::mutex mutex;
+    std::exception_ptr failure;
+    const int chunk = std::max(1, std::min(64, count / (4 * pool_.size())));
+    pool_.run([&](int) {
+      try {
+        for (int begin = next.fetch_add(chunk); begin < count; begin = next.fetch_add(chunk))
+          body(begin, std::min(count, begin + chunk));
+      } catch (...) {
+        next.store(count);
+        const std::lock_guard lock(mutex);
+        failure = std::current_exception();
+      }
+    });
+    if (!failure) return;
+    try {
+      std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      fail(error.code(), file_.path(), ": tensor ", tensor.name, ": ", error.what());
+    }
   }
 
   void advance(const file::Tensor& tensor) {

@@ -46,7 +46,8 @@ struct Weights {
 
 struct BindOptions {
   bool exact = false;  // keep the file's rows instead of packing panels
-  QuantizeOnLoad quantize = QuantizeOnLoad::none;
+  // The type in which a matrix is kept in memory; empty keeps the file's.
+  std::function<TensorType(const file::Tensor&)> type_of;
   // Weights packed so far, 0 to 1; returning false stops with Error(cancelled).
   std::function<bool(double fraction)> on_progress;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
 namespace qwen::run {
 namespace {
@@ -27,7 +28,8 @@ constexpr Mixture kMixtures[] = {
     {"Q3_K_L", "", 13, q3_k, "3 bits, half of the tensors in Q5_K"},
     {"Q3_K_M", "Q3_K", 12, q3_k, "3 bits, half of the tensors in Q4_K"},
     {"Q3_K_S", "", 11, q3_k, "3 bits"},
-    {"Q2_K", "", 10, q2_k, "2 bits: for experiments"},
+    {"Q2_K", "", 10, q2_k, "2 bits, a third of the tensors in Q3_K: for experiments"},
+    {"Q2_K_S", "", 21, q2_k, "2 bits: for experiments"},
 };
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
@@ -43,55 +45,38 @@ bool sensitive(int layer, int layers) noexcept {
 TensorType attention_value_type(const Mixture& mixture, const TensorPlace& place) noexcept {
   const bool wide = place.heads_per_kv >= 4;  // the matrix is small then, and many heads live on it
   switch (mixture.file_type) {
-    case 10:
-      return wide ? q4_k : q3_k;  // Q2_K
-    case 12:
-      return place.layer < 2 ? q5_k : q4_k;  // Q3_K_M
-    case 13:
-      return q5_k;  // Q3_K_L
-    case 14:
-      return place.layer < 4 ? q5_k : q4_k;  // Q4_K_S
-    case 15:                                 // Q4_K_M
-    case 17:
-      return sensitive(place.layer, place.layers) ? q6_k : mixture.base;  // Q5_K_M
-    case 25:                                                              // IQ4_NL
-    case 30:
-      return wide ? q5_k : mixture.base;  // IQ4_XS
-    default:
-      return mixture.base;
+    case 10: return wide ? q4_k : q3_k;                                          // Q2_K
+    case 12: return place.layer < 2 ? q5_k : q4_k;                               // Q3_K_M
+    case 13: return q5_k;                                                        // Q3_K_L
+    case 14: return place.layer < 4 ? q5_k : q4_k;                               // Q4_K_S
+    case 15:                                                                     // Q4_K_M
+    case 17: return sensitive(place.layer, place.layers) ? q6_k : mixture.base;  // Q5_K_M
+    case 25:                                                                     // IQ4_NL
+    case 30: return wide ? q5_k : mixture.base;                                  // IQ4_XS
+    default: return mixture.base;
   }
 }
 
 TensorType ffn_down_type(const Mixture& mixture, const TensorPlace& place) noexcept {
   switch (mixture.file_type) {
-    case 10:
-      return q3_k;  // Q2_K
-    case 12:
-      return place.layer < place.layers / 16 ? q5_k : q4_k;  // Q3_K_M
-    case 13:
-      return q5_k;  // Q3_K_L
-    case 15:        // Q4_K_M
-    case 17:
-      return sensitive(place.layer, place.layers) ? q6_k : mixture.base;  // Q5_K_M
-    case 14:                                                              // Q4_K_S
-    case 25:                                                              // IQ4_NL
-    case 30:
-      return place.layer < place.layers / 8 ? q5_k : mixture.base;  // IQ4_XS
-    default:
-      return mixture.base;
+    case 10: return q3_k;                                                        // Q2_K
+    case 12: return place.layer < place.layers / 16 ? q5_k : q4_k;               // Q3_K_M
+    case 13: return q5_k;                                                        // Q3_K_L
+    case 15:                                                                     // Q4_K_M
+    case 17: return sensitive(place.layer, place.layers) ? q6_k : mixture.base;  // Q5_K_M
+    case 14:                                                                     // Q4_K_S
+    case 25:                                                                     // IQ4_NL
+    case 30: return place.layer < place.layers / 8 ? q5_k : mixture.base;        // IQ4_XS
+    default: return mixture.base;
   }
 }
 
 TensorType attention_output_type(const Mixture& mixture) noexcept {
   switch (mixture.file_type) {
-    case 10:
-      return q3_k;  // Q2_K
-    case 12:
-      return q4_k;  // Q3_K_M
-    case 13:
-      return q5_k;  // Q3_K_L
-    default:
-      return mixture.base;
+    case 10: return q3_k;  // Q2_K
+    case 12: return q4_k;  // Q3_K_M
+    case 13: return q5_k;  // Q3_K_L
+    default: return mixture.base;
   }
 }
 
@@ -113,6 +98,21 @@ const Mixture* find_mixture(std::uint32_t file_type) noexcept {
   return nullptr;
 }
 
+TensorPlaces::TensorPlaces(const file::ModelFile& file) : tied_(!file.find_tensor("output.weight")) {
+  const std::string arch(file.optional_string("general.architecture").value_or(""));
+  const std::int64_t layers = file.optional_integer(arch + ".block_count").value_or(1);
+  const std::int64_t heads = file.optional_integer(arch + ".attention.head_count").value_or(1);
+  const std::int64_t kv_heads = file.optional_integer(arch + ".attention.head_count_kv").value_or(heads);
+  layers_ = static_cast<int>(std::clamp<std::int64_t>(layers, 1, 1 << 16));
+  if (kv_heads > 0) heads_per_kv_ = static_cast<int>(std::clamp<std::int64_t>(heads / kv_heads, 1, 1 << 16));
+}
+
+TensorPlace TensorPlaces::of(std::string_view name) const {
+  TensorPlace place{name, 0, layers_, heads_per_kv_, name == (tied_ ? "token_embd.weight" : "output.weight")};
+  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), place.layer);
+  return place;
+}
+
 TensorType mixture_type(const Mixture& mixture, const TensorPlace& place) noexcept {
   if (info_of(mixture.base).block_weights == 1) return mixture.base;
   if (place.is_head) return mixture.base == q8_0 ? q8_0 : q6_k;
@@ -130,25 +130,23 @@ TensorType fitting_type(TensorType type, std::size_t cols) noexcept {
   TensorType smaller = f16;
   switch (type) {
     case q2_k:
-    case q3_k:
-      smaller = q4_0;
-      break;
-    case q4_k:
-      smaller = q5_0;
-      break;
-    case q5_k:
-      smaller = q5_1;
-      break;
-    case q6_k:
-      smaller = q8_0;
-      break;
-    case iq4_xs:
-      smaller = iq4_nl;
-      break;
-    default:
-      break;
+    case q3_k: smaller = q4_0; break;
+    case q4_k: smaller = q5_0; break;
+    case q5_k: smaller = q5_1; break;
+    case q6_k: smaller = q8_0; break;
+    case iq4_xs: smaller = iq4_nl; break;
+    default: break;
   }
   return fits(smaller) ? smaller : f16;
+}
+
+TensorType type_on_load(QuantizeOnLoad how, const TensorPlace& place, TensorType stored,
+                        std::size_t cols) noexcept {
+  if (how == QuantizeOnLoad::none || info_of(stored).block_weights != 1) return stored;
+  const Mixture& mixture = *find_mixture(how == QuantizeOnLoad::int8 ? "Q8_0" : "Q4_0");
+  const TensorType type = fitting_type(mixture_type(mixture, place), cols);
+  if (info_of(type).block_weights == 1) return stored;
+  return how == QuantizeOnLoad::q4_k && type == q4_0 && cols % 256 == 0 ? q4_k : type;
 }
 
 }  // namespace qwen::run

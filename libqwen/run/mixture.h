@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "base/tensor_type.h"
+#include "file/model_file.h"
+#include "qwen/model.h"
 
 namespace qwen::run {
 
@@ -31,11 +33,28 @@ struct TensorPlace {
   bool is_head = false;  // the matrix that makes the logits: output.weight, or the embedding where it is tied
 };
 
+// The places of one model's tensors.
+class TensorPlaces {
+ public:
+  explicit TensorPlaces(const file::ModelFile& file);
+  TensorPlace of(std::string_view name) const;
+
+ private:
+  int layers_ = 1, heads_per_kv_ = 1;
+  bool tied_ = false;
+};
+
 // The type that `mixture` gives to a matrix whose rows any block divides. The choices are those of
 // llama-quantize without an importance matrix, so that a file named Q4_K_M is what people expect of one.
 TensorType mixture_type(const Mixture& mixture, const TensorPlace& place) noexcept;
 
 // The nearest type with blocks that divide rows of `cols` weights: `type` itself where its own do.
 TensorType fitting_type(TensorType type, std::size_t cols) noexcept;
+
+// The type in which a matrix is kept where LoadOptions::quantize asks for smaller weights: as in a file of
+// Q8_0 or Q4_0 (whose head keeps more bits); q4_k puts Q4_K where that has Q4_0 and the rows allow. Only
+// float types are changed.
+TensorType type_on_load(QuantizeOnLoad how, const TensorPlace& place, TensorType stored,
+                        std::size_t cols) noexcept;
 
 }  // namespace qwen::run

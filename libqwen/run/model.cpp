@@ -9,6 +9,7 @@
 #include "file/model_file.h"
 #include "kernels/pack.h"
 #include "model/config.h"
+#include "run/mixture.h"
 #include "run/state.h"
 #include "text/tokenizer_backend.h"
 
@@ -16,17 +17,6 @@ namespace qwen {
 namespace {
 
 using FilePointer = std::shared_ptr<const file::ModelFile>;
-
-// GGUF's general.file_type numbers of the types that this library reads.
-std::string file_type_name(std::int64_t number) {
-  static const std::map<std::int64_t, const char*> kNames = {
-      {0, "F32"},     {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},    {8, "Q5_0"},
-      {9, "Q5_1"},    {10, "Q2_K"},   {11, "Q3_K_S"}, {12, "Q3_K_M"}, {13, "Q3_K_L"}, {14, "Q4_K_S"},
-      {15, "Q4_K_M"}, {16, "Q5_K_S"}, {17, "Q5_K_M"}, {18, "Q6_K"},   {21, "Q2_K_S"}, {25, "IQ4_NL"},
-      {30, "IQ4_XS"}, {32, "BF16"}};
-  const auto found = kNames.find(number);
-  return found == kNames.end() ? "" : found->second;
-}
 
 void summarize_tensors(const file::ModelFile& file, ModelInfo& info) {
   std::map<TensorType, TensorSummary> by_type;
@@ -84,7 +74,9 @@ Described describe(const file::ModelFile& file, const LoadOptions& options) {
   info.name = std::string(file.optional_string("general.name")
                               .value_or(std::filesystem::path(file.path()).filename().string()));
   info.source = file.path();
-  info.file_type = file_type_name(file.optional_integer("general.file_type").value_or(-1));
+  const run::Mixture* mixture =
+      run::find_mixture(static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
+  info.file_type = mixture ? mixture->name : "";
   info.shape = model::read_shape(file);
   info.tokenizer = tokenizer_kind;
   info.vocabulary = result.tokenizer.size();
@@ -125,12 +117,14 @@ std::vector<Token> end_tokens(const file::ModelFile& file, const Tokenizer& toke
 }
 
 // Of the shape, the tokeniser and the tensors: names, types, sizes and up to 64 KiB of each one's bytes.
-std::uint64_t fingerprint_of(const file::ModelFile& file, const ModelInfo& info, const Tokenizer& tokenizer, bool exact) {
+std::uint64_t fingerprint_of(const file::ModelFile& file, const ModelInfo& info, const Tokenizer& tokenizer,
+                             const LoadOptions& options) {
   std::uint64_t hash = kFnvStart;
   const auto add = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   const auto number = [&](std::uint64_t n) { add(&n, sizeof n); };
   const ModelShape& s = info.shape;
-  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.vocab, tokenizer.size(), exact ? 1 : 0})
+  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.vocab, tokenizer.size(), options.exact ? 1 : 0,
+                    static_cast<int>(options.quantize)})
     number(static_cast<std::uint64_t>(n));
   add(&s.rope_theta, sizeof s.rope_theta);
   add(&s.rms_eps, sizeof s.rms_eps);
@@ -165,10 +159,14 @@ Model load_file(FilePointer file, const LoadOptions& options) {
   progress("tokenizer", 0.02);
   state->pool = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : default_threads(), options.pin_threads);
   state->end_of_turn = end_tokens(*file, state->tokenizer);
-  state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options.exact);
+  state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
   bind.exact = options.exact;
-  bind.quantize = options.quantize;
+  const run::TensorPlaces places(*file);
+  if (options.quantize != QuantizeOnLoad::none)
+    bind.type_of = [&](const file::Tensor& tensor) {
+      return run::type_on_load(options.quantize, places.of(tensor.name), tensor.type, tensor.cols());
+    };
   bind.on_progress = [&](double fraction) { return progress("pack", 0.02 + 0.98 * fraction); };
   state->weights = model::bind_weights(file, state->info.shape, *state->pool, bind);
   if (!state->info.chat_template_error.empty() && options.on_log) options.on_log(state->info.chat_template_error);

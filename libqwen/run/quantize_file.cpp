@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <exception>
 #include <mutex>
@@ -22,7 +21,6 @@ namespace qwen {
 namespace {
 
 using run::Mixture;
-using run::TensorPlace;
 
 // --- which tensor becomes what
 // ------------------------------------------------------------------------------------------
@@ -69,12 +67,6 @@ const Mixture& parse_mixture(std::string_view name) {
   fail(ErrorCode::invalid_argument, quoted(name), " is no type to quantise to: expected one of ", known);
 }
 
-int layer_of(std::string_view name) {
-  int layer = 0;
-  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), layer);
-  return layer;
-}
-
 struct Rule {
   std::string pattern;
   TensorType type;
@@ -85,18 +77,12 @@ struct Rule {
 class Planner {
  public:
   Planner(const file::ModelFile& source, const QuantizeOptions& options)
-      : source_(source), mixture_(parse_mixture(options.type)), pure_(options.pure) {
+      : source_(source), mixture_(parse_mixture(options.type)), pure_(options.pure), places_(source) {
     for (const auto& [pattern, type] : options.tensor_types)
       rules_.push_back({pattern, parse_storage_type(type, cat("type of tensor ", quoted(pattern)))});
     if (!options.output_type.empty()) output_ = parse_storage_type(options.output_type, "output type");
     if (!options.embedding_type.empty())
       embedding_ = parse_storage_type(options.embedding_type, "embedding type");
-    tied_ = !source.find_tensor("output.weight");
-    const std::string arch(source.string("general.architecture"));
-    place_.layers = static_cast<int>(source.optional_integer(arch + ".block_count").value_or(1));
-    const std::int64_t heads = source.optional_integer(arch + ".attention.head_count").value_or(1);
-    const std::int64_t kv_heads = source.optional_integer(arch + ".attention.head_count_kv").value_or(heads);
-    if (kv_heads > 0) place_.heads_per_kv = static_cast<int>(heads / kv_heads);
   }
 
   const Mixture& mixture() const { return mixture_; }
@@ -129,22 +115,18 @@ class Planner {
         rule.used = true;
         return rule.type;
       }
-    const bool embedding = tensor.name == "token_embd.weight";
-    place_.name = tensor.name;
-    place_.layer = layer_of(tensor.name);
-    place_.is_head = tensor.name == "output.weight" || (embedding && tied_);
-    if (embedding && embedding_) return *embedding_;
-    if (place_.is_head && output_) return *output_;
-    return pure_ ? mixture_.base : run::mixture_type(mixture_, place_);
+    const run::TensorPlace place = places_.of(tensor.name);
+    if (tensor.name == "token_embd.weight" && embedding_) return *embedding_;
+    if (place.is_head && output_) return *output_;
+    return pure_ ? mixture_.base : run::mixture_type(mixture_, place);
   }
 
   const file::ModelFile& source_;
   const Mixture& mixture_;
   const bool pure_;
-  bool tied_ = false;
   std::vector<Rule> rules_;
   std::optional<TensorType> output_, embedding_;
-  TensorPlace place_;
+  const run::TensorPlaces places_;
 };
 
 // --- conversion

@@ -101,3 +101,18 @@ TEST_CASE("names and numbers of the mixtures", "[run]") {
   CHECK(find_mixture(std::uint32_t{7})->base == q8_0);
   CHECK(find_mixture(std::uint32_t{4}) == nullptr);
 }
+
+TEST_CASE("types of weights that are quantised while they load", "[run]") {
+  const TensorPlace body{"blk.0.attn_q.weight", 0, 24, 7, false}, output{"token_embd.weight", 0, 24, 7, true};
+  using Load = QuantizeOnLoad;
+  CHECK(type_on_load(Load::none, body, bf16, 896) == bf16);
+  CHECK(type_on_load(Load::int8, body, bf16, 896) == q8_0);
+  CHECK(type_on_load(Load::q4, body, f32, 1024) == q4_0);
+  CHECK(type_on_load(Load::q4, output, f32, 896) == q8_0);
+  CHECK(type_on_load(Load::q4, output, f32, 1024) == q6_k);
+  CHECK(type_on_load(Load::q4_k, body, f16, 896) == q4_0);
+  CHECK(type_on_load(Load::q4_k, body, f16, 1024) == q4_k);
+  CHECK(type_on_load(Load::q4_k, output, f16, 1024) == q6_k);
+  CHECK(type_on_load(Load::q4, body, q5_0, 1024) == q5_0);
+  CHECK(type_on_load(Load::q4, body, bf16, 40) == bf16);
+}
