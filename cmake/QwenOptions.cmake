@@ -14,3 +14,23 @@ function(qwen_target_options target)
     target_link_options(${target} PRIVATE -fsanitize=${QWEN_SANITIZE})
   endif()
 endfunction()
+
+# Files that carry an ISA level in their name are the only ones built for more than the base machine. Always
+# optimised: at -O0 an inline function of such a file could be the copy that the linker keeps.
+function(qwen_isa_sources folder)
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    file(GLOB files ${folder}/*_avx2.cpp ${folder}/*_avxvnni.cpp ${folder}/*_avx512.cpp)
+    set_source_files_properties(${files} PROPERTIES HEADER_FILE_ONLY ON)
+    return()
+  endif()
+  set(flags_avx2 -mavx2 -mfma -mf16c)
+  set(flags_avxvnni ${flags_avx2} -mavxvnni)
+  set(flags_avx512 ${flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni
+                   -mprefer-vector-width=512)
+  foreach(isa avx2 avxvnni avx512)
+    file(GLOB files CONFIGURE_DEPENDS ${folder}/*_${isa}.cpp)
+    set_source_files_properties(${files} PROPERTIES
+      # GCC 12 warns about its own intrinsics headers.
+      COMPILE_OPTIONS "-O3;-Wno-uninitialized;-Wno-maybe-uninitialized;${flags_${isa}}")
+  endforeach()
+endfunction()

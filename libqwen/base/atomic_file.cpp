@@ -42,6 +42,11 @@ AtomicFile::AtomicFile(std::string path, Existing existing) : path_(std::move(pa
   if (fd_ < 0) fail(ErrorCode::io, "cannot create ", path_, ": ", std::strerror(errno));
 }
 
+AtomicFile::AtomicFile(int file)
+    : path_(cat("file descriptor ", file)), fd_(::fcntl(file, F_DUPFD_CLOEXEC, 0)) {
+  if (fd_ < 0) fail(ErrorCode::io, "cannot write ", path_, ": ", std::strerror(errno));
+}
+
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
@@ -74,6 +79,7 @@ void AtomicFile::commit() {
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) fail_io("close");
+  if (temporary_.empty()) return;
   const char* from = temporary_.c_str();
   const unsigned flags = existing_ == Existing::keep ? RENAME_NOREPLACE : 0;
   int result = ::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), flags);

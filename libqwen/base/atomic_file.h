@@ -15,6 +15,8 @@ class AtomicFile {
 
   // Error(invalid_argument) where `path` is something else than a regular file, or exists and is to be kept.
   explicit AtomicFile(std::string path, Existing existing = Existing::replace);
+  // Writes to an open, empty file (a memfd) that stays the caller's; there is nothing to rename or to remove.
+  explicit AtomicFile(int file);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
@@ -28,8 +30,8 @@ class AtomicFile {
 
  private:
   [[noreturn]] void fail_io(const char* doing) const;
-  std::string path_, temporary_;
-  Existing existing_;
+  std::string path_, temporary_;  // no temporary file: it has its name, or never had another
+  Existing existing_ = Existing::replace;
   int fd_ = -1;
 };
 

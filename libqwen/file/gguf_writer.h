@@ -20,6 +20,8 @@ class GgufWriter {
  public:
   // Error(invalid_argument) where `path` exists and `overwrite` is false, or where it is no regular file.
   GgufWriter(std::string path, bool overwrite);
+  // Into an open, empty file (a memfd) that stays the caller's.
+  explicit GgufWriter(int file) : path_(std::to_string(file)), out_(file) {}
 
   // Adds a key or replaces its value in place; the value is copied. "general.alignment" sets the alignment of
   // the tensors (else 32).

@@ -1,0 +1,59 @@
+// Models of the family's shapes with made-up weights: no download, no disk.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/tensor_type.h"
+
+namespace qwen::bench {
+
+struct SyntheticShape {
+  const char* name;
+  const char* architecture;  // "qwen2" or "qwen3"
+  int layers, hidden, heads, kv_heads, head_dim, ffn, vocab, context;
+  bool tied_head;
+};
+
+const std::vector<SyntheticShape>& synthetic_shapes();
+// Names of the types and mixtures that a synthetic model can have.
+const std::vector<std::string>& synthetic_types();
+
+// "qwen2.5-0.5b:q4_k_m": a shape's name and a type or mixture. Error(invalid_argument) lists the names it
+// knows.
+struct SyntheticSpec {
+  SyntheticShape shape;
+  std::string type;
+};
+SyntheticSpec parse_synthetic(std::string_view text);
+
+struct PlannedTensor {
+  std::string name;
+  TensorType type;
+  std::vector<std::size_t> shape;  // slowest first
+};
+// Every tensor of the model with the type that llama.cpp's quantiser gives it for that mixture, without an
+// importance matrix: types whose blocks do not fit a row fall back as there.
+std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec);
+
+// Writes the model as GGUF: blocks drawn from a seeded stock of really quantised heavy-tailed weights, a
+// made-up vocabulary of the right size. The same spec and seed give the same bytes.
+void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::uint64_t seed = 1);
+
+// The same in memory: path() can be loaded as a file while the object lives, and is not the process's
+// resident memory.
+class SyntheticFile {
+ public:
+  explicit SyntheticFile(const SyntheticSpec& spec, std::uint64_t seed = 1);
+  SyntheticFile(const SyntheticFile&) = delete;
+  SyntheticFile& operator=(const SyntheticFile&) = delete;
+  ~SyntheticFile();
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  int fd_ = -1;
+  std::string path_;
+};
+
+}  // namespace qwen::bench
