@@ -195,23 +195,28 @@ void add_generation_config(const std::string& path, ModelFile& out) {
   JsonReader& in = file.in;
   std::optional<double> temperature;
   bool greedy = false;
-  const auto real = [&](const char* key) {
-    if (!in.null()) out.add(key, meta_f32(static_cast<float>(in.real())));
+  const auto within = [&](double low, double high) {
+    const double value = in.real();
+    if (value < low || value > high) in.bad("expected a number from ", low, " to ", high, ", found ", value);
+    return value;
+  };
+  const auto real = [&](const char* key, double low, double high) {
+    if (!in.null()) out.add(key, meta_f32(static_cast<float>(within(low, high))));
   };
   unique_object(in, [&](std::string_view key) {
     if (key == "temperature") {
-      if (!in.null()) temperature = in.real();
+      if (!in.null()) temperature = within(0, 1000);
     } else if (key == "do_sample") {
       greedy = !in.null() && !in.boolean();
     } else if (key == "top_k") {
       if (!in.null())
         out.add("general.sampling.top_k", meta_integer(MetaType::i32, in.integer(0, kMaxCount)));
     } else if (key == "top_p") {
-      real("general.sampling.top_p");
+      real("general.sampling.top_p", 0, 1);
     } else if (key == "min_p") {
-      real("general.sampling.min_p");
+      real("general.sampling.min_p", 0, 1);
     } else if (key == "repetition_penalty") {
-      real("general.sampling.penalty_repeat");
+      real("general.sampling.penalty_repeat", 0.001, 1000);
     } else if (key == "eos_token_id") {
       const auto ids = read_ids(in);
       if (ids.empty()) return;

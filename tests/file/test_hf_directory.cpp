@@ -235,6 +235,20 @@ TEST_CASE("config.json: what is missing, wrong or not implemented is named", "[f
   config("bos_token_id", 8, "tokenizer.ggml.bos_token_id is 8, the vocabulary has 8");
 }
 
+TEST_CASE("generation_config.json: values out of range are refused", "[file]") {
+  const auto generation = [](const char* key, const Json& value, const std::string& text) {
+    refused_with([&](HfFiles& f) { f.generation[key] = value; }, text);
+  };
+  generation("temperature", -0.1, "expected a number from 0 to 1000, found -0.1");
+  generation("top_p", 1.5, "expected a number from 0 to 1, found 1.5");
+  generation("min_p", 2, "expected a number from 0 to 1, found 2");
+  generation("repetition_penalty", 0, "expected a number from 0.001 to 1000, found 0");
+  generation("top_k", -1, "expected an integer from 0");
+  generation("top_k", 2.5, "expected an integer");
+  generation("eos_token_id", Json::array({1, "x"}), "expected a number");
+  generation("eos_token_id", std::vector<int>(65, 1), "more than 64 token ids");
+}
+
 TEST_CASE("a directory without its files, or with broken JSON, is refused by file", "[file]") {
   const TestFolder folder("hf-missing");
   const auto again = [&] { HfFiles().write(folder); };
