@@ -1,10 +1,15 @@
 // libqwen: CPU inference for small Qwen models. This header includes the whole C++ API.
 #pragma once
+#include "qwen/chat.h"
 #include "qwen/chat_template.h"
+#include "qwen/classifier.h"
 #include "qwen/error.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
+#include "qwen/prefix_cache.h"
 #include "qwen/quantize.h"
+#include "qwen/result_cache.h"
 #include "qwen/sampler.h"
 #include "qwen/session.h"
+#include "qwen/task.h"
 #include "qwen/tokenizer.h"

@@ -1,0 +1,95 @@
+// Conversations, and the all-in-one call: the label first, then the reply.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qwen/classifier.h"
+#include "qwen/generate.h"
+#include "qwen/prefix_cache.h"
+#include "qwen/session.h"
+#include "qwen/task.h"
+
+namespace qwen {
+
+struct ChatTurn {
+  std::string user, assistant;
+};
+
+struct ChatOptions {
+  int context = 0;  // tokens, as SessionOptions
+  KvType kv_type = KvType::automatic;
+  int history_turns = 3;  // turns before the new message that the model sees
+  int history_tokens =
+      0;  // and at most this many tokens of prompt with them; 0: as many as the context holds
+  // What the task says, unless given here.
+  std::optional<bool> history;  // false: every message is the first
+  std::optional<int> max_new_tokens;
+  std::optional<SamplingOptions> sampling;
+  std::shared_ptr<PrefixCache>
+      prefixes;  // shared with others of the same model, context and KV type; null: none
+};
+
+struct SayOptions {
+  CancelToken cancel;
+  std::string reply_to;  // a label's text: Task::system_by_label may have a system prompt for it
+  std::vector<std::string> stop;
+  std::optional<std::uint64_t> seed;
+};
+
+struct ChatReply {
+  std::string text;
+  FinishReason finish = FinishReason::length;
+  GenerateResult generation;  // tokens and times
+  int prompt_tokens = 0;      // of the whole prompt
+  int cached_tokens = 0;      // of these, known before
+  int dropped_turns = 0;      // oldest turns that left the window with this message
+  int truncated_tokens = 0;   // of the message, left out because it did not fit
+};
+
+// A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time.
+class Chat {
+ public:
+  // Error(invalid_argument) for a task of another kind.
+  Chat(Model model, Task task, const ChatOptions& options = {});
+  Chat(Chat&&) noexcept;
+  Chat& operator=(Chat&&) noexcept;
+  ~Chat();
+
+  // Answers a message. on_text gets whole characters as they are final; returning false ends the reply. The
+  // turn is kept, also a reply that was ended early; where an error is thrown, nothing has happened. Turns
+  // that do not fit into the window any more are dropped whole, the oldest first. Error(context_full) where
+  // the message alone does not fit and the task refuses to cut it.
+  ChatReply say(std::string_view text, const std::function<bool(std::string_view)>& on_text = {},
+                const SayOptions& options = {});
+
+  // The turns that are kept: none where history is off.
+  const std::vector<ChatTurn>& turns() const noexcept;
+  // Replaces them: for callers who keep the conversation themselves. What the model has computed of them is
+  // used.
+  void set_turns(std::vector<ChatTurn> turns);
+  const Task& task() const noexcept;
+  const Model& model() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct Analysis {
+  Classification classification;
+  ChatReply reply;
+  double label_seconds = 0;  // from the call to the label
+  double reply_seconds = 0;  // from the call to the first of the reply's tokens
+};
+
+// The label, then the reply: on_label is called before the first token of the reply is made; returning false
+// ends the work there. The label's text is the reply's SayOptions::reply_to, unless the classifier abstained.
+Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
+                 const std::function<bool(const Classification&)>& on_label = {},
+                 const std::function<bool(std::string_view)>& on_text = {}, const SayOptions& options = {});
+
+}  // namespace qwen

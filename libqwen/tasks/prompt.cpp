@@ -1,0 +1,57 @@
+#include "tasks/prompt.h"
+
+#include <algorithm>
+
+#include "tasks/errors.h"
+#include "tasks/prefix.h"
+
+namespace qwen::tasks {
+namespace {
+
+// The first tokens as text. What is half a character at the cut is left out.
+std::string beginning(const Tokenizer& tokenizer, std::span<const Token> tokens) {
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";
+  std::string text = tokenizer.decode(tokens, true);
+  while (text.ends_with(replacement)) text.resize(text.size() - replacement.size());
+  return text;
+}
+
+}  // namespace
+
+Prompt make_prompt(const Model& model, const Task& task, std::string_view text, int limit,
+                   const std::vector<Message>& history, std::string_view reply_to) {
+  const ChatTemplate& chat = model.chat_template();
+  const auto render = [&](std::string_view part) {
+    return chat.render(task.messages(part, history, reply_to));
+  };
+  Prompt prompt{render(text), 0};
+  const auto size = [&] { return static_cast<int>(prompt.tokens.size()); };
+  if (size() <= limit) return prompt;
+  const int needed = size();
+  if (task.overflow == TextOverflow::truncate) {
+    const std::vector<Token> whole = model.tokenizer().encode(text);
+    int keep = static_cast<int>(whole.size());
+    while (keep > 0 && size() > limit) {
+      keep = std::max(0, keep - std::max(1, size() - limit));
+      prompt.tokens =
+          render(beginning(model.tokenizer(), std::span(whole).first(static_cast<std::size_t>(keep))));
+    }
+    prompt.truncated_tokens = static_cast<int>(whole.size()) - keep;
+    if (size() <= limit) return prompt;
+  }
+  fail(ErrorCode::context_full, "task ", task.name, ": the prompt with this text has ", needed,
+       " tokens, and only ", limit, " fit into the context beside the answer",
+       task.overflow == TextOverflow::refuse ? " (on_overflow: truncate would cut the text)" : "");
+}
+
+std::vector<Token> fixed_prefix(const Model& model, const Task& task) {
+  std::vector<Token> prefix = model.chat_template().render(task.messages(""));
+  // Letters, digits, marks and white space may each merge with what the template has before the text.
+  for (const char* probe : {"a", "你", "1", "!", " ", "\n", "，"}) {
+    const std::vector<Token> other = model.chat_template().render(task.messages(probe));
+    prefix.resize(static_cast<std::size_t>(common_prefix(prefix, other)));
+  }
+  return prefix;
+}
+
+}  // namespace qwen::tasks

@@ -1,0 +1,88 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "tasks/builtin_tasks.h"
+#include "tasks/task_rules.h"
+
+namespace qwen {
+namespace {
+
+constexpr std::string_view kCalibration = ".calibration.yaml";
+
+bool is_task_file(const std::string& name) {
+  return !name.ends_with(kCalibration) && (name.ends_with(".yaml") || name.ends_with(".yml"));
+}
+
+std::vector<std::string> files_of(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (it->path().filename().string().front() != '.' && !it->is_directory())
+      names.push_back(it->path().filename().string());
+  if (error)
+    tasks::fail(error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io,
+                "tasks folder ", folder, ": ", error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+TaskRegistry::TaskRegistry() {
+  for (const tasks::BuiltinTask& builtin : tasks::builtin_tasks()) {
+    Task task = Task::parse(builtin.yaml, std::string(builtin.file));
+    task.source.clear();
+    add(std::move(task));
+  }
+}
+
+void TaskRegistry::add(Task task) {
+  if (const auto broken = tasks::broken_rule(task))
+    tasks::fail(ErrorCode::invalid_argument, "task ", tasks::shown(task.name), ": ", *broken);
+  std::string name = task.name;
+  tasks_.insert_or_assign(std::move(name), std::move(task));
+}
+
+void TaskRegistry::add_folder(const std::string& path) {
+  const std::vector<std::string> names = files_of(path);
+  std::map<std::string, Task, std::less<>> added;
+  for (const std::string& file : names) {
+    if (!is_task_file(file)) continue;
+    const std::string whole = (std::filesystem::path(path) / file).string();
+    Task task = Task::load(whole);
+    const auto [other, fresh] = added.emplace(task.name, task);
+    if (!fresh)
+      tasks::fail(ErrorCode::bad_format, whole, ": the task ", task.name, " is in ", other->second.source,
+                  " already");
+  }
+  auto merged = tasks_;
+  for (auto& [name, task] : added) merged.insert_or_assign(name, task);
+  for (const std::string& file : names) {
+    if (!file.ends_with(kCalibration)) continue;
+    const std::string whole = (std::filesystem::path(path) / file).string();
+    const auto task = merged.find(file.substr(0, file.size() - kCalibration.size()));
+    if (task == merged.end()) tasks::fail(ErrorCode::bad_format, whole, ": there is no task of that name");
+    task->second.calibration = load_calibration(task->second, whole);
+  }
+  tasks_ = std::move(merged);
+}
+
+const Task* TaskRegistry::find(std::string_view name) const {
+  const auto found = tasks_.find(name);
+  return found == tasks_.end() ? nullptr : &found->second;
+}
+
+const Task& TaskRegistry::get(std::string_view name) const {
+  if (const Task* task = find(name)) return *task;
+  std::string known;
+  for (const std::string& other : names()) known += (known.empty() ? "" : ", ") + other;
+  tasks::fail(ErrorCode::not_found, "there is no task ", tasks::shown(name), "; there are ", known);
+}
+
+std::vector<std::string> TaskRegistry::names() const {
+  std::vector<std::string> out;
+  for (const auto& [name, task] : tasks_) out.push_back(name);
+  return out;
+}
+
+}  // namespace qwen
