@@ -67,16 +67,11 @@ inline std::vector<std::size_t> half_offsets(TensorType type) {
     case TensorType::q4_1:
     case TensorType::q5_1:
     case TensorType::q4_k:
-    case TensorType::q5_k:
-      return {0, 2};
-    case TensorType::q2_k:
-      return {80, 82};
-    case TensorType::q3_k:
-      return {108};
-    case TensorType::q6_k:
-      return {208};
-    default:
-      return {0};
+    case TensorType::q5_k: return {0, 2};
+    case TensorType::q2_k: return {80, 82};
+    case TensorType::q3_k: return {108};
+    case TensorType::q6_k: return {208};
+    default: return {0};
   }
 }
 
@@ -84,14 +79,10 @@ inline std::uint16_t random_half(Fill fill, std::mt19937& random) {
   std::uniform_real_distribution<float> small(0.003f, 0.02f);
   const auto sign = static_cast<std::uint16_t>((random() & 1u) << 15);
   switch (fill) {
-    case Fill::subnormal:
-      return static_cast<std::uint16_t>(sign | (1 + random() % 0x3ff));
-    case Fill::zero_scale:
-      return sign;
-    case Fill::huge:
-      return static_cast<std::uint16_t>(sign | 0x7bffu);
-    default:
-      return static_cast<std::uint16_t>(sign | f32_to_f16(small(random)));
+    case Fill::subnormal: return static_cast<std::uint16_t>(sign | (1 + random() % 0x3ff));
+    case Fill::zero_scale: return sign;
+    case Fill::huge: return static_cast<std::uint16_t>(sign | 0x7bffu);
+    default: return static_cast<std::uint16_t>(sign | f32_to_f16(small(random)));
   }
 }
 
@@ -128,23 +119,12 @@ inline std::vector<std::byte> random_float_rows(TensorType type, int rows, int c
   for (std::size_t i = 0; i < n; ++i) {
     float x = normal(random);
     switch (random() % 64) {
-      case 0:
-        x = 0.0f;
-        break;
-      case 1:
-        x = -0.0f;
-        break;
-      case 2:
-        x *= 1e-6f;
-        break;  // subnormal as f16
-      case 3:
-        x *= 1e-38f;
-        break;  // subnormal as bf16 and f32
-      case 4:
-        x *= 1e5f;
-        break;
-      default:
-        break;
+      case 0: x = 0.0f; break;
+      case 1: x = -0.0f; break;
+      case 2: x *= 1e-6f; break;   // subnormal as f16
+      case 3: x *= 1e-38f; break;  // subnormal as bf16 and f32
+      case 4: x *= 1e5f; break;
+      default: break;
     }
     if (type == TensorType::f32) {
       std::memcpy(out.data() + 4 * i, &x, 4);
@@ -217,32 +197,21 @@ inline std::vector<float> random_activations(int cols, unsigned seed) {
     float* b = x.data() + block * kBlock;
     const std::size_t n = std::min<std::size_t>(kBlock, x.size() - block * kBlock);
     switch (random() % 12) {
-      case 0:
-        std::fill(b, b + n, 0.0f);
-        break;
-      case 1:
-        std::fill(b, b + n, 3.0f);
-        break;  // all codes 127
-      case 2:
-        std::fill(b, b + n, -3.0f);
-        break;  // all codes -127
+      case 0: std::fill(b, b + n, 0.0f); break;
+      case 1: std::fill(b, b + n, 3.0f); break;   // all codes 127
+      case 2: std::fill(b, b + n, -3.0f); break;  // all codes -127
       case 3:
         for (std::size_t i = 0; i < n; ++i) b[i] = i % 2 == 0 ? 2.0f : -2.0f;
         break;
-      case 4:
-        b[random() % n] = 1000.0f;
-        break;  // one spike: the others become 0 or 1
+      case 4: b[random() % n] = 1000.0f; break;  // one spike: the others become 0 or 1
       case 5:
         for (std::size_t i = 0; i < n; ++i) b[i] *= 1e-40f;  // subnormal
         break;
       case 6:
         for (std::size_t i = 0; i < n; ++i) b[i] *= 1e30f;
         break;
-      case 7:
-        b[0] = -0.0f;
-        break;
-      default:
-        break;
+      case 7: b[0] = -0.0f; break;
+      default: break;
     }
   }
   return x;

@@ -1,40 +1,13 @@
 // The list of tables, and choosing one.
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 #include "kernels/kernel_data.h"
 #include "qwen/error.h"
+#include "support/with_isa.h"
 
 using namespace qwen;
 using namespace qwen::kernels;
-
-namespace {
-
-// Sets QWEN_ISA for as long as it lives.
-class WithIsa {
- public:
-  explicit WithIsa(const char* value) {
-    if (const char* before = std::getenv("QWEN_ISA")) before_ = before, had_ = true;
-    if (value != nullptr) {
-      ::setenv("QWEN_ISA", value, 1);
-    } else {
-      ::unsetenv("QWEN_ISA");
-    }
-  }
-  ~WithIsa() {
-    if (had_) {
-      ::setenv("QWEN_ISA", before_.c_str(), 1);
-    } else {
-      ::unsetenv("QWEN_ISA");
-    }
-  }
-
- private:
-  std::string before_;
-  bool had_ = false;
-};
-
-}  // namespace
+using qwen::test::WithIsa;
 
 // Runs first in the runs with a forced level: what it says there is that the force works.
 TEST_CASE("QWEN_ISA decides which table runs", "[kernels][forced-isa]") {

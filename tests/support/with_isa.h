@@ -1,0 +1,32 @@
+// Forcing an instruction set.
+#pragma once
+#include <cstdlib>
+#include <string>
+
+namespace qwen::test {
+
+// Sets QWEN_ISA for as long as it lives.
+class WithIsa {
+ public:
+  explicit WithIsa(const char* value) {
+    if (const char* before = std::getenv("QWEN_ISA")) before_ = before, had_ = true;
+    if (value != nullptr) {
+      ::setenv("QWEN_ISA", value, 1);
+    } else {
+      ::unsetenv("QWEN_ISA");
+    }
+  }
+  ~WithIsa() {
+    if (had_) {
+      ::setenv("QWEN_ISA", before_.c_str(), 1);
+    } else {
+      ::unsetenv("QWEN_ISA");
+    }
+  }
+
+ private:
+  std::string before_;
+  bool had_ = false;
+};
+
+}  // namespace qwen::test
