@@ -141,7 +141,7 @@ int ask(const AskFlags& flags) {
 int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFlags& chat) {
   double load_seconds = 0;
   const qwen::Model model = tools::load_model(flags.model, &load_seconds);
-  qwen::Session session(model, flags.session.options(model));
+  qwen::Session session(model, flags.session.get());
   Conversation conversation(session, chat);
   conversation.add_user(text);
   answer(session, conversation.prompt(), flags.answer.options(model), flags, load_seconds);
@@ -174,7 +174,7 @@ std::function<int()> generate_command(CLI::App& app) {
     const qwen::Model model = tools::load_model(flags->model, &load_seconds);
     const auto prompt = model.tokenizer().encode(
         text, flags->special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
-    qwen::Session session(model, flags->session.options(model));
+    qwen::Session session(model, flags->session.get());
     answer(session, prompt, flags->answer.options(model), *flags, load_seconds);
     return tools::kExitOk;
   };

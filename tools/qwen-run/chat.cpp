@@ -62,7 +62,7 @@ class Repl {
  public:
   Repl(const Flags& flags, const qwen::Model& model)
       : flags_(flags),
-        session_(model, flags.session.options(model)),
+        session_(model, flags.session.get()),
         conversation_(session_, flags.chat),
         editor_(flags.no_history ? std::string() : default_history_path()) {}
 

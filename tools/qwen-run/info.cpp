@@ -16,7 +16,7 @@ using tools::Json;
 
 struct Flags {
   tools::ModelOptions model;
-  SessionFlags session;
+  int context = 0;
   int sequences = 1;
   bool json = false;
 };
@@ -127,9 +127,7 @@ int info(const Flags& flags) {
   const bool builtin = flags.model.path.empty();
   const qwen::ModelInfo info =
       builtin ? qwen::Model::builtin().info() : qwen::Model::inspect(flags.model.path);
-  const int context = flags.session.context > 0
-                          ? flags.session.context
-                          : std::min(SessionFlags::kDefaultContext, std::max(info.shape.max_context, 1));
+  const int context = flags.context > 0 ? flags.context : std::min(2048, std::max(info.shape.max_context, 1));
   std::optional<qwen::MemoryEstimate> memory;
   if (flags.json) {
     tools::write_json(info_json(info, memory, context), true);
@@ -145,8 +143,7 @@ std::function<int()> info_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   tools::add_model_path(app, flags->model);
   tools::add_weight_options(app, flags->model);
-  app.add_option("-c,--ctx-size", flags->session.context,
-                 "Tokens of context that the memory is estimated for (2048)")
+  app.add_option("-c,--ctx-size", flags->context, "Tokens of context that the memory is estimated for (2048)")
       ->check(tools::between(1, tools::kMaxInt))
       ->type_name("N")
       ->group("Model");

@@ -82,7 +82,7 @@ int logits(const LogitsFlags& flags) {
     ids = model.tokenizer().encode(
         text, flags.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
   }
-  qwen::Session session(model, flags.session.options(model));
+  qwen::Session session(model, flags.session.get());
   watch_prefill(session, !flags.model.no_progress);
   if (flags.output.empty()) {
     print_top(session, ids, flags.top, flags.json);

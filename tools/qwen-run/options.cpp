@@ -41,26 +41,28 @@ std::string TextInput::read(bool line) const {
 }
 
 void SessionFlags::add(CLI::App& app) {
-  app.add_option("-c,--ctx-size", context, "Tokens of context (2048, or less where the model has less)")
+  app.add_option("-c,--ctx-size", options.context,
+                 "Tokens of context (2048, or less where the model has less)")
       ->check(tools::between(1, tools::kMaxInt))
       ->type_name("N")
       ->group("Model");
-  app.add_option("-b,--batch-size", batch, "Prompt tokens computed at once (512)")
+  app.add_option("-b,--batch-size", options.batch, "Prompt tokens computed at once (512)")
       ->check(tools::between(1, 1 << 16))
       ->type_name("N")
       ->group("Model");
-  app.add_option("--kv-type", kv_type, "Type of the KV cache: f16 (default) or f32")
+  app.add_option(
+         "--kv-type", kv_type,
+         "Type of the KV cache: f16 or f32 (else f32 with --exact and F32 files, f16 with all others)")
       ->check(CLI::IsMember({"f16", "f32"}).description(""))
       ->type_name("TYPE")
       ->group("Model");
 }
 
-qwen::SessionOptions SessionFlags::options(const qwen::Model& model) const {
-  qwen::SessionOptions options;
-  options.context = context > 0 ? context : std::min(kDefaultContext, model.shape().max_context);
-  options.batch = batch;
-  options.kv_type = kv_type == "f32" ? qwen::KvType::f32 : qwen::KvType::f16;
-  return options;
+qwen::SessionOptions SessionFlags::get() const {
+  qwen::SessionOptions result = options;
+  if (kv_type == "f16") result.kv_type = qwen::KvType::f16;
+  if (kv_type == "f32") result.kv_type = qwen::KvType::f32;
+  return result;
 }
 
 void AnswerFlags::add(CLI::App& app) {

@@ -29,13 +29,11 @@ class TextInput {
 
 // -c, -b, --kv-type.
 struct SessionFlags {
-  int context = 0;  // 0: kDefaultContext, or less where the model was trained for less
-  int batch = 512;
-  std::string kv_type = "f16";
+  qwen::SessionOptions options;
+  std::string kv_type;
 
-  static constexpr int kDefaultContext = 2048;
   void add(CLI::App& app);
-  qwen::SessionOptions options(const qwen::Model& model) const;
+  qwen::SessionOptions get() const;
 };
 
 // -n, --temp and all that shapes an answer. What is not given comes from the model.

@@ -67,7 +67,7 @@ int perplexity(const Flags& flags) {
   if (tokens.size() < 2)
     throw tools::UsageError("the text has " + std::to_string(tokens.size()) +
                             " tokens: perplexity needs at least 2, and some thousands to mean anything");
-  qwen::Session session(model, flags.session.options(model));
+  qwen::Session session(model, flags.session.get());
   const auto start = std::chrono::steady_clock::now();
   tools::ProgressBar bar("scoring", !flags.model.no_progress);
   const Score score = score_tokens(session, tokens, bar);
