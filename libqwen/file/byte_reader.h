@@ -42,8 +42,8 @@ class ByteReader {
   // `count` elements of `size` bytes, the product checked against what remains.
   std::span<const std::byte> take(std::uint64_t count, std::size_t size, std::string_view what) {
     if (count > remaining() / size)
-      bad(what, ": expected ", count, " elements of ", size, " bytes, found ", remaining(),
-          " bytes: the file is truncated or damaged");
+      bad(what, ": expected ", count, size == 1 ? "" : cat(" x ", size), " bytes, found ", remaining(),
+          ": the file is truncated or damaged");
     return take(static_cast<std::size_t>(count) * size, what);
   }
 

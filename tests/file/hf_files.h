@@ -25,9 +25,10 @@ struct HfTensor {
   std::string name;
   std::vector<std::size_t> shape;
   std::string dtype = "F32";
+  std::string data = {};  // empty: every byte is the tensor's number in the file, from 1
 };
 
-// A file of these tensors one after the other; every byte of tensor i is i + 1.
+// A file of these tensors one after the other.
 inline std::string safetensors_file(const std::vector<HfTensor>& tensors) {
   Json header = {{"__metadata__", {{"format", "pt"}}}};
   std::string data;
@@ -37,7 +38,7 @@ inline std::string safetensors_file(const std::vector<HfTensor>& tensors) {
     header[tensors[i].name] = {{"dtype", tensors[i].dtype},
                                {"shape", tensors[i].shape},
                                {"data_offsets", {data.size(), data.size() + bytes}}};
-    data.append(bytes, static_cast<char>(i + 1));
+    data += tensors[i].data.empty() ? std::string(bytes, static_cast<char>(i + 1)) : tensors[i].data;
   }
   std::string text = header.dump();
   text.append((8 - text.size() % 8) % 8, ' ');

@@ -154,9 +154,9 @@ TEST_CASE("counts and lengths beyond the file are refused before anything is all
   refused(GgufBytes().header(0, 1).key("k", 9).put<std::uint32_t>(8).put(huge).fill(100),
           ErrorCode::bad_format, "an array of 9223372036854775808 strings, expected at most 12");
   refused(GgufBytes().header(0, 1).key("k", 9).put<std::uint32_t>(10).put(huge).fill(100),
-          ErrorCode::bad_format, "expected 9223372036854775808 elements of 8 bytes");
+          ErrorCode::bad_format, "expected 9223372036854775808 x 8 bytes");
   refused(GgufBytes().header(0, 1).key("k", 9).put<std::uint32_t>(10).put(huge / 4 + 1).fill(100),
-          ErrorCode::bad_format, "elements of 8 bytes");
+          ErrorCode::bad_format, " x 8 bytes");
 }
 
 TEST_CASE("bad metadata is refused by key", "[file]") {

@@ -423,7 +423,7 @@ TEST_CASE("a SentencePiece model comes whole and as pieces", "[file]") {
   folder.write("tokenizer.model", "");
   refused(folder, "it has no pieces");
   folder.write("tokenizer.model", "\x0a\x7f");
-  refused(folder, "tokenizer.model: at byte 2: a field: expected 127 elements");
+  refused(folder, "tokenizer.model: at byte 2: a field: expected 127 bytes");
   folder.write("tokenizer.model", std::string(11, '\xff'));
   refused(folder, "a number longer than 64 bits");
   folder.write("tokenizer.model", "\x0f");
