@@ -171,9 +171,9 @@ void ModelFile::check_unchanged() const {
       fail(ErrorCode::io, part.path(), ": the file has changed on disk since it was opened");
 }
 
-void ModelFile::release(const Tensor& tensor) const noexcept {
+void ModelFile::release(const Tensor& tensor, std::span<const std::byte> bytes) const noexcept {
   const auto part = static_cast<std::size_t>(tensor.part);
-  if (tensor.part >= 0 && part < parts_.size()) parts_[part].release(tensor.data);
+  if (tensor.part >= 0 && part < parts_.size()) parts_[part].release(bytes);
 }
 
 void ModelFile::prefetch(const Tensor& tensor) const noexcept {

@@ -63,21 +63,41 @@ const T* page_keys(const KvPages& kv, int group, int head_dim) noexcept {
   return base + static_cast<std::size_t>(group % kGroups) * static_cast<std::size_t>(head_dim) * 16;
 }
 
-// scores[query][key] = q . k for `Q` queries, groups of 16 keys; the sum runs over the head's dimensions in order.
-template <class T, int Q>
-void attention_scores(const AttentionTask& task, int first, std::size_t stride) noexcept {
-  const int groups = (task.lengths[first + Q - 1] + 15) / 16;
-  for (int group = 0; group < groups; ++group) {
-    const T* keys = page_keys<T>(task.kv, group, task.head_dim);
-    Lanes acc[Q];
-    for (int i = 0; i < Q; ++i) acc[i] = broadcast(0.0f);
-    for (int d = 0; d < task.head_dim; ++d) {
-      const Lanes k = load_element(keys + static_cast<std::size_t>(d) * 16);
-      for (int i = 0; i < Q; ++i) acc[i] = fma(k, broadcast(task.q[first + i][d]), acc[i]);
+// Queries that share a load of keys or values, and groups of 16 keys, or of 16 dimensions of values, taken at once:
+// their products keep the registers full.
+constexpr int kQueryRun = kParts == 1 ? 8 : 4;
+constexpr int kWide = kParts == 1 ? 2 : 1;
+
+// scores[query][key] = q . k for kQ queries and kG groups of 16 keys; the sum runs over the head's dimensions in order.
+template <class T, int kQ, int kG>
+void attention_scores_at(const AttentionTask& task, int first, int group, std::size_t stride) noexcept {
+  const T* keys[kG];
+  for (int g = 0; g < kG; ++g) keys[g] = page_keys<T>(task.kv, group + g, task.head_dim);
+  Lanes acc[kQ][kG];
+  for (int i = 0; i < kQ; ++i)
+    for (int g = 0; g < kG; ++g) acc[i][g] = broadcast(0.0f);
+  for (int d = 0; d < task.head_dim; ++d) {
+    // The groups after the next ones: they lie behind these. (Beyond the page's end it is wasted, not wrong.)
+    for (int g = 0; g < kG; ++g) __builtin_prefetch(keys[g] + static_cast<std::size_t>(task.head_dim) * 16 * 2 * kG + static_cast<std::size_t>(d) * 16);
+    Lanes k[kG];
+    for (int g = 0; g < kG; ++g) k[g] = load_element(keys[g] + static_cast<std::size_t>(d) * 16);
+    for (int i = 0; i < kQ; ++i) {
+      const Lanes q = broadcast(task.q[first + i][d]);
+      for (int g = 0; g < kG; ++g) acc[i][g] = fma(k[g], q, acc[i][g]);
     }
-    for (int i = 0; i < Q; ++i)
-      store(task.scores + static_cast<std::size_t>(first + i) * stride + static_cast<std::size_t>(group) * 16, acc[i]);
   }
+  for (int i = 0; i < kQ; ++i)
+    for (int g = 0; g < kG; ++g)
+      store(task.scores + static_cast<std::size_t>(first + i) * stride + static_cast<std::size_t>(group + g) * 16,
+            acc[i][g]);
+}
+
+template <class T, int kQ>
+void attention_scores(const AttentionTask& task, int first, std::size_t stride) noexcept {
+  const int groups = (task.lengths[first + kQ - 1] + 15) / 16;
+  int group = 0;
+  for (; group + kWide <= groups; group += kWide) attention_scores_at<T, kQ, kWide>(task, first, group, stride);
+  for (; group < groups; ++group) attention_scores_at<T, kQ, 1>(task, first, group, stride);
 }
 
 // Turns scores into exp(score - max) in place, zero from `length` on; returns the sum, lane by lane and then pairwise.
@@ -109,6 +129,7 @@ void attention_values(const AttentionTask& task, int first, int d, std::size_t s
     const int end = length < begin + kPageTokens ? length : begin + kPageTokens;
     const auto* values = reinterpret_cast<const T*>(task.kv.pages[begin / kPageTokens] + task.kv.value_offset) + d;
     for (int key = begin; key < end; ++key, values += task.head_dim) {
+      __builtin_prefetch(values + static_cast<std::size_t>(task.head_dim) * 16);
       Lanes value[V];
       for (int v = 0; v < V; ++v) value[v] = load_element(values + v * 16);
       for (int i = 0; i < Q; ++i) {
@@ -126,45 +147,40 @@ void attention_values(const AttentionTask& task, int first, int d, std::size_t s
 template <class T, int Q>
 void attention_mix(const AttentionTask& task, int first, std::size_t stride, const float* inverse) noexcept {
   int d = 0;
-  for (; d + 32 <= task.head_dim; d += 32) attention_values<T, Q, 2>(task, first, d, stride, inverse);
+  for (; d + 16 * kWide <= task.head_dim; d += 16 * kWide)
+    attention_values<T, Q, kWide>(task, first, d, stride, inverse);
   for (; d < task.head_dim; d += 16) attention_values<T, Q, 1>(task, first, d, stride, inverse);
+}
+
+// Calls fn.template operator()<kQ>(first) for runs of at most kQueryRun queries.
+template <class Fn>
+inline void for_query_runs(int queries, const Fn& fn) noexcept {
+  int i = 0;
+  for (; i + kQueryRun <= queries; i += kQueryRun) fn.template operator()<kQueryRun>(i);
+  switch (queries - i) {
+    case 7: return fn.template operator()<7>(i);
+    case 6: return fn.template operator()<6>(i);
+    case 5: return fn.template operator()<5>(i);
+    case 4: return fn.template operator()<4>(i);
+    case 3: return fn.template operator()<3>(i);
+    case 2: return fn.template operator()<2>(i);
+    case 1: return fn.template operator()<1>(i);
+    default: return;
+  }
 }
 
 template <class T>
 void attention_of(const AttentionTask& task) noexcept {
   const int longest = task.lengths[task.queries - 1];
   const std::size_t stride = static_cast<std::size_t>((longest + 15) / 16) * 16;
-  constexpr int kGroup = 8;  // queries that share a load of keys or values
-  int i = 0;
-  for (; i + kGroup <= task.queries; i += kGroup) attention_scores<T, kGroup>(task, i, stride);
-  switch (task.queries - i) {
-    case 7: attention_scores<T, 7>(task, i, stride); break;
-    case 6: attention_scores<T, 6>(task, i, stride); break;
-    case 5: attention_scores<T, 5>(task, i, stride); break;
-    case 4: attention_scores<T, 4>(task, i, stride); break;
-    case 3: attention_scores<T, 3>(task, i, stride); break;
-    case 2: attention_scores<T, 2>(task, i, stride); break;
-    case 1: attention_scores<T, 1>(task, i, stride); break;
-    default: break;
-  }
+  for_query_runs(task.queries, [&]<int kQ>(int first) noexcept { attention_scores<T, kQ>(task, first, stride); });
   float inverse[kMaxQueries];
   for (int j = 0; j < task.queries; ++j) {
     float* scores = task.scores + static_cast<std::size_t>(j) * stride;
     inverse[j] = 1.0f / softmax_numerators(scores, task.lengths[j]);
     for (std::size_t k = static_cast<std::size_t>((task.lengths[j] + 15) / 16) * 16; k < stride; ++k) scores[k] = 0.0f;
   }
-  i = 0;
-  for (; i + kGroup <= task.queries; i += kGroup) attention_mix<T, kGroup>(task, i, stride, inverse);
-  switch (task.queries - i) {
-    case 7: attention_mix<T, 7>(task, i, stride, inverse); break;
-    case 6: attention_mix<T, 6>(task, i, stride, inverse); break;
-    case 5: attention_mix<T, 5>(task, i, stride, inverse); break;
-    case 4: attention_mix<T, 4>(task, i, stride, inverse); break;
-    case 3: attention_mix<T, 3>(task, i, stride, inverse); break;
-    case 2: attention_mix<T, 2>(task, i, stride, inverse); break;
-    case 1: attention_mix<T, 1>(task, i, stride, inverse); break;
-    default: break;
-  }
+  for_query_runs(task.queries, [&]<int kQ>(int first) noexcept { attention_mix<T, kQ>(task, first, stride, inverse); });
 }
 
 void attention(const AttentionTask& task) noexcept {

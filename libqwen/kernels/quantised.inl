@@ -152,11 +152,11 @@ inline void multiply_block(const V* codes, int code_stride, const BlockInput& x,
 // ---- few tokens: codes go from memory to registers to the dot products ----------------------------------------------
 
 template <TensorType kType, int kT, int kWidth>
-inline void stream_record(const std::uint8_t* record, int count, const Input& in, int first_block,
+inline void stream_record(const std::uint8_t* record, int count, const Input& in, int tile, int first_block,
                           F (*acc)[1][kT]) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int b = 0; b < count; ++b) {
-    const BlockInput x = block_input(in, 0, first_block + b);
+    const BlockInput x = block_input(in, tile, first_block + b);
     const std::uint8_t* lines = record + f.codes_at() + b * f.block_bytes();
     QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
@@ -168,24 +168,46 @@ inline void stream_record(const std::uint8_t* record, int count, const Input& in
   }
 }
 
+// One panel against one tile of kT tokens.
 template <TensorType kType, int kT, int kWidth>
-void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
-                   std::size_t out_stride) noexcept {
+void stream_panel(const std::byte* panel, const Input& in, int tile, float* out, std::size_t out_stride) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const int blocks = in.cols / kBlock;
+  const auto* record = reinterpret_cast<const std::uint8_t*>(panel);
+  F acc[kVecs][1][kT];
+  QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
+    QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
+  int b = 0;
+  for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
+    stream_record<kType, kT, kWidth>(record, f.record_blocks(), in, tile, b, acc);
+  if (b < blocks) stream_record<kType, kT, kWidth>(record, blocks - b, in, tile, b, acc);
+  QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
+    QWEN_UNROLL for (int t = 0; t < kT; ++t)
+      fstore(out + static_cast<std::size_t>(t) * out_stride + v * kVecRows, acc[v][0][t]);
+}
+
+// Panel by panel: the first tile brings a panel into the cache, further ones find it there.
+template <TensorType kType>
+void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+                   std::size_t out_stride) noexcept {
   for (int row = row_begin; row < row_end; row += kPanelRows) {
-    const auto* record = reinterpret_cast<const std::uint8_t*>(matrix.data) +
-                         static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
-    F acc[kVecs][1][kT];
-    QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
-      QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
-    int b = 0;
-    for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
-      stream_record<kType, kT, kWidth>(record, f.record_blocks(), in, b, acc);
-    if (b < blocks) stream_record<kType, kT, kWidth>(record, blocks - b, in, b, acc);
-    QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
-      QWEN_UNROLL for (int t = 0; t < kT; ++t)
-        fstore(out + static_cast<std::size_t>(t) * out_stride + (row - row_begin) + v * kVecRows, acc[v][0][t]);
+    const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
+    float* o = out + (row - row_begin);
+    for (int tile = 0; tile < in.tile_count(); ++tile, o += kTileTokens * out_stride) {
+      switch (in.tokens - tile * kTileTokens) {
+        case 1:
+          if (in.width == 1)
+            stream_panel<kType, 1, 1>(panel, in, tile, o, out_stride);
+          else
+            stream_panel<kType, 1, kTileTokens>(panel, in, tile, o, out_stride);
+          break;
+        case 2: stream_panel<kType, 2, kTileTokens>(panel, in, tile, o, out_stride); break;
+        case 3: stream_panel<kType, 3, kTileTokens>(panel, in, tile, o, out_stride); break;
+        case 4: stream_panel<kType, 4, kTileTokens>(panel, in, tile, o, out_stride); break;
+        case 5: stream_panel<kType, 5, kTileTokens>(panel, in, tile, o, out_stride); break;
+        default: stream_panel<kType, 6, kTileTokens>(panel, in, tile, o, out_stride); break;
+      }
+    }
   }
 }
 
@@ -219,16 +241,33 @@ inline void unpack(const std::uint8_t* panel, int first_block, int count, int ve
   }
 }
 
+// Brings the panels' next part into the L2 cache while the present one is at work: a few lines at a time.
+struct Ahead {
+  const std::byte* at[2] = {nullptr, nullptr};
+  const std::byte* end[2] = {nullptr, nullptr};
+  int lines = 0;  // a call
+
+  void fetch() noexcept {
+    for (int i = 0; i < lines; ++i) {
+      const int p = at[0] < end[0] ? 0 : 1;
+      if (at[p] >= end[p]) return;
+      __builtin_prefetch(at[p], 0, 2);
+      at[p] += 64;
+    }
+  }
+};
+
 // One tile of tokens against kN vectors of rows; sums go on from `out` where first_block > 0.
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN, int kT>
 void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count, float* out,
-                   std::size_t out_stride) noexcept {
+                   std::size_t out_stride, Ahead& ahead) noexcept {
   F acc[kN][kT];
   QWEN_UNROLL for (int n = 0; n < kN; ++n)
     QWEN_UNROLL for (int t = 0; t < kT; ++t)
       acc[n][t] = first_block == 0 ? fzero() : fload(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows);
   BlockInput x = block_input(in, tile, first_block);
   for (int i = 0; i < count; ++i) {
+    ahead.fetch();
     multiply_block<kBits, kGroup, kMin, kCorrection, kTileTokens, kN, kT>(
         reinterpret_cast<const V*>(w.codes[vec][i][0]), kPartBlocks * 8, x,
         [&](int n, int g) { return fload(w.scale[vec + n][i][g]); },
@@ -244,10 +283,10 @@ void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int fi
 
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN>
 inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count, float* out,
-                            std::size_t out_stride) noexcept {
+                            std::size_t out_stride, Ahead& ahead) noexcept {
   const int tokens = in.tokens - tile * kTileTokens;
 #define QWEN_TILE(n) \
-  multiply_tile<kBits, kGroup, kMin, kCorrection, kN, n>(w, vec, in, tile, first_block, count, out, out_stride)
+  multiply_tile<kBits, kGroup, kMin, kCorrection, kN, n>(w, vec, in, tile, first_block, count, out, out_stride, ahead)
   switch (tokens) {
     case 1: QWEN_TILE(1); break;
     case 2: QWEN_TILE(2); break;
@@ -262,16 +301,16 @@ inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int til
 // All tokens against the unpacked rows.
 template <int kBits, int kGroup, bool kMin, int kCorrection>
 void multiply_part(const Unpacked& w, int vecs, const Input& in, int first_block, int count, float* out,
-                   std::size_t out_stride) noexcept {
+                   std::size_t out_stride, Ahead& ahead) noexcept {
   for (int tile = 0; tile < in.tile_count(); ++tile) {
     float* tile_out = out + static_cast<std::size_t>(tile) * kTileTokens * out_stride;
     int vec = 0;
     for (; vec + kTileVecs <= vecs; vec += kTileVecs)
       multiply_tokens<kBits, kGroup, kMin, kCorrection, kTileVecs>(w, vec, in, tile, first_block, count,
-                                                                   tile_out + vec * kVecRows, out_stride);
+                                                                   tile_out + vec * kVecRows, out_stride, ahead);
     for (; vec < vecs; ++vec)
       multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(w, vec, in, tile, first_block, count, tile_out + vec * kVecRows,
-                                                           out_stride);
+                                                           out_stride, ahead);
   }
 }
 
@@ -281,30 +320,43 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
   constexpr PanelFormat f = panel_format(kType);
   auto& unpacked = *reinterpret_cast<Unpacked*>(scratch);
   const int blocks = in.cols / kBlock;
+  const auto panel = [&](int row) { return matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride; };
   for (int row = row_begin; row < row_end; row += 2 * kPanelRows) {
     const int panels = row + kPanelRows < row_end ? 2 : 1;
     for (int first = 0; first < blocks; first += kPartBlocks) {
       const int count = blocks - first < kPartBlocks ? blocks - first : kPartBlocks;
       for (int p = 0; p < panels; ++p)
-        unpack<kType>(reinterpret_cast<const std::uint8_t*>(matrix.data) +
-                          static_cast<std::size_t>(row / kPanelRows + p) * matrix.stride,
-                      first, count, p * kVecs, unpacked);
+        unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)), first, count, p * kVecs,
+                      unpacked);
+      // What comes next: further columns of these panels, or the first columns of the next ones.
+      const bool more = first + count < blocks;
+      const int next_row = more ? row : row + 2 * kPanelRows;
+      const int next_first = more ? first + count : 0;
+      Ahead ahead;
+      for (int p = 0; p < 2 && next_row + p * kPanelRows < row_end; ++p) {
+        const int next_count = blocks - next_first < kPartBlocks ? blocks - next_first : kPartBlocks;
+        ahead.at[p] = panel(next_row + p * kPanelRows) +
+                      static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes();
+        ahead.end[p] = ahead.at[p] + static_cast<std::size_t>((next_count + f.record_blocks() - 1) / f.record_blocks()) *
+                                         f.record_bytes();
+      }
+      const auto lines = static_cast<int>(((ahead.end[0] - ahead.at[0]) + (ahead.end[1] - ahead.at[1])) / 64);
+      const int calls = in.tile_count() * count * (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1);
+      ahead.lines = (lines + calls - 1) / calls;
       multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
-          unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride);
+          unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, ahead);
     }
   }
 }
 
+// Up to here decoding a panel again for each tile costs less than a detour through memory.
+constexpr int kStreamTokens = 4 * kTileTokens;
+
 template <TensorType kType>
 void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
                       std::size_t out_stride, std::byte* scratch) noexcept {
-  switch (in.tokens) {
-    case 1: stream_panels<kType, 1, 1>(matrix, in, row_begin, row_end, out, out_stride); break;
-    case 2: stream_panels<kType, 2, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
-    case 3: stream_panels<kType, 3, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
-    case 4: stream_panels<kType, 4, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
-    case 5: stream_panels<kType, 5, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
-    case 6: stream_panels<kType, 6, kTileTokens>(matrix, in, row_begin, row_end, out, out_stride); break;
-    default: unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch); break;
-  }
+  if (in.tokens <= kStreamTokens)
+    stream_panels<kType>(matrix, in, row_begin, row_end, out, out_stride);
+  else
+    unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch);
 }

@@ -81,16 +81,27 @@ class Binder {
     return weights_.buffers.back();
   }
 
+  // In pieces whose pages go back when they are seen: usually the first piece settles it.
+  bool is_bf16(const file::Tensor& tensor) const {
+    constexpr std::size_t kPiece = std::size_t{4} << 20;
+    for (std::size_t at = 0; at < tensor.data.size(); at += kPiece) {
+      const auto piece = tensor.data.subspan(at, std::min(kPiece, tensor.data.size() - at));
+      if (!kernels::f32_is_bf16(piece)) return false;
+      file_.release(tensor, piece);
+    }
+    return true;
+  }
+
   void pack(const file::Tensor& tensor, Matrix& matrix) {
     const TensorType source = tensor.type;
-    if (matrix.type == TensorType::f32 && kernels::f32_is_bf16(tensor.data)) matrix.type = TensorType::bf16;
+    if (matrix.type == TensorType::f32 && is_bf16(tensor)) matrix.type = TensorType::bf16;
     const bool quantize = matrix.type != source && matrix.type != TensorType::bf16;
     const std::size_t stride = matrix.stride;  // of the rows that are packed
     matrix.panels = true;
     matrix.stride = kernels::panel_bytes(matrix.type, matrix.cols);
     const int panels = matrix.panel_count();
     std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(panels), tensor.name)).data();
-    in_chunks(tensor, panels, [&](int begin, int end) {
+    in_chunks(tensor, panels, kernels::kPanelRows, [&](int begin, int end) {
       if (!quantize)
         return kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin, end, out);
       const int first = begin * kernels::kPanelRows;
@@ -101,17 +112,15 @@ class Binder {
                            out + static_cast<std::size_t>(begin) * matrix.stride);
     });
     matrix.data = out;
-    file_.release(tensor);
   }
 
   // Rows of another type, for the exact path.
   void convert(const file::Tensor& tensor, Matrix& matrix) {
     std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name)).data();
-    in_chunks(tensor, matrix.rows, [&](int begin, int end) {
+    in_chunks(tensor, matrix.rows, 1, [&](int begin, int end) {
       convert_rows(tensor, matrix, begin, end - begin, out + static_cast<std::size_t>(begin) * matrix.stride);
     });
     matrix.data = out;
-    file_.release(tensor);
   }
 
   static void convert_rows(const file::Tensor& tensor, const Matrix& matrix, int first, int count, std::byte* out) {
@@ -120,17 +129,24 @@ class Binder {
                         matrix.type, out, static_cast<std::size_t>(count), cols);
   }
 
-  // body(begin, end) over [0, count) on all threads; an error names the tensor.
+  // body(begin, end) over [0, count) units of `unit_rows` rows on all threads; an error names the tensor. The source's
+  // pages go back behind each chunk, so that resident memory stays near one copy.
   template <class Body>
-  void in_chunks(const file::Tensor& tensor, int count, Body&& body) {
+  void in_chunks(const file::Tensor& tensor, int count, int unit_rows, Body&& body) {
+    const std::size_t unit_bytes = row_bytes(tensor.type, tensor.cols()) * static_cast<std::size_t>(unit_rows);
     std::atomic<int> next{0};
     std::mutex mutex;
     std::exception_ptr failure;
     const int chunk = std::max(1, std::min(64, count / (4 * pool_.size())));
     pool_.run([&](int) {
       try {
-        for (int begin = next.fetch_add(chunk); begin < count; begin = next.fetch_add(chunk))
-          body(begin, std::min(count, begin + chunk));
+        for (int begin = next.fetch_add(chunk); begin < count; begin = next.fetch_add(chunk)) {
+          const int end = std::min(count, begin + chunk);
+          body(begin, end);
+          const std::size_t from = unit_bytes * static_cast<std::size_t>(begin);
+          const std::size_t to = std::min(unit_bytes * static_cast<std::size_t>(end), tensor.data.size());
+          file_.release(tensor, tensor.data.subspan(from, to - from));
+        }
       } catch (...) {
         next.store(count);
         const std::lock_guard lock(mutex);

@@ -309,7 +309,7 @@ QuantizeReport quantize_file(const std::string& in, const std::string& out, cons
       if (error.code() != ErrorCode::bad_format) throw;
       fail(error.code(), "tensor ", plan.tensor->name, " of ", in, ": ", error.what());
     }
-    source->release(*plan.tensor);
+    source->release(*plan.tensor, plan.tensor->data);
   }
   converter.flush();
   source->check_unchanged();
