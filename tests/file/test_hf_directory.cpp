@@ -190,7 +190,7 @@ TEST_CASE("a tensor that stands at an odd address is copied", "[file]") {
     CHECK(reinterpret_cast<std::uintptr_t>(tensor.data.data()) % (tensor.type == TensorType::f32 ? 4 : 2) ==
           0);
   CHECK(f->find_tensor("blk.0.attn_norm.weight")->data[0] == std::byte{2});
-  f->release(f->tensors()[0]);
+  f->release(f->tensors()[0], f->tensors()[0].data);
 }
 
 TEST_CASE("config.json: what is missing, wrong or not implemented is named", "[file]") {
