@@ -3,6 +3,7 @@
 #include <histedit.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -33,6 +34,13 @@ unsigned char interrupt(EditLine* editor, int) {
   return CC_EOF;
 }
 
+unsigned char suspend(EditLine* editor, int) {
+  el_set(editor, EL_PREP_TERM, 0);
+  std::raise(SIGTSTP);
+  el_set(editor, EL_PREP_TERM, 1);
+  return CC_REDISPLAY;
+}
+
 }  // namespace
 
 LineEditor::LineEditor(std::string history_path) : state_(std::make_unique<State>()) {
@@ -50,8 +58,10 @@ LineEditor::LineEditor(std::string history_path) : state_(std::make_unique<State
   el_set(s.editor, EL_HIST, history, s.history);
   el_set(s.editor, EL_ADDFN, "qwen-interrupt", "Leave the line", interrupt);
   // While a line is edited, Ctrl-C is a key and no signal; while the model answers, it is a signal.
-  el_set(s.editor, EL_SETTY, "-d", "intr=", nullptr);
+  el_set(s.editor, EL_SETTY, "-d", "-isig", nullptr);
   el_set(s.editor, EL_BIND, "^C", "qwen-interrupt", nullptr);
+  el_set(s.editor, EL_ADDFN, "qwen-suspend", "Stop the program as the shell does", suspend);
+  el_set(s.editor, EL_BIND, "^Z", "qwen-suspend", nullptr);
   el_source(s.editor, nullptr);  // the user's own ~/.editrc
 }
 
