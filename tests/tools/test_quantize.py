@@ -162,6 +162,24 @@ def main():
         check(done.returncode == 1 and "blk.1.attn_v.weight" in done.stderr and "nan" in done.stderr, "NaN: " + done.stderr)
         check(os.listdir(folder) == ["in.gguf"], f"failures leave nothing behind: {os.listdir(folder)}")
 
+        tiny = os.path.join(os.environ["QWEN_SOURCE_DIR"], "tests", "data", "tiny.gguf")
+        sample = os.path.join(folder, "sample.txt")
+        with open(sample, "w") as f:
+            f.write("the quick brown fox 你好，世界 0123456789\n" * 3)
+        measured = {}
+        for name in ["F32", "Q8_0", "Q2_K"]:
+            done = run(tiny, out, "--force", "--type", name, "--measure", sample, "--measure-tokens", "60",
+                       "--context", "24", "--json", "--threads", "1")
+            check(done.returncode == 0, f"--measure {name}: {done.stderr}")
+            measured[name] = json.loads(done.stdout)["measured"]
+        check(measured["Q8_0"]["tokens"] == 57, f"tokens but the first of each window: {measured}")
+        same = measured["Q8_0"]  # the source's own type: copied
+        check(same["kl_max"] == 0 and same["same_top"] == 1, f"a copy loses nothing: {measured}")
+        check(same["perplexity"] == same["source_perplexity"] > 1, f"perplexity: {measured}")
+        check(0 < measured["F32"]["kl_mean"] < measured["Q2_K"]["kl_mean"], f"fewer bits, more loss: {measured}")
+        done = run(tiny, out, "--force", "--type", "Q4_0", "--measure", sample)
+        check("KL divergence" in done.stdout and "perplexity" in done.stdout, "--measure as text: " + done.stdout)
+
         done = run("--help")
         check(done.returncode == 0 and "examples:" in done.stdout and "Q4_K_M" in done.stdout, "help")
         check(run("--version").stdout.startswith("qwen-quantize "), "version")
