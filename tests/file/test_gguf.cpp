@@ -262,7 +262,7 @@ TEST_CASE("split GGUF files are read as one", "[file]") {
   CHECK(value == 1.0f);
   CHECK(f->find_tensor("b")->part == 1);
   f->check_unchanged();
-  f->release(*f->find_tensor("b"), *f->find_tensor("b").data);
+  f->release(*f->find_tensor("b"), f->find_tensor("b")->data);
   f->prefetch(*f->find_tensor("b"));
 
   CHECK_THROWS_WITH(file::open_model_file(second), Contains("open the first part: " + first));
