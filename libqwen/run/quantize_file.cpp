@@ -135,7 +135,8 @@ class Planner {
 // Converts tensors in slabs of rows on all threads; while a slab is converted, the one before it is written.
 class Converter {
  public:
-  Converter(file::GgufWriter& writer, int threads) : writer_(writer), pool_(threads) {}
+  Converter(const file::ModelFile& source, file::GgufWriter& writer, int threads)
+      : source_(source), writer_(writer), pool_(threads) {}
 
   // on_slab(weights) is called before each slab with the number of weights it holds.
   template <class OnSlab>
@@ -182,10 +183,12 @@ class Converter {
       }
     });
     if (failure_) std::rethrow_exception(failure_);
+    source_.release(tensor, tensor.data.subspan(first * in_stride, rows * in_stride));
     unwritten_ = std::span(out).first(rows * out_stride);
     current_ ^= 1;
   }
 
+  const file::ModelFile& source_;
   file::GgufWriter& writer_;
   ThreadPool pool_;
   std::vector<std::byte> buffers_[2];
@@ -295,7 +298,7 @@ QuantizeReport quantize_file(const std::string& in, const std::string& out, cons
   file::GgufWriter writer(out, options.overwrite);
   describe(plans, *source, planner.mixture(), writer);
   writer.begin();
-  Converter converter(writer, options.threads > 0 ? options.threads : default_threads());
+  Converter converter(*source, writer, options.threads > 0 ? options.threads : default_threads());
   std::uint64_t done = 0;
   for (const Plan& plan : plans) {
     try {
@@ -309,7 +312,6 @@ QuantizeReport quantize_file(const std::string& in, const std::string& out, cons
       if (error.code() != ErrorCode::bad_format) throw;
       fail(error.code(), "tensor ", plan.tensor->name, " of ", in, ": ", error.what());
     }
-    source->release(*plan.tensor, plan.tensor->data);
   }
   converter.flush();
   source->check_unchanged();
