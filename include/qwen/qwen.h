@@ -4,6 +4,7 @@
 #include "qwen/chat_template.h"
 #include "qwen/classifier.h"
 #include "qwen/error.h"
+#include "qwen/evaluation.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
 #include "qwen/prefix_cache.h"

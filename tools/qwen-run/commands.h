@@ -20,6 +20,12 @@ struct Command {
 std::function<int()> ask_command(CLI::App& app);         // answer.cpp
 std::function<int()> generate_command(CLI::App& app);    // answer.cpp
 std::function<int()> chat_command(CLI::App& app);        // chat.cpp
+std::function<int()> sentiment_command(CLI::App& app);   // classify.cpp
+std::function<int()> classify_command(CLI::App& app);    // classify.cpp
+std::function<int()> analyze_command(CLI::App& app);     // analyze.cpp
+std::function<int()> evaluate_command(CLI::App& app);    // evaluate.cpp
+std::function<int()> calibrate_command(CLI::App& app);   // evaluate.cpp
+std::function<int()> tasks_command(CLI::App& app);       // task_options.cpp
 std::function<int()> tokenize_command(CLI::App& app);    // tokens.cpp
 std::function<int()> detokenize_command(CLI::App& app);  // tokens.cpp
 std::function<int()> logits_command(CLI::App& app);      // logits.cpp

@@ -15,7 +15,7 @@ void ChatFlags::add(CLI::App& app, tools::ModelOptions& model) {
   tools::add_chat_template(app, model);
 }
 
-Conversation::Conversation(qwen::Session& session, const ChatFlags& flags) : session_(session) {
+Conversation::Conversation(qwen::Session& session, const ChatFlags& flags) : session_(session), turns_(flags.turns) {
   const qwen::ChatTemplate& chat = session.model().chat_template();
   if (flags.think && chat.kind() != qwen::ChatTemplate::Kind::qwen3)
     throw tools::UsageError("--think: this model's template (" + std::string(chat.name()) +
@@ -40,7 +40,11 @@ std::vector<qwen::Token> Conversation::prompt(int reserve, int* dropped) {
   const std::size_t first = !messages_.empty() && messages_.front().role == "system";
   int left_out = 0;
   // A turn is a question and its answer; the last question always stays.
-  while (static_cast<int>(tokens.size()) + reserve > session_.context() && messages_.size() >= first + 3) {
+  const auto too_long = [&] {
+    const auto turns = static_cast<int>((messages_.size() - first - 1) / 2);
+    return static_cast<int>(tokens.size()) + reserve > session_.context() || (turns_ >= 0 && turns > turns_);
+  };
+  while (messages_.size() >= first + 3 && too_long()) {
     const auto begin = messages_.begin() + static_cast<std::ptrdiff_t>(first);
     messages_.erase(begin, begin + 2);
     ++left_out;

@@ -12,6 +12,7 @@ struct ChatFlags {
   std::string system;
   bool system_given = false;
   bool think = false;
+  int turns = -1;  // earlier turns that the model sees; -1: all that fit
 
   void add(CLI::App& app, tools::ModelOptions& model);
 };
@@ -32,7 +33,8 @@ class Conversation {
   std::string_view system() const noexcept;
 
   // The tokens to feed so that the model answers: what the session holds already is kept as far as it agrees.
-  // Where the conversation with room for `reserve` tokens does not fit, the oldest turns are left out:
+  // Where the conversation with room for `reserve` tokens does not fit, or has more turns than it may, the oldest
+  // turns are left out:
   // `dropped` tells how many.
   std::vector<qwen::Token> prompt(int reserve = 0, int* dropped = nullptr);
 
@@ -40,6 +42,7 @@ class Conversation {
   qwen::Session& session_;
   qwen::ChatTemplate::RenderOptions render_;
   std::vector<qwen::Message> messages_;
+  int turns_;
 };
 
 // Answers one message and ends: the default command, and `chat` without a terminal.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "common/config.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "qwen-run/commands.h"
@@ -29,6 +30,25 @@ constexpr Command kCommands[] = {
     {"generate", "generate [TEXT|-]", "continue a text, without a chat template",
      "  qwen-run generate -n 32 \"从前有座山，\"\n  qwen-run generate --stop \"\\n\" -f story.txt",
      generate_command},
+    {"sentiment", "sentiment [TEXT|-]", "tell a positive text from a negative one",
+     "  qwen-run sentiment \"今天的实验终于成功了，太棒了！\"\n"
+     "  qwen-run sentiment --jsonl < reviews.jsonl    ({\"text\":...} lines give {\"label\",...} lines)",
+     sentiment_command},
+    {"analyze", "analyze [TEXT|-]", "the sentiment first, then a reply",
+     "  qwen-run analyze \"今天的实验终于成功了，太棒了！\"", analyze_command},
+    {"classify", "classify TASK [TEXT|-]", "a text's label by any task; tasks are YAML files (docs/tasks.md)",
+     "  qwen-run classify intent \"我的快递三天了还没到\"\n"
+     "  qwen-run classify mood --tasks my-tasks --json \"Fine weather.\"",
+     classify_command},
+    {"evaluate", "evaluate TASK --data FILE", "accuracy, F1, confusion and calibration on labelled texts",
+     "  qwen-run evaluate sentiment --data reviews.tsv     (tab-separated, with columns label and text)",
+     evaluate_command},
+    {"calibrate", "calibrate TASK --data FILE", "fit the probabilities to labelled texts",
+     "  qwen-run calibrate sentiment --data reviews.tsv --tasks my-tasks\n"
+     "  qwen-run sentiment --tasks my-tasks \"还不错\"       (uses it)",
+     calibrate_command},
+    {"tasks", "tasks [NAME]", "list the tasks there are, or show one",
+     "  qwen-run tasks\n  qwen-run tasks sentiment", tasks_command},
     {"tokenize", "tokenize [TEXT|-]", "a text's token ids",
      "  qwen-run tokenize \"你好\"\n"
      "  qwen-run tokenize --special \"<|im_start|>user\"\n"
@@ -58,6 +78,7 @@ std::vector<Program> build_programs() {
     program.app->description(std::string(command.summary));
     program.app->set_help_flag("-h,--help", "This help");
     program.run = command.setup(*program.app);
+    tools::add_config_option(*program.app);
     programs.push_back(std::move(program));
   }
   return programs;
@@ -186,6 +207,7 @@ int run(std::vector<std::string> arguments) {
     return tools::kExitOk;
   }
   program.app->allow_extras();
+  tools::apply_config(*program.app, arguments);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   try {
     program.app->parse(arguments);

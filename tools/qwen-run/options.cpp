@@ -40,6 +40,14 @@ std::string TextInput::read(bool line) const {
   return text;
 }
 
+std::string TextInput::path_for_lines() const {
+  if (prompt_->count() || (positional_->count() && text_ != "-"))
+    throw UsageError("lines come from stdin or from -f FILE, not from the command line");
+  if (!given() && tools::stdin_is_terminal())
+    throw UsageError("no lines: give them with -f FILE or through a pipe");
+  return file_->count() ? path_ : "-";
+}
+
 void SessionFlags::add(CLI::App& app) {
   app.add_option("-c,--ctx-size", options.context,
                  "Tokens of context (2048, or less where the model has less)")

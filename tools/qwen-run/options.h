@@ -19,6 +19,8 @@ class TextInput {
   // shell's
   // $(...) does. UsageError for more than one source, or for none while stdin is a terminal.
   std::string read(bool line) const;
+  // For commands that read lines one by one: the file, or "-". UsageError for a TEXT or a terminal.
+  std::string path_for_lines() const;
 
  private:
   std::string text_, prompt_text_, path_;

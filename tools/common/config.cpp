@@ -1,0 +1,179 @@
+#include "common/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/output.h"
+#include "common/program.h"
+
+namespace tools {
+namespace {
+
+struct Key {
+  const char* name;
+  const char* option;  // of whichever programs have it
+};
+
+// "cache.entries" is the key entries of the mapping cache.
+constexpr Key kKeys[] = {
+    {"model", "--model"},
+    {"threads", "--threads"},
+    {"pin_threads", "--pin-threads"},
+    {"exact", "--exact"},
+    {"quantize", "--quantize"},
+    {"chat_template", "--chat-template"},
+    {"context", "--ctx-size"},
+    {"batch", "--batch-size"},
+    {"kv_type", "--kv-type"},
+    {"system", "--system"},
+    {"max_new_tokens", "--predict"},
+    {"temperature", "--temp"},
+    {"top_k", "--top-k"},
+    {"top_p", "--top-p"},
+    {"min_p", "--min-p"},
+    {"repetition_penalty", "--repeat-penalty"},
+    {"presence_penalty", "--presence-penalty"},
+    {"frequency_penalty", "--frequency-penalty"},
+    {"seed", "--seed"},
+    {"history_turns", "--turns"},
+    {"enable_history", "--turns"},  // false: 0 turns
+    {"tasks", "--tasks"},
+    {"task", "--task"},
+    {"chat_task", "--chat-task"},
+    {"prefix_cache", "--prefix-cache"},
+    {"cache.entries", "--cache"},
+    {"cache.megabytes", "--cache-mb"},
+    {"cache.seconds", "--cache-ttl"},
+    {"host", "--host"},
+    {"port", "--port"},
+    {"api_key_file", "--api-key-file"},
+    {"cors", "--cors"},
+    {"parallel", "--parallel"},
+    {"queue", "--queue"},
+    {"rate", "--rate"},
+    {"timeout", "--timeout"},
+    {"session_seconds", "--session-ttl"},
+};
+
+constexpr std::size_t kMaxFile = std::size_t{1} << 20;
+
+std::string variable_of(const Key& key) {
+  std::string name = std::string("QWEN_") + key.name;
+  for (char& c : name) c = c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+CLI::Option* find_option(CLI::App& app, const char* name) {
+  return app.get_option_no_throw(name);
+}
+
+class ConfigFile {
+ public:
+  ConfigFile(CLI::App& app, std::string path) : app_(app), path_(std::move(path)) {}
+
+  void apply() {
+    const std::string text = read_file(path_);
+    if (text.size() > kMaxFile) throw UsageError(path_ + ": larger than a configuration can be");
+    YAML::Node top;
+    try {
+      top = YAML::Load(text);
+    } catch (const YAML::Exception& error) {
+      throw UsageError(path_ + ":" + std::to_string(error.mark.line + 1) + ": not YAML: " + error.msg);
+    }
+    if (!top || top.IsNull()) return;
+    if (!top.IsMap()) fail(top, "expected key: value lines");
+    apply_map(top, "");
+  }
+
+ private:
+  [[noreturn]] void fail(const YAML::Node& node, const std::string& reason) const {
+    throw UsageError(path_ + ":" + std::to_string(node.Mark().line + 1) + ": " + reason);
+  }
+
+  void apply_map(const YAML::Node& map, const std::string& prefix) {
+    for (const auto& entry : map) {
+      if (!entry.first.IsScalar()) fail(entry.first, "a key must be a word");
+      const std::string name = prefix + entry.first.Scalar();
+      if (std::find(seen_.begin(), seen_.end(), name) != seen_.end())
+        fail(entry.first, "the key " + name + " stands here twice");
+      seen_.push_back(name);
+      if (entry.second.IsMap() && prefix.empty() && is_group(name)) {
+        apply_map(entry.second, name + ".");
+        continue;
+      }
+      const auto key =
+          std::find_if(std::begin(kKeys), std::end(kKeys), [&](const Key& k) { return k.name == name; });
+      if (key == std::end(kKeys))
+        fail(entry.first, "unknown key \"" + name + "\"; expected one of " + all_keys());
+      if (!entry.second.IsScalar()) fail(entry.second, name + ": expected one value");
+      set(*key, entry.second);
+    }
+  }
+
+  static bool is_group(const std::string& name) {
+    return std::any_of(std::begin(kKeys), std::end(kKeys),
+                       [&](const Key& k) { return std::string(k.name).rfind(name + ".", 0) == 0; });
+  }
+
+  static std::string all_keys() {
+    std::string out;
+    for (const Key& key : kKeys) out += (out.empty() ? "" : ", ") + std::string(key.name);
+    return out;
+  }
+
+  void set(const Key& key, const YAML::Node& node) {
+    std::string value = node.Scalar();
+    if (key.name == std::string("enable_history")) {
+      bool enabled = false;
+      if (!YAML::convert<bool>::decode(node, enabled)) fail(node, "enable_history: expected true or false");
+      if (enabled) return;
+      value = "0";
+    }
+    CLI::Option* option = find_option(app_, key.option);
+    if (!option) return;  // another program's
+    try {
+      option->run_callback_for_default();
+      option->default_val(value);
+    } catch (const CLI::Error& error) {
+      fail(node, std::string(key.name) + ": " + reason(error.what(), value));
+    }
+  }
+
+  static std::string reason(std::string message, const std::string& value) {
+    if (message.rfind("Could not convert", 0) == 0) return "expected a number, found \"" + value + "\"";
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    const std::size_t colon = message.find(": ");
+    return message.rfind("--", 0) == 0 && colon != std::string::npos ? message.substr(colon + 2) : message;
+  }
+
+  CLI::App& app_;
+  std::string path_;
+  std::vector<std::string> seen_;
+};
+
+}  // namespace
+
+void add_config_option(CLI::App& app) {
+  app.add_option("--config", "YAML file with values for options that are not given (else $QWEN_CONFIG)")
+      ->type_name("FILE")
+      ->expected(1)
+      ->group("Input");
+  for (const Key& key : kKeys) {
+    CLI::Option* option = find_option(app, key.option);
+    if (option && option->get_envname().empty()) option->envname(variable_of(key));
+  }
+}
+
+void apply_config(CLI::App& app, const std::vector<std::string>& arguments) {
+  std::string path;
+  if (const char* variable = std::getenv("QWEN_CONFIG")) path = variable;
+  for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+    if (arguments[i] == "--config" && i + 1 < arguments.size()) path = arguments[i + 1];
+    if (arguments[i].rfind("--config=", 0) == 0) path = arguments[i].substr(9);
+  }
+  if (!path.empty()) ConfigFile(app, path).apply();
+}
+
+}  // namespace tools

@@ -1,0 +1,31 @@
+// Lines of a file or of stdin, as they arrive.
+#pragma once
+#include <string>
+
+namespace qwen_run {
+
+class LineSource {
+ public:
+  explicit LineSource(const std::string& path);  // "-": stdin. Error(io), naming the file
+  ~LineSource();
+  LineSource(const LineSource&) = delete;
+  LineSource& operator=(const LineSource&) = delete;
+
+  // False at the end. Without the line break.
+  bool next(std::string& line);
+  // Whether next() would have to wait for whoever writes the lines.
+  bool would_wait();
+  long number() const { return number_; }  // of the last line
+  double fraction() const;                 // read of a file; 0 where its size is unknown
+
+ private:
+  bool fill();  // false at the end
+  std::string path_, buffer_;
+  std::size_t at_ = 0;
+  int fd_ = -1;
+  long number_ = 0;
+  double size_ = 0, read_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace qwen_run

@@ -1,0 +1,181 @@
+#include "qwen-run/task_options.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "common/program.h"
+#include "qwen-run/commands.h"
+
+namespace qwen_run {
+
+using tools::Json;
+using tools::UsageError;
+
+void TaskFlags::add(CLI::App& app) {
+  tools::add_model_options(app, model);
+  tools::add_chat_template(app, model);
+  app.add_option("-c,--ctx-size", context, "Tokens of context (2048, or less where the model has less)")
+      ->check(tools::between(1, tools::kMaxInt))
+      ->type_name("N")
+      ->group("Model");
+  app.add_option("--kv-type", kv_type, "Type of the KV cache: auto (default), f16 or f32")
+      ->check(CLI::IsMember({"auto", "f16", "f32"}).description(""))
+      ->type_name("TYPE")
+      ->group("Model");
+  app.add_option("--tasks", folders, "Folder of task files that add to the built-in ones (may be repeated)")
+      ->allow_extra_args(false)
+      ->type_name("DIR")
+      ->group("Task");
+  app.add_option("--prefix-cache", prefix_folder,
+                 "Folder that keeps the tasks' computed prompts for the next start")
+      ->type_name("DIR")
+      ->group("Task");
+}
+
+void TaskFlags::add_mode(CLI::App& app) {
+  app.add_option("--mode", mode,
+                 "score (default): all labels' probabilities; generate: let the model write a label")
+      ->check(CLI::IsMember({"score", "generate"}).description(""))
+      ->type_name("MODE")
+      ->group("Task");
+}
+
+void TaskFlags::add_cache(CLI::App& app) {
+  const auto option = [&](const char* name, int& value, const char* description) {
+    app.add_option(name, value, description)
+        ->check(tools::between(0, tools::kMaxInt))
+        ->type_name("N")
+        ->group("Task");
+  };
+  option("--cache", cache_entries, "Answers to keep for texts that come again (0: none)");
+  option("--cache-mb", cache_megabytes, "Memory for them, in MB (64)");
+  option("--cache-ttl", cache_seconds, "Seconds that they are good for (3600)");
+}
+
+qwen::TaskRegistry TaskFlags::registry() const {
+  qwen::TaskRegistry registry;
+  for (const std::string& folder : folders) registry.add_folder(folder);
+  return registry;
+}
+
+qwen::ClassifyMode TaskFlags::classify_mode() const {
+  return mode == "generate" ? qwen::ClassifyMode::generate : qwen::ClassifyMode::score;
+}
+
+qwen::KvType TaskFlags::kv() const {
+  return kv_type == "f16"   ? qwen::KvType::f16
+         : kv_type == "f32" ? qwen::KvType::f32
+                            : qwen::KvType::automatic;
+}
+
+std::shared_ptr<qwen::PrefixCache> TaskFlags::prefixes(const qwen::Model& loaded) const {
+  qwen::PrefixCacheOptions options;
+  options.folder = prefix_folder;
+  options.context = context;
+  options.kv_type = kv();
+  return std::make_shared<qwen::PrefixCache>(loaded, options);
+}
+
+qwen::Classifier TaskFlags::classifier(const qwen::Model& loaded, const qwen::Task& task,
+                                       std::shared_ptr<qwen::PrefixCache> prefixes) const {
+  qwen::ClassifierOptions options;
+  options.context = context;
+  options.kv_type = kv();
+  options.prefixes = std::move(prefixes);
+  if (cache_entries > 0) {
+    qwen::ResultCacheOptions cache;
+    cache.entries = static_cast<std::size_t>(cache_entries);
+    cache.bytes = static_cast<std::size_t>(cache_megabytes) << 20;
+    cache.time_to_live = std::chrono::seconds(cache_seconds);
+    options.results = std::make_shared<qwen::ResultCache<qwen::Classification>>(cache);
+  }
+  qwen::Classifier classifier(loaded, task, options);
+  if (task.calibration && !classifier.calibrated())
+    tools::warn("the calibration of task " + task.name +
+                " was fitted with another model or prompt and is not used");
+  return classifier;
+}
+
+std::string label_line(const qwen::Task& task, const qwen::Classification& result) {
+  const std::string heading = task.heading.empty() ? task.name : task.heading;
+  if (result.label < 0)
+    return heading + ": unparsed, the model wrote " +
+           Json(result.raw).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const auto index = static_cast<std::size_t>(result.label);
+  const qwen::TaskLabel& label = task.labels[index];
+  std::string probability;
+  if (!result.probabilities.empty()) {
+    char text[32];
+    std::snprintf(text, sizeof text, " (%.2f)", result.probabilities[index]);
+    probability = text;
+  }
+  if (result.abstained) return heading + ": not sure, perhaps " + label.display + probability;
+  return label.emoji + (label.emoji.empty() ? "" : " ") + heading + ": " + label.display + probability;
+}
+
+Json label_json(const qwen::Task& task, const qwen::Classification& result) {
+  Json json;
+  const bool answered = result.label >= 0 && !result.abstained;
+  json["label"] = answered ? Json(task.labels[static_cast<std::size_t>(result.label)].text) : Json();
+  json["probabilities"] = Json::object();
+  for (std::size_t i = 0; i < result.probabilities.size(); ++i)
+    json["probabilities"][task.labels[i].text] = result.probabilities[i];
+  json["tokens"] = result.prompt_tokens;
+  json["cached_tokens"] = result.cached_tokens;
+  json["ms"] = std::round(result.seconds * 1e6) / 1e3;
+  if (result.abstained) json["abstained"] = true;
+  if (result.probabilities.empty()) json["raw"] = result.raw;
+  if (result.truncated_tokens > 0) json["truncated_tokens"] = result.truncated_tokens;
+  return json;
+}
+
+namespace {
+
+void show_task(const qwen::Task& task) {
+  std::string out = task.name + " (" + (task.kind == qwen::TaskKind::classify ? "classify" : "generate") +
+                    ", version " + std::to_string(task.version) +
+                    (task.source.empty() ? ", built in" : ", " + task.source) + ")\n";
+  if (!task.description.empty()) out += task.description + "\n";
+  if (!task.system.empty()) out += "system:   " + task.system + "\n";
+  out += "template: " + Json(task.user_template).dump() + "\n";
+  for (const qwen::TaskLabel& label : task.labels) {
+    out += "label:    " + label.text;
+    for (const std::string& alias : label.aliases)
+      out += (&alias == &label.aliases.front() ? "  (in files also " : ", ") + alias;
+    out += label.aliases.empty() ? "\n" : ")\n";
+  }
+  if (task.calibration) out += "calibrated on " + std::to_string(task.calibration->examples) + " texts\n";
+  tools::write_out(out);
+}
+
+int tasks(const TaskFlags& flags, const std::string& name) {
+  const qwen::TaskRegistry registry = flags.registry();
+  if (!name.empty()) {
+    show_task(registry.get(name));
+    return tools::kExitOk;
+  }
+  for (const std::string& each : registry.names()) {
+    const qwen::Task& task = registry.get(each);
+    std::string padded = each;
+    padded.resize(std::max<std::size_t>(padded.size() + 1, 18), ' ');
+    tools::write_out(padded + (task.kind == qwen::TaskKind::classify ? "classify  " : "generate  ") +
+                     task.description + "\n");
+  }
+  return tools::kExitOk;
+}
+
+}  // namespace
+
+std::function<int()> tasks_command(CLI::App& app) {
+  auto flags = std::make_shared<TaskFlags>();
+  auto name = std::make_shared<std::string>();
+  app.add_option("NAME", *name, "The task to show")->type_name("");
+  app.add_option("--tasks", flags->folders,
+                 "Folder of task files that add to the built-in ones (may be repeated)")
+      ->allow_extra_args(false)
+      ->type_name("DIR")
+      ->group("Task");
+  return [flags, name] { return tasks(*flags, *name); };
+}
+
+}  // namespace qwen_run

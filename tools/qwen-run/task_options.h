@@ -1,0 +1,41 @@
+// Options and small helpers of the commands that work with tasks.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/model_options.h"
+#include "common/output.h"
+#include "qwen-run/options.h"
+#include "qwen/qwen.h"
+
+namespace qwen_run {
+
+struct TaskFlags {
+  tools::ModelOptions model;
+  int context = 0;
+  std::string kv_type = "auto";
+  std::vector<std::string> folders;  // --tasks
+  std::string prefix_folder;
+  std::string mode = "score";
+  int cache_entries = 0, cache_megabytes = 64, cache_seconds = 3600;
+
+  void add(CLI::App& app);        // model, context, tasks, prefix cache
+  void add_mode(CLI::App& app);   // --mode
+  void add_cache(CLI::App& app);  // --cache and its limits
+
+  qwen::TaskRegistry registry() const;
+  qwen::ClassifyMode classify_mode() const;
+  qwen::KvType kv() const;
+  std::shared_ptr<qwen::PrefixCache> prefixes(const qwen::Model& model) const;
+  // Warns where the task has a calibration that does not belong to this model and prompt.
+  qwen::Classifier classifier(const qwen::Model& model, const qwen::Task& task,
+                              std::shared_ptr<qwen::PrefixCache> prefixes) const;
+};
+
+// "😄 LLM 情感判断: 正面 (0.98)"
+std::string label_line(const qwen::Task& task, const qwen::Classification& result);
+// {"label", "probabilities", "tokens", "cached_tokens", "ms"}, and what is out of the ordinary.
+tools::Json label_json(const qwen::Task& task, const qwen::Classification& result);
+
+}  // namespace qwen_run
