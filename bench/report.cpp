@@ -142,7 +142,8 @@ std::string warnings(const RunResult& result) {
 
 std::string render_tables(const RunResult& result, bool markdown) {
   std::string out = heading(result) + "\n";
-  for (const ThreadResult& run : result.runs) out.append(markdown ? "\n" : "").append(machine_line(run)).append("\n");
+  for (const ThreadResult& run : result.runs)
+    out.append(markdown ? "\n" : "").append(machine_line(run)).append("\n");
   for (const Table& table : {speed_table(result), load_table(result), memory_table(result)})
     if (!table.empty()) out.append("\n").append(markdown ? table.markdown() : table.text());
   const std::string noise = warnings(result);

@@ -247,7 +247,8 @@ void check(const RunOptions& options, const std::vector<int>& threads) {
 
 }  // namespace
 
-RunResult run(const RunOptions& options, const std::function<void(const std::string&, double)>& on_step) {
+RunResult run_benchmark(const RunOptions& options,
+                        const std::function<void(const std::string&, double)>& on_step) {
   std::vector<int> threads = options.threads;
   if (threads.empty()) threads.push_back(default_threads());
   check(options, threads);
@@ -283,6 +284,8 @@ RunResult run(const RunOptions& options, const std::function<void(const std::str
     const ModelCost cost = cost_of(one.model());
     result.bytes_per_token = static_cast<std::uint64_t>(cost.body.bytes + cost.head.bytes);
     result.body_macs = cost.body.int8_macs + cost.body.float_macs;
+    result.head_macs = cost.head.int8_macs + cost.head.float_macs;
+    result.head_bytes = cost.head.bytes;
     result.isa = std::string(one.model().isa());
     const ModelInfo& info = one.model().info();
     result.model = options.synthetic ? options.synthetic->shape.name : info.name;

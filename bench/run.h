@@ -28,8 +28,6 @@ struct RunOptions {
   bool pin = false;
   KvType kv = KvType::automatic;
   QuantizeOnLoad quantize = QuantizeOnLoad::none;
-  bool quick = false;
-  bool progress = false;
 };
 
 struct LoadTimes {  // seconds
@@ -73,13 +71,14 @@ struct RunResult {
   std::uint64_t parameters = 0;
   std::uint64_t bytes_per_token = 0;  // of weights read for one decoded token
   double body_macs = 0;               // multiply-adds of one prompt token, the head left out
+  double head_macs = 0, head_bytes = 0;
   int repeats = 0, batch = 0;
   double synthetic_seconds = 0;  // to make the weights
   std::vector<ThreadResult> runs;
 };
 
 // on_step is told what happens next and how much of the whole is done.
-RunResult run(const RunOptions& options,
-              const std::function<void(const std::string& what, double fraction)>& on_step);
+RunResult run_benchmark(const RunOptions& options,
+                        const std::function<void(const std::string& what, double fraction)>& on_step);
 
 }  // namespace qwen::bench

@@ -46,7 +46,8 @@ class Binder {
 
   const float* vector(const std::string& name, int n) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(n)});
-    float* out = own(static_cast<std::size_t>(n) * sizeof(float)).as<float>();
+    auto* out = reinterpret_cast<float*>(own(static_cast<std::size_t>(n) * sizeof(float)));
+    if (options_.plan_only) return nullptr;
     quant::dequantize(tensor.type, tensor.data.data(), {out, static_cast<std::size_t>(n)});
     for (int i = 0; i < n; ++i)
       if (!std::isfinite(out[i]))
@@ -75,18 +76,18 @@ class Binder {
     return out + "]";
   }
 
-  AlignedBuffer& own(std::size_t bytes) {
-    weights_.buffers.emplace_back(bytes);
+  std::byte* own(std::size_t bytes) {
     weights_.bytes += bytes;
-    return weights_.buffers.back();
+    return options_.plan_only ? nullptr : weights_.buffers.emplace_back(bytes).data();
   }
 
   // In pieces whose pages go back when they are seen: usually the first piece settles it.
   bool is_bf16(const file::Tensor& tensor) const {
-    constexpr std::size_t kPiece = std::size_t{4} << 20;
-    for (std::size_t at = 0; at < tensor.data.size(); at += kPiece) {
-      const auto piece = tensor.data.subspan(at, std::min(kPiece, tensor.data.size() - at));
+    const std::size_t piece_bytes = std::size_t{options_.plan_only ? 64u : 4096u} << 10;
+    for (std::size_t at = 0; at < tensor.data.size(); at += piece_bytes) {
+      const auto piece = tensor.data.subspan(at, std::min(piece_bytes, tensor.data.size() - at));
       if (!kernels::f32_is_bf16(piece)) return false;
+      if (options_.plan_only) return true;
       file_.release(tensor, piece);
     }
     return true;
@@ -100,7 +101,8 @@ class Binder {
     matrix.panels = true;
     matrix.stride = kernels::panel_bytes(matrix.type, matrix.cols);
     const int panels = matrix.panel_count();
-    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(panels), tensor.name)).data();
+    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(panels), tensor.name));
+    if (options_.plan_only) return;
     in_chunks(tensor, panels, kernels::kPanelRows, [&](int begin, int end) {
       if (!quantize)
         return kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin, end, out);
@@ -116,7 +118,8 @@ class Binder {
 
   // Rows of another type, for the exact path.
   void convert(const file::Tensor& tensor, Matrix& matrix) {
-    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name)).data();
+    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name));
+    if (options_.plan_only) return;
     in_chunks(tensor, matrix.rows, 1, [&](int begin, int end) {
       convert_rows(tensor, matrix, begin, end - begin, out + static_cast<std::size_t>(begin) * matrix.stride);
     });

@@ -46,6 +46,9 @@ struct Weights {
 
 struct BindOptions {
   bool exact = false;  // keep the file's rows instead of packing panels
+  // Find and check everything and count its bytes, but take no memory and leave all pointers null. Of F32 weights
+  // only the first ones are looked at to tell whether they are bfloat16.
+  bool plan_only = false;
   // The type in which a matrix is kept in memory; empty keeps the file's.
   std::function<TensorType(const file::Tensor&)> type_of;
   // Weights packed so far, 0 to 1; returning false stops with Error(cancelled).

@@ -1,5 +1,6 @@
 // The mixtures of storage types that the field knows by name: which tensor gets which type.
 #pragma once
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -56,5 +57,7 @@ TensorType fitting_type(TensorType type, std::size_t cols) noexcept;
 // float types are changed.
 TensorType type_on_load(QuantizeOnLoad how, const TensorPlace& place, TensorType stored,
                         std::size_t cols) noexcept;
+// The same as a function of a tensor of `file`; empty where every tensor keeps its type.
+std::function<TensorType(const file::Tensor&)> types_on_load(QuantizeOnLoad how, const file::ModelFile& file);
 
 }  // namespace qwen::run

@@ -162,11 +162,7 @@ Model load_file(FilePointer file, const LoadOptions& options) {
   state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
   bind.exact = options.exact;
-  const run::TensorPlaces places(*file);
-  if (options.quantize != QuantizeOnLoad::none)
-    bind.type_of = [&](const file::Tensor& tensor) {
-      return run::type_on_load(options.quantize, places.of(tensor.name), tensor.type, tensor.cols());
-    };
+  bind.type_of = run::types_on_load(options.quantize, *file);
   bind.on_progress = [&](double fraction) { return progress("pack", 0.02 + 0.98 * fraction); };
   state->weights = model::bind_weights(file, state->info.shape, *state->pool, bind);
   if (!state->info.chat_template_error.empty() && options.on_log) options.on_log(state->info.chat_template_error);

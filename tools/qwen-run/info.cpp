@@ -129,6 +129,9 @@ int info(const Flags& flags) {
       builtin ? qwen::Model::builtin().info() : qwen::Model::inspect(flags.model.path);
   const int context = flags.context > 0 ? flags.context : std::min(2048, std::max(info.shape.max_context, 1));
   std::optional<qwen::MemoryEstimate> memory;
+  if (!builtin && info.parameters > 0)
+    memory = qwen::Model::estimate(flags.model.path, std::min(context, info.shape.max_context), flags.sequences,
+                                   tools::load_options(flags.model));
   if (flags.json) {
     tools::write_json(info_json(info, memory, context), true);
   } else {

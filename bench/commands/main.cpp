@@ -1,0 +1,36 @@
+// qwen-bench: what a model needs and gives on this machine.
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "commands.h"
+#include "common/output.h"
+#include "common/program.h"
+
+namespace {
+
+int main_checked(int argc, char** argv) {
+  CLI::App app("Speed, memory and cost of a Qwen model on this machine.");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "qwen-bench, " + tools::version_text());
+  int code = tools::kExitOk;
+  const auto add = [&](const char* name, const char* what, auto command) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    sub->callback([&code, run = command(*sub)] { code = run(); });
+  };
+  add("run", "prefill, decode, load time and memory of a model", qwen::bench::run_command);
+  add("memory", "what a model will need, before loading it", qwen::bench::memory_command);
+  add("cost", "energy and money: per token, per request, per year", qwen::bench::cost_command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    throw tools::UsageError(std::string(error.what()) + " (--help lists the options)");
+  }
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return tools::run_program("qwen-bench", [&] { return main_checked(argc, argv); });
+}

@@ -1,0 +1,114 @@
+#include <memory>
+
+#include "commands.h"
+#include "common/output.h"
+#include "common/program.h"
+#include "process.h"
+#include "qwen/session.h"
+#include "report.h"
+#include "synthetic.h"
+
+namespace qwen::bench {
+namespace {
+
+struct Flags {
+  std::string model, synthetic, quantize = "none";
+  std::vector<int> contexts = {2048}, sequences = {1};
+  int threads = 0;
+  bool exact = false, check = false, json = false, markdown = false;
+};
+
+std::string megabytes(std::uint64_t bytes) {
+  return fixed(static_cast<double>(bytes) * 1e-6, 1);
+}
+
+LoadOptions load_options(const Flags& flags) {
+  LoadOptions options;
+  options.threads = flags.threads;
+  options.exact = flags.exact;
+  if (flags.quantize == "int8") options.quantize = QuantizeOnLoad::int8;
+  if (flags.quantize == "q4") options.quantize = QuantizeOnLoad::q4;
+  if (flags.quantize == "q4_k") options.quantize = QuantizeOnLoad::q4_k;
+  return options;
+}
+
+// Resident memory with the model loaded and every sequence's context full.
+std::uint64_t measured(const std::string& path, const Flags& flags, int context, int sequences) {
+  const Model model = Model::load(path, load_options(flags));
+  SessionOptions options;
+  options.context = context;
+  std::vector<Session> sessions;
+  std::vector<Token> tokens(static_cast<std::size_t>(context));
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    tokens[i] = static_cast<Token>(i * 7919 % static_cast<std::size_t>(model.shape().vocab));
+  for (int i = 0; i < sequences; ++i) sessions.emplace_back(model, options).forward(tokens);
+  return process_memory().resident;
+}
+
+int memory(const Flags& flags) {
+  if (flags.model.empty() == flags.synthetic.empty())
+    throw tools::UsageError(
+        "expected one model: either -m FILE or --synthetic SHAPE:TYPE, for example --synthetic "
+        "qwen2.5-0.5b:q4_0");
+  std::unique_ptr<SyntheticFile> synthetic;
+  std::string path = flags.model;
+  if (!flags.synthetic.empty()) {
+    synthetic = std::make_unique<SyntheticFile>(parse_synthetic(flags.synthetic));
+    path = synthetic->path();
+  }
+  std::vector<std::string> header = {"context", "sequences", "weights", "KV", "scratch", "other", "total"};
+  if (flags.check) header.insert(header.end(), {"measured", "estimate / measured"});
+  Table table(header);
+  tools::Json json = tools::Json::array();
+  for (const int context : flags.contexts)
+    for (const int sequences : flags.sequences) {
+      const MemoryEstimate e = Model::estimate(path, context, sequences, load_options(flags));
+      tools::Json entry{{"context", context},     {"sequences", sequences}, {"weights", e.weights},
+                        {"kv_cache", e.kv_cache}, {"scratch", e.scratch},   {"other", e.other},
+                        {"total", e.total()}};
+      std::vector<std::string> row = {
+          std::to_string(context), std::to_string(sequences), megabytes(e.weights), megabytes(e.kv_cache),
+          megabytes(e.scratch),    megabytes(e.other),        megabytes(e.total())};
+      if (flags.check) {
+        const std::uint64_t resident = measured(path, flags, context, sequences);
+        entry["measured"] = resident;
+        row.push_back(megabytes(resident));
+        row.push_back(fixed(static_cast<double>(e.total()) / static_cast<double>(resident), 3));
+      }
+      table.add(std::move(row));
+      json.push_back(std::move(entry));
+    }
+  if (flags.json) {
+    tools::write_json(json, true);
+  } else {
+    tools::write_out(flags.markdown ? table.markdown() : table.text());
+    tools::write_out("\nMB of 1,000,000 bytes; the context full.\n");
+  }
+  return tools::kExitOk;
+}
+
+}  // namespace
+
+std::function<int()> memory_command(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("-m,--model", flags->model, "GGUF file or Hugging Face directory");
+  app.add_option("--synthetic", flags->synthetic,
+                 "a shape and type instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0");
+  app.add_option("-c,--ctx-size", flags->contexts, "tokens of context")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("-s,--sequences", flags->sequences, "sessions at once")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("-t,--threads", flags->threads, "threads; each has some memory of its own");
+  app.add_option("--quantize", flags->quantize, "quantise float weights while loading")
+      ->check(CLI::IsMember({"none", "int8", "q4", "q4_k"}));
+  app.add_flag("--exact", flags->exact, "float weights and activations everywhere");
+  app.add_flag("--check", flags->check,
+               "load the model, fill the context and compare with the kernel's figure");
+  app.add_flag("--json", flags->json, "a JSON array");
+  app.add_flag("--markdown", flags->markdown, "a Markdown table");
+  return [flags] { return memory(*flags); };
+}
+
+}  // namespace qwen::bench

@@ -1,0 +1,130 @@
+#include <fstream>
+#include <memory>
+
+#include "commands.h"
+#include "common/output.h"
+#include "common/program.h"
+#include "common/terminal.h"
+#include "compare.h"
+#include "plot.h"
+#include "report.h"
+#include "run.h"
+
+namespace qwen::bench {
+namespace {
+
+struct Flags {
+  RunOptions options;
+  std::string synthetic, kv = "auto", quantize = "none", format = "table", plot;
+  std::vector<std::string> compare;
+  bool json = false, csv = false, markdown = false, quick = false, no_progress = false;
+  const CLI::Option *prompts = nullptr, *generate = nullptr, *repeats = nullptr;
+};
+
+void add_options(CLI::App& app, Flags& flags) {
+  RunOptions& o = flags.options;
+  app.add_option("-m,--model", o.model, "GGUF file or Hugging Face directory");
+  app.add_option("--synthetic", flags.synthetic,
+                 "made-up weights instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0");
+  app.add_option("--keep", o.keep,
+                 "write the synthetic model to this file, so that other programs can load it");
+  flags.prompts = app.add_option("-p,--n-prompt", o.prompts, "tokens of prefill; 0: none")
+                      ->delimiter(',')
+                      ->capture_default_str();
+  flags.generate = app.add_option("-n,--n-gen", o.generate, "tokens of decode; 0: none")
+                       ->delimiter(',')
+                       ->capture_default_str();
+  app.add_option("-d,--n-depth", o.depths, "tokens in the context before")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("-t,--threads", o.threads, "threads; not given: one for each core")->delimiter(',');
+  app.add_option("-s,--sequences", o.sequences, "sequences decoded at once")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("-b,--batch-size", o.batch, "prompt tokens computed at once")->capture_default_str();
+  flags.repeats =
+      app.add_option("-r,--repetitions", o.repeats, "repeats of each test")->capture_default_str();
+  app.add_option("--kv", flags.kv, "type of the KV cache")->check(CLI::IsMember({"auto", "f16", "f32"}));
+  app.add_option("--quantize", flags.quantize, "quantise float weights while loading")
+      ->check(CLI::IsMember({"none", "int8", "q4", "q4_k"}));
+  app.add_flag("--exact", o.exact, "float weights and activations everywhere");
+  app.add_flag("--pin-threads", o.pin, "bind each thread to a core");
+  app.add_flag("--quick", flags.quick, "a first impression: shorter tests, three repeats");
+  app.add_option("-o,--output", flags.format, "form of the results")
+      ->check(CLI::IsMember({"table", "json", "csv", "md"}));
+  app.add_flag("--json", flags.json, "the same as -o json");
+  app.add_flag("--csv", flags.csv, "the same as -o csv");
+  app.add_flag("--markdown", flags.markdown, "the same as -o md");
+  app.add_option("--plot", flags.plot, "draw the results into this SVG file");
+  app.add_option("--compare", flags.compare,
+                 "instead of measuring: two files that --json wrote, side by side")
+      ->expected(2)
+      ->type_name("A.json B.json");
+  app.add_flag("--no-progress", flags.no_progress, "no progress bar");
+}
+
+void settle(Flags& flags) {
+  RunOptions& o = flags.options;
+  if (o.model.empty() == flags.synthetic.empty())
+    throw tools::UsageError(
+        "expected one model: either -m FILE or --synthetic SHAPE:TYPE, for example --synthetic "
+        "qwen2.5-0.5b:q4_0");
+  if (!flags.synthetic.empty()) o.synthetic = parse_synthetic(flags.synthetic);
+  if (!o.keep.empty() && !o.synthetic) throw tools::UsageError("--keep goes with --synthetic");
+  if (flags.quick) {
+    if (flags.prompts->count() == 0) o.prompts = {128};
+    if (flags.generate->count() == 0) o.generate = {32};
+    if (flags.repeats->count() == 0) o.repeats = 3;
+  }
+  if (flags.kv != "auto") o.kv = flags.kv == "f16" ? KvType::f16 : KvType::f32;
+  if (flags.quantize == "int8") o.quantize = QuantizeOnLoad::int8;
+  if (flags.quantize == "q4") o.quantize = QuantizeOnLoad::q4;
+  if (flags.quantize == "q4_k") o.quantize = QuantizeOnLoad::q4_k;
+  if (flags.json) flags.format = "json";
+  if (flags.csv) flags.format = "csv";
+  if (flags.markdown) flags.format = "md";
+}
+
+Format format_of(const std::string& name) {
+  if (name == "json") return Format::json;
+  if (name == "csv") return Format::csv;
+  return name == "md" ? Format::markdown : Format::table;
+}
+
+int compare_files(const Flags& flags) {
+  const Comparison comparison = compare_runs(read_run(flags.compare[0]), read_run(flags.compare[1]));
+  tools::write_out(flags.markdown || flags.format == "md" ? comparison.table.markdown()
+                                                          : comparison.table.text());
+  tools::write_out("\n" + comparison.verdict + "\n");
+  return tools::kExitOk;
+}
+
+int measure(Flags& flags) {
+  settle(flags);
+  // Before minutes of measuring, not after.
+  std::unique_ptr<tools::OutputFile> plot;
+  if (!flags.plot.empty()) plot = std::make_unique<tools::OutputFile>(flags.plot);
+  tools::ProgressBar bar("measuring", !flags.no_progress);
+  const RunResult result =
+      run_benchmark(flags.options, [&](const std::string&, double fraction) { bar.update(fraction); });
+  bar.finish();
+  tools::write_out(render(result, format_of(flags.format)));
+  for (const ThreadResult& one : result.runs)
+    if (!one.noise.empty() && flags.format != "table" && flags.format != "md")
+      tools::warn("noisy: " + one.noise);
+  if (plot) {
+    plot->write(plot_svg(result));
+    plot->commit();
+  }
+  return tools::kExitOk;
+}
+
+}  // namespace
+
+std::function<int()> run_command(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  add_options(app, *flags);
+  return [flags] { return flags->compare.empty() ? measure(*flags) : compare_files(*flags); };
+}
+
+}  // namespace qwen::bench
