@@ -19,6 +19,7 @@ int main_checked(int argc, char** argv) {
   };
   add("run", "prefill, decode, load time and memory of a model", qwen::bench::run_command);
   add("memory", "what a model will need, before loading it", qwen::bench::memory_command);
+  add("tasks", "sentiment and chat as a service would do them", qwen::bench::tasks_command);
   add("cost", "energy and money: per token, per request, per year", qwen::bench::cost_command);
   try {
     app.parse(argc, argv);

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""qwen-bench from outside: its forms of output, and what it refuses."""
+import csv, io, json, os, subprocess, sys, tempfile, unittest
+import xml.dom.minidom
+
+BENCH = os.path.join(os.environ["QWEN_BIN_DIR"], "bench", "qwen-bench")
+SOURCE = os.environ["QWEN_SOURCE_DIR"]
+
+
+def bench(*args, env=None):
+    return subprocess.run([BENCH, *args], capture_output=True, text=True, timeout=300,
+                          env={**os.environ, **(env or {})})
+
+
+def tiny(*args, **kw):
+    return bench("run", "--synthetic", "tiny:q4_0", "-p", "16", "-n", "4", "-r", "2", "-t", "1", *args, **kw)
+
+
+class Run(unittest.TestCase):
+    def good(self, result):
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def test_json(self):
+        out = json.loads(self.good(tiny("--json", "-d", "0,32", "-s", "1,2")))
+        self.assertEqual([(p["tokens"], p["depth"]) for p in out["prefill"]], [(16, 0), (16, 32)])
+        self.assertEqual([(d["depth"], d["sequences"]) for d in out["decode"]], [(0, 1), (0, 2), (32, 1), (32, 2)])
+        for d in out["decode"]:
+            for key in ("tokens_per_s", "gb_per_s", "bandwidth_percent"):
+                self.assertGreater(d[key], 0)
+            self.assertLessEqual(d["between_tokens_ms"]["p50"], d["between_tokens_ms"]["p99"])
+        memory = out["memory_bytes"]
+        self.assertEqual(memory["resident"],
+                         memory["weights"] + memory["kv_cache"] + memory["scratch"] + memory["other"])
+        load = out["load_ms"]
+        self.assertAlmostEqual(load["total"], load["map"] + load["tokenizer"] + load["pack"] + load["first_token"],
+                               delta=0.1)
+
+    def test_forms(self):
+        self.assertIn("decode 4", self.good(tiny()))
+        rows = list(csv.DictReader(io.StringIO(self.good(tiny("--csv")))))
+        self.assertEqual([row["test"] for row in rows], ["prefill 16", "decode 4"])
+        markdown = self.good(tiny("--markdown"))
+        self.assertIn("| prefill 16 |", markdown)
+        self.assertEqual(self.good(tiny("-o", "md")).splitlines()[2:4] != [], True)
+
+    def test_isa_is_the_forced_one(self):
+        out = json.loads(self.good(tiny("--json", env={"QWEN_ISA": "scalar"})))
+        self.assertEqual(out["isa"], "scalar")
+        self.assertIn("QWEN_ISA", tiny(env={"QWEN_ISA": "mmx"}).stderr)
+
+    def test_plot(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "out.svg")
+            self.good(tiny("--plot", path, "-d", "0,32"))
+            svg = xml.dom.minidom.parse(path)
+            labels = [node.firstChild.data for node in svg.getElementsByTagName("text")]
+            for label in ("Decode", "Prefill", "tokens/s", "GMAC/s"):
+                self.assertIn(label, labels)
+            refused = tiny("--plot", os.path.join(folder, "none", "out.svg"))
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("out.svg", refused.stderr)
+
+    def test_compare(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a.json")
+            with open(path, "w") as file:
+                file.write(self.good(tiny("--json")))
+            same = self.good(bench("run", "--compare", path, path))
+            self.assertIn("no difference beyond the spread", same)
+            self.assertIn("1.000", same)
+            with open(path, "w") as file:
+                file.write('{"runs": 3}')
+            self.assertIn("not what", bench("run", "--compare", path, path).stderr)
+
+    def test_keep_writes_a_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "tiny.gguf")
+            self.good(tiny("--keep", path))
+            again = bench("run", "-m", path, "-p", "0", "-n", "2", "-r", "1", "-t", "1", "--json")
+            self.assertEqual(json.loads(self.good(again))["prefill"], [])
+
+    def test_refusals(self):
+        cases = [
+            (["run"], 2, "expected one model"),
+            (["run", "--synthetic", "tiny:q4_0", "-m", "x"], 2, "expected one model"),
+            (["run", "-m", "/nonexistent.gguf"], 1, "/nonexistent.gguf"),
+            (["run", "--synthetic", "qwen9:q4_0"], 1, "unknown shape"),
+            (["run", "--synthetic", "tiny:q99"], 1, "unknown type"),
+            (["run", "--synthetic", "tiny", "-r", "0"], 1, "-r: expected at least 1"),
+            (["run", "--synthetic", "tiny", "-t", "100000"], 1, "-t 100000"),
+            (["run", "--synthetic", "tiny", "-d", "600"], 1, "context is 512"),
+            (["run", "--synthetic", "tiny", "-p", "many"], 2, "many"),
+            (["run", "--no-such-flag"], 2, "no-such-flag"),
+            ([], 2, "subcommand"),
+            (["cost", "--watts", "20"], 2, "--price"),
+            (["cost", "--watts", "-3", "--price", "1"], 2, "--watts"),
+            (["cost", "--watts", "20", "--price", "1", "--versus", "/nonexistent.yaml"], 1, "/nonexistent.yaml"),
+            (["memory"], 2, "expected one model"),
+            (["memory", "--synthetic", "tiny", "-c", "513"], 1, "1 to 512"),
+        ]
+        for args, code, message in cases:
+            with self.subTest(args=args):
+                result = bench(*args)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(result.stdout, "")
+                self.assertEqual(len(result.stderr.strip().splitlines()), 1)
+
+
+class Cost(unittest.TestCase):
+    def test_published_figures(self):
+        out = json.loads(bench("cost", "--watts", "120", "--price", "0.15", "--json").stdout)
+        self.assertAlmostEqual(out["electricity_per_year"], 157.68, places=6)
+        out = json.loads(bench("cost", "--watts", "20", "--price", "0.15", "--json").stdout)
+        self.assertAlmostEqual(out["electricity_per_year"], 26.28, places=6)
+        self.assertEqual(out["watts_source"], "assumed")
+        out = json.loads(bench("cost", "--watts", "15", "--hours", "8", "--price", "0.6", "--currency", "CNY", "--upkeep",
+                               "120", "--round-down", "--versus", os.path.join(SOURCE, "bench/examples/gpu.yaml"),
+                               "--json").stdout)
+        self.assertEqual((out["versus_total"], out["total"]), (6988, 438))
+        self.assertAlmostEqual(out["saved_percent"], 93.7, places=1)
+
+    def test_speed_is_measured(self):
+        out = json.loads(bench("cost", "--synthetic", "tiny", "--watts", "20", "--price", "1", "-t", "1", "--json").stdout)
+        self.assertEqual(out["decode_tokens_per_s_source"], "measured")
+        self.assertAlmostEqual(out["joules_per_token"], 20 / out["decode_tokens_per_s"], places=6)
+
+
+class Memory(unittest.TestCase):
+    def test_estimate_is_within_five_percent(self):
+        # Large enough that the program's own megabytes do not decide.
+        result = bench("memory", "--synthetic", "qwen2.5-0.5b:q4_0", "-c", "256", "--check", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for entry in json.loads(result.stdout):
+            self.assertAlmostEqual(entry["total"] / entry["measured"], 1, delta=0.05, msg=str(entry))
+
+
+class Tasks(unittest.TestCase):
+    def test_table(self):
+        out = bench("tasks", "--synthetic", "small:q8_0", "-n", "4", "-r", "2", "--at-once", "1,2", "-t", "1", "--json")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        rows = json.loads(out.stdout)["tasks"]
+        self.assertEqual(len(rows), 9)
+        self.assertEqual({row["work"] for row in rows}, {"sentiment", "chat", "sentiment + chat"})
+        for row in rows:
+            self.assertGreater(row["requests_per_s"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
