@@ -1,10 +1,8 @@
 #include "text/bpe.h"
 
 #include <algorithm>
-#include <bit>
-#include <queue>
+#include <functional>
 
-#include "base/fail.h"
 #include "text/normalize.h"
 
 namespace qwen::text {
@@ -13,36 +11,17 @@ namespace {
 // Up to this many bytes a word is merged by scanning its ranks for the smallest; above it a heap is faster,
 // and needed: a word may be as long as the text.
 constexpr std::size_t kShortWord = 96;
+// A longer one is cut: positions have 32 bits.
+constexpr std::size_t kLongestWord = std::size_t{1} << 30;
 
 }  // namespace
 
-MergeTable::MergeTable(std::size_t tokens, std::size_t merges)
-    : token_bits_(static_cast<int>(std::bit_width(tokens))),
-      rank_bits_(static_cast<int>(std::bit_width(merges))) {
-  if (2 * token_bits_ + rank_bits_ > 64)
-    fail(ErrorCode::unsupported, "vocabulary: ", tokens, " tokens and ", merges, " merges are too many");
-  rank_mask_ = (std::uint64_t{1} << rank_bits_) - 1;
-  const std::size_t slots = std::bit_ceil(std::max<std::size_t>(merges + merges / 3, 64));
-  entries_.assign(slots, kEmpty);
-  mask_ = slots - 1;
-  shift_ = 64 - std::countr_zero(slots);
-  filter_.resize(slots / 8);  // eight bits a slot
-  filter_shift_ = shift_ - 3;
-  merged_.reserve(merges);
-}
-
-void MergeTable::add(Token left, Token right, Token merged) {
-  const std::uint64_t key = key_of(left, right), hash = key * kMultiplier;
-  std::size_t i = hash >> shift_;
-  while (entries_[i] != kEmpty && entries_[i] >> rank_bits_ != key) i = (i + 1) & mask_;
-  if (entries_[i] == kEmpty) entries_[i] = key << rank_bits_ | merged_.size();
-  const std::size_t bit = hash >> filter_shift_;
-  filter_[bit / 64] |= std::uint64_t{1} << (bit % 64);
-  merged_.push_back(merged);
-}
-
-BpeBackend::BpeBackend(Vocabulary vocabulary, const std::array<Token, 256>& byte_tokens, MergeTable merges)
-    : TokenizerBackend(std::move(vocabulary)), byte_tokens_(byte_tokens), merges_(std::move(merges)) {}
+BpeBackend::BpeBackend(Vocabulary vocabulary, const std::array<Token, 256>& byte_tokens,
+                       std::span<const MergeRule> rules)
+    : TokenizerBackend(std::move(vocabulary)),
+      byte_tokens_(byte_tokens),
+      merges_(static_cast<std::size_t>(this->vocabulary().size()), rules),
+      characters_(this->vocabulary(), byte_tokens, rules, merges_) {}
 
 void BpeBackend::encode_text(std::string_view text, std::vector<Token>& out) const {
   std::string storage;
@@ -51,17 +30,45 @@ void BpeBackend::encode_text(std::string_view text, std::vector<Token>& out) con
 }
 
 void BpeBackend::encode_word(std::string_view word, std::vector<Token>& out) const {
-  if (word.size() <= kShortWord)
-    encode_short(word, out);
+  for (; word.size() > kLongestWord; word.remove_prefix(kLongestWord))
+    encode_word(word.substr(0, kLongestWord), out);
+  Token few[kShortWord];
+  std::vector<Token> many;
+  if (word.size() > kShortWord) many.resize(word.size());
+  Token* tokens = many.empty() ? few : many.data();
+  const std::size_t n = first_tokens(word, tokens);
+  if (n <= kShortWord)
+    out.insert(out.end(), tokens, tokens + merge_short(tokens, n));
   else
-    encode_long(word, out);
+    merge_long({tokens, n}, out);
 }
 
-void BpeBackend::encode_short(std::string_view word, std::vector<Token>& out) const {
-  Token tokens[kShortWord];
+std::size_t BpeBackend::first_tokens(std::string_view word, Token* tokens) const noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(word[i]); };
+  std::size_t n = 0;
+  bool joined = false;  // a merge may cross the border before the character at i
+  for (std::size_t i = 0; i < word.size();) {
+    const bool three = (byte(i) & 0xF0) == 0xE0 && i + 2 < word.size();
+    const std::size_t end = i + (three ? 3 : 1);
+    bool joins = false;
+    if (three || (end < word.size() && (byte(end) & 0xF0) == 0xE0))
+      joins = end < word.size() &&
+              characters_.may_cross(byte(end - 1), byte(end), end + 1 < word.size() ? byte(end + 1) : 0);
+    const Token whole =
+        three && !joined && !joins ? characters_.token(byte(i), byte(i + 1), byte(i + 2)) : -1;
+    if (whole >= 0) {
+      tokens[n++] = whole;
+      i = end;
+    } else {
+      for (; i < end; ++i) tokens[n++] = byte_tokens_[byte(i)];
+    }
+    joined = joins;
+  }
+  return n;
+}
+
+std::size_t BpeBackend::merge_short(Token* tokens, std::size_t n) const noexcept {
   std::uint32_t ranks[kShortWord];  // ranks[i]: of merging tokens[i] and tokens[i + 1]; n - 1 of them
-  std::size_t n = word.size();
-  for (std::size_t i = 0; i < n; ++i) tokens[i] = byte_tokens_[static_cast<unsigned char>(word[i])];
   for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = merges_.rank(tokens[i], tokens[i + 1]);
   while (n > 1) {
     const std::uint32_t* best = std::min_element(ranks, ranks + n - 1);
@@ -74,53 +81,49 @@ void BpeBackend::encode_short(std::string_view word, std::vector<Token>& out) co
     if (at + 1 < n) ranks[at] = merges_.rank(tokens[at], tokens[at + 1]);
     if (at > 0) ranks[at - 1] = merges_.rank(tokens[at - 1], tokens[at]);
   }
-  out.insert(out.end(), tokens, tokens + n);
+  return n;
 }
 
-void BpeBackend::encode_long(std::string_view word, std::vector<Token>& out) const {
+void BpeBackend::merge_long(std::span<const Token> tokens, std::vector<Token>& out) const {
+  constexpr std::uint32_t kEnd = std::numeric_limits<std::uint32_t>::max();
   struct Symbol {
-    Token token;  // -1: merged into the one before it
-    std::int64_t previous, next;
+    Token token;
+    std::uint32_t rank;  // of the merge with the next one
+    std::uint32_t previous, next;
   };
-  struct Candidate {
-    std::uint32_t rank;
-    Token left_token, right_token;  // as they were: a candidate is stale once one of them has changed
-    std::int64_t left, right;
-    // The queue's top is its largest element: the lowest rank, then the leftmost.
-    bool operator<(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : left > other.left;
-    }
+  const auto n = static_cast<std::uint32_t>(tokens.size());
+  std::vector<Symbol> symbols(n);
+  for (std::uint32_t i = 0; i < n; ++i)
+    symbols[i] = {tokens[i], MergeTable::kNone, i - 1, i + 1 < n ? i + 1 : kEnd};
+  symbols[0].previous = kEnd;
+  // What may be merged: rank, then position. An entry is stale once its symbol has another rank; a rank never
+  // returns to a symbol, since its tokens only grow.
+  std::vector<std::uint64_t> queue;
+  const auto rank_next = [&](std::uint32_t i) {
+    Symbol& symbol = symbols[i];
+    symbol.rank =
+        symbol.next == kEnd ? MergeTable::kNone : merges_.rank(symbol.token, symbols[symbol.next].token);
+    if (symbol.rank != MergeTable::kNone) queue.push_back(std::uint64_t{symbol.rank} << 32 | i);
+    return symbol.rank != MergeTable::kNone;
   };
-  const auto n = static_cast<std::int64_t>(word.size());
-  std::vector<Symbol> symbols(word.size());
-  for (std::int64_t i = 0; i < n; ++i)
-    symbols[i] = {byte_tokens_[static_cast<unsigned char>(word[i])], i - 1, i + 1 < n ? i + 1 : -1};
-
-  std::vector<Candidate> initial;
-  const auto candidate = [&](std::int64_t left, auto&& use) {
-    const std::int64_t right = symbols[left].next;
-    if (right < 0) return;
-    const std::uint32_t rank = merges_.rank(symbols[left].token, symbols[right].token);
-    if (rank != MergeTable::kNone)
-      use(Candidate{rank, symbols[left].token, symbols[right].token, left, right});
-  };
-  for (std::int64_t i = 0; i < n; ++i) candidate(i, [&](const Candidate& c) { initial.push_back(c); });
-  std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(initial));
-  const auto push = [&](const Candidate& c) { queue.push(c); };
+  for (std::uint32_t i = 0; i < n; ++i) rank_next(i);
+  std::make_heap(queue.begin(), queue.end(), std::greater<>());
   while (!queue.empty()) {
-    const Candidate c = queue.top();
-    queue.pop();
-    Symbol& left = symbols[c.left];
-    if (left.token != c.left_token || left.next != c.right || symbols[c.right].token != c.right_token)
-      continue;
-    left.token = merges_.merged(c.rank);
-    symbols[c.right].token = -1;
-    left.next = symbols[c.right].next;
-    if (left.next >= 0) symbols[left.next].previous = c.left;
-    if (left.previous >= 0) candidate(left.previous, push);
-    candidate(c.left, push);
+    std::pop_heap(queue.begin(), queue.end(), std::greater<>());
+    const auto rank = static_cast<std::uint32_t>(queue.back() >> 32),
+               i = static_cast<std::uint32_t>(queue.back());
+    queue.pop_back();
+    Symbol& symbol = symbols[i];
+    if (symbol.rank != rank) continue;
+    symbol.token = merges_.merged(rank);
+    symbols[symbol.next].rank = MergeTable::kNone;
+    symbol.next = symbols[symbol.next].next;
+    if (symbol.next != kEnd) symbols[symbol.next].previous = i;
+    if (rank_next(i)) std::push_heap(queue.begin(), queue.end(), std::greater<>());
+    if (symbol.previous != kEnd && rank_next(symbol.previous))
+      std::push_heap(queue.begin(), queue.end(), std::greater<>());
   }
-  for (std::int64_t i = 0; i >= 0 && i < n; i = symbols[i].next) out.push_back(symbols[i].token);
+  for (std::uint32_t i = 0; i != kEnd; i = symbols[i].next) out.push_back(symbols[i].token);
 }
 
 }  // namespace qwen::text

@@ -2,63 +2,22 @@
 #pragma once
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "text/character_tokens.h"
+#include "text/merge_table.h"
 #include "text/split.h"
 #include "text/tokenizer_backend.h"
 
 namespace qwen::text {
 
-// (left, right) -> Merge: one flat table with open addressing. Most of encoding is waiting for its cache
-// lines, so an entry is eight bytes - both ids and the rank, in as many bits as this vocabulary needs - and a
-// small filter answers for most of the pairs that are not there.
-class MergeTable {
- public:
-  // Error(unsupported) where ids and ranks need more than 64 bits (above two million tokens).
-  MergeTable(std::size_t tokens, std::size_t merges);
-  // The next merge; the first one has the lowest rank. Of two for one pair the first counts. At most as many
-  // as the constructor was told.
-  void add(Token left, Token right, Token merged);
-  // The rank of the pair's merge, or kNone.
-  std::uint32_t rank(Token left, Token right) const noexcept {
-    const std::uint64_t key = key_of(left, right), hash = key * kMultiplier;
-    const std::size_t bit = hash >> filter_shift_;
-    if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) return kNone;
-    for (std::size_t i = hash >> shift_;; i = (i + 1) & mask_) {
-      if (entries_[i] >> rank_bits_ == key) return static_cast<std::uint32_t>(entries_[i] & rank_mask_);
-      if (entries_[i] == kEmpty) return kNone;
-    }
-  }
-  // The token that a merge makes.
-  Token merged(std::uint32_t rank) const noexcept { return merged_[rank]; }
-
-  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
-
- private:
-  static constexpr std::uint64_t kEmpty =
-      ~std::uint64_t{0};  // no key: token_bits_ hold one id more than there is
-  static constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;  // Fibonacci hashing
-  std::uint64_t key_of(Token left, Token right) const noexcept {
-    return static_cast<std::uint64_t>(left) << token_bits_ | static_cast<std::uint32_t>(right);
-  }
-
-  int token_bits_, rank_bits_;
-  std::uint64_t rank_mask_;
-  std::vector<std::uint64_t> entries_;  // key << rank_bits_ | rank; a power of two, at least a quarter empty
-  std::size_t mask_;
-  int shift_;
-  std::vector<std::uint64_t> filter_;  // the bit of every key's hash is set
-  int filter_shift_;
-  std::vector<Token> merged_;  // by rank
-};
-
 class BpeBackend final : public TokenizerBackend {
  public:
-  // `byte_tokens[b]` is the token of the single byte b.
-  BpeBackend(Vocabulary vocabulary, const std::array<Token, 256>& byte_tokens, MergeTable merges);
+  // `byte_tokens[b]` is the token of the single byte b; `rules` in the order of their ranks.
+  BpeBackend(Vocabulary vocabulary, const std::array<Token, 256>& byte_tokens,
+             std::span<const MergeRule> rules);
 
   std::string_view kind() const noexcept override { return "bpe"; }
   void encode_text(std::string_view text, std::vector<Token>& out) const override;
@@ -67,11 +26,15 @@ class BpeBackend final : public TokenizerBackend {
   void encode_word(std::string_view word, std::vector<Token>& out) const;
 
  private:
-  void encode_short(std::string_view word, std::vector<Token>& out) const;
-  void encode_long(std::string_view word, std::vector<Token>& out) const;
+  // The tokens that a word starts with, at most one a byte: bytes, and characters that become whole in any
+  // case.
+  std::size_t first_tokens(std::string_view word, Token* tokens) const noexcept;
+  std::size_t merge_short(Token* tokens, std::size_t n) const noexcept;
+  void merge_long(std::span<const Token> tokens, std::vector<Token>& out) const;
 
   std::array<Token, 256> byte_tokens_;
   MergeTable merges_;
+  CharacterTokens characters_;
   Splitter splitter_;
 };
 

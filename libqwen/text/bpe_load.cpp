@@ -95,11 +95,12 @@ std::vector<TokenType> read_types(const file::ModelFile& file, const std::vector
   return types;
 }
 
-MergeTable read_merges(const file::ModelFile& file, const TokenIndex& index,
-                       const std::vector<std::string_view>& tokens) {
+std::vector<MergeRule> read_merges(const file::ModelFile& file, const TokenIndex& index,
+                                   const std::vector<std::string_view>& tokens) {
   const std::vector<std::string_view>* lines = file.strings(kMerges);
   if (lines == nullptr) fail(ErrorCode::not_found, file.path(), ": ", kMerges, " is missing");
-  MergeTable merges(tokens.size(), lines->size());
+  std::vector<MergeRule> merges;
+  merges.reserve(lines->size());
   std::string joined;
   Token expected = 0;
   for (std::size_t rank = 0; rank < lines->size(); ++rank) {
@@ -119,7 +120,7 @@ MergeTable read_merges(const file::ModelFile& file, const TokenIndex& index,
            quoted(merged < 0       ? std::string_view(joined)
                   : left_token < 0 ? left
                                    : right));
-    merges.add(left_token, right_token, merged);
+    merges.push_back({left_token, right_token, merged});
     expected = merged + 1;
   }
   return merges;
@@ -163,8 +164,8 @@ std::shared_ptr<const TokenizerBackend> make_bpe_backend(const file::ModelFile& 
       fail(ErrorCode::bad_format, file.path(), ": ", kTokens, ": no token for the byte ", byte, " (",
            quoted(text), ")");
   }
-  MergeTable merges = read_merges(file, index, *tokens);
-  return std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, std::move(merges));
+  const std::vector<MergeRule> merges = read_merges(file, index, *tokens);
+  return std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, merges);
 }
 
 }  // namespace qwen::text
