@@ -1,6 +1,21 @@
-// The bundled demonstration model.
+// The bundled demonstration model. QWEN_BUILTIN_MODEL is 1 where mini_model.S is part of the library.
 #include "base/fail.h"
-#include "qwen/model.h"
+#include "file/model_file.h"
+#include "run/load.h"
+
+#if QWEN_BUILTIN_MODEL
+
+extern "C" const std::byte qwen_builtin_begin[], qwen_builtin_end[];
+
+namespace qwen {
+
+Model Model::builtin(const LoadOptions& options) {
+  return run::load_model(file::open_gguf_memory({qwen_builtin_begin, qwen_builtin_end}, "builtin"), options);
+}
+
+}  // namespace qwen
+
+#else
 
 namespace qwen {
 
@@ -9,3 +24,5 @@ Model Model::builtin(const LoadOptions&) {
 }
 
 }  // namespace qwen
+
+#endif

@@ -17,6 +17,8 @@ namespace {
 using kernels::Matrix;
 
 constexpr int kMinPanelDim = 16;
+// Smaller tensors are packed by the calling thread: sooner than others are awake.
+constexpr std::size_t kAloneBytes = std::size_t{1} << 19;
 
 class Binder {
  public:
@@ -141,7 +143,7 @@ class Binder {
     std::mutex mutex;
     std::exception_ptr failure;
     const int chunk = std::max(1, std::min(64, count / (4 * pool_.size())));
-    pool_.run([&](int) {
+    auto work = [&](int) {
       try {
         for (int begin = next.fetch_add(chunk); begin < count; begin = next.fetch_add(chunk)) {
           const int end = std::min(count, begin + chunk);
@@ -155,7 +157,11 @@ class Binder {
         const std::lock_guard lock(mutex);
         failure = std::current_exception();
       }
-    });
+    };
+    if (tensor.data.size() < kAloneBytes)
+      work(0);
+    else
+      pool_.run(work);
     if (!failure) return;
     try {
       std::rethrow_exception(failure);

@@ -9,14 +9,13 @@
 #include "file/model_file.h"
 #include "kernels/pack.h"
 #include "model/config.h"
+#include "run/load.h"
 #include "run/mixture.h"
 #include "run/state.h"
 #include "text/tokenizer_backend.h"
 
 namespace qwen {
 namespace {
-
-using FilePointer = std::shared_ptr<const file::ModelFile>;
 
 void summarize_tensors(const file::ModelFile& file, ModelInfo& info) {
   std::map<TensorType, TensorSummary> by_type;
@@ -140,7 +139,9 @@ std::uint64_t fingerprint_of(const file::ModelFile& file, const ModelInfo& info,
   return hash;
 }
 
-Model load_file(FilePointer file, const LoadOptions& options) {
+}  // namespace
+
+Model run::load_model(std::shared_ptr<const file::ModelFile> file, const LoadOptions& options) {
   const auto progress = [&](const char* stage, double fraction) {
     if (options.on_progress && !options.on_progress({stage, fraction}))
       fail(ErrorCode::cancelled, "loading ", file->path(), " was cancelled");
@@ -169,10 +170,8 @@ Model load_file(FilePointer file, const LoadOptions& options) {
   return Model(std::move(state));
 }
 
-}  // namespace
-
 Model Model::load(const std::string& path, const LoadOptions& options) {
-  return load_file(file::open_model_file(path), options);
+  return run::load_model(file::open_model_file(path), options);
 }
 
 ModelInfo Model::inspect(const std::string& path) { return describe(*file::open_model_file(path), {}).info; }
