@@ -1,5 +1,7 @@
 #include "tasks/yaml_fields.h"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -8,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <optional>
+#include <sstream>
 
 namespace qwen::tasks {
 namespace {
@@ -35,25 +37,46 @@ void check_nesting(std::string_view yaml, const std::string& source) {
   }
 }
 
+// Takes a document's events and does nothing with them.
+class Ignore : public YAML::EventHandler {
+  using Mark = YAML::Mark;
+  using Text = std::string;
+  using Style = YAML::EmitterStyle::value;
+  void OnDocumentStart(const Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const Mark&, YAML::anchor_t) override {}
+  void OnAlias(const Mark&, YAML::anchor_t) override {}
+  void OnScalar(const Mark&, const Text&, YAML::anchor_t, const Text&) override {}
+  void OnSequenceStart(const Mark&, const Text&, YAML::anchor_t, Style) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const Mark&, const Text&, YAML::anchor_t, Style) override {}
+  void OnMapEnd() override {}
+};
+
 }  // namespace
 
 YAML::Node parse_yaml(std::string_view yaml, const std::string& source) {
   if (yaml.size() > kMaxFile)
     fail(ErrorCode::bad_format, source, ": expected at most ", kMaxFile, " bytes, found ", yaml.size());
   check_nesting(yaml, source);
-  std::vector<YAML::Node> documents;
+  YAML::Node top;
   try {
-    documents = YAML::LoadAll(std::string(yaml));
+    // Not YAML::LoadAll: it never ends where a document ends before its text does.
+    std::istringstream text{std::string(yaml)};
+    YAML::Parser parser(text);
+    Ignore ignore;
+    parser.HandleNextDocument(ignore);
+    if (parser)
+      fail(ErrorCode::bad_format, source, ":", 1, ": expected the end of the file, or one document");
+    top = YAML::Load(std::string(yaml));
   } catch (const YAML::Exception& error) {
     fail(ErrorCode::bad_format, source, ":", error.mark.is_null() ? 1 : error.mark.line + 1,
          ": not YAML: ", error.msg);
   }
-  if (documents.size() != 1 || !documents[0].IsMap())
+  if (!top.IsMap())
     fail(ErrorCode::bad_format, source, ":1: expected one mapping (key: value lines), found ",
-         documents.empty()      ? "nothing"
-         : documents.size() > 1 ? "several documents"
-                                : "something else");
-  return documents[0];
+         top.IsNull() ? "nothing" : "something else");
+  return top;
 }
 
 std::string read_text_file(const std::string& path) {

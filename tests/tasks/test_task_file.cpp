@@ -130,8 +130,9 @@ TEST_CASE("bad task files are refused with file, line and reason", "[tasks]") {
   check("name: ../x\nkind: generate\ntemplate: '{text}'\n", "t.yaml:1:", "letters");
   check("name: ''\nkind: generate\ntemplate: '{text}'\n", "t.yaml:1: name:", "empty");
   check("", "t.yaml:1:", "nothing");
+  check(", N/A]\n- - - -", "t.yaml:1:", "end of the file");
   check("- a\n", "t.yaml:1:", "mapping");
-  check("a: 1\n---\nb: 2\n", "t.yaml:1:", "several");
+  check("a: 1\n---\nb: 2\n", "t.yaml:1:", "one document");
   check(std::string(2000, '['), "t.yaml:1:", "deeply");
   check("a: " + std::string(1 << 20, 'x'), "t.yaml", "bytes");
 }

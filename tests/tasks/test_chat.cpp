@@ -1,0 +1,224 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "tasks/task_model.h"
+
+using namespace qwen;
+using namespace qwen::test;
+
+namespace {
+
+// What a session that knows nothing answers to the same messages.
+std::string fresh_answer(const Model& model, const Task& task, const std::vector<Message>& history,
+                         const std::string& text, std::string_view reply_to = {}) {
+  Session session(model);
+  GenerateOptions options;
+  options.max_new_tokens = task.max_new_tokens;
+  options.sampling = task.sampling;
+  return generate(session, model.chat_template().render(task.messages(text, history, reply_to)), options)
+      .text;
+}
+
+}  // namespace
+
+TEST_CASE("a chat answers as a fresh session with the same turns does, computing only what is new",
+          "[tasks]") {
+  const Model model = task_model();
+  const Task task = reply_task();
+  Chat chat(model, task);
+  std::vector<Message> history;
+  for (const char* text : {"hello", "你好", "the end"}) {
+    const ChatReply reply = chat.say(text);
+    CHECK(reply.text == fresh_answer(model, task, history, text));
+    if (!history.empty()) CHECK(reply.cached_tokens > 20);
+    CHECK(reply.cached_tokens < reply.prompt_tokens);
+    CHECK(reply.dropped_turns == 0);
+    history.push_back({"user", text});
+    history.push_back({"assistant", reply.text});
+  }
+  CHECK(chat.turns().size() == 3);
+}
+
+TEST_CASE("a chat keeps the last turns and says what it drops", "[tasks]") {
+  const Model model = task_model();
+  const Task task = reply_task();
+  ChatOptions options;
+  options.history_turns = 2;
+  Chat chat(model, task, options);
+  chat.say("one");
+  chat.say("two");
+  CHECK(chat.say("three").dropped_turns == 0);  // sees two turns
+  const ChatReply reply = chat.say("four");
+  CHECK(reply.dropped_turns == 1);
+  REQUIRE(chat.turns().size() == 3);
+  CHECK(chat.turns().front().user == "two");
+  const auto& turns = chat.turns();
+  CHECK(reply.text == fresh_answer(model, task,
+                                   {{"user", turns[0].user},
+                                    {"assistant", turns[0].assistant},
+                                    {"user", turns[1].user},
+                                    {"assistant", turns[1].assistant}},
+                                   "four"));
+}
+
+TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
+  const Model model = task_model();
+  ChatOptions options;
+  options.context = 200;
+  options.history_turns = 100;
+  Chat chat(model, reply_task(), options);
+  int dropped = 0;
+  for (int i = 0; i < 8; ++i) {
+    const ChatReply reply = chat.say(std::string(30, static_cast<char>('a' + i)));
+    CHECK(reply.prompt_tokens <= 200 - 6);
+    CHECK(reply.truncated_tokens == 0);
+    dropped += reply.dropped_turns;
+  }
+  CHECK(dropped > 0);
+  CHECK(chat.turns().size() == 8u - static_cast<unsigned>(dropped));
+  // By tokens, where the caller sets a lower limit than the context does.
+  options.history_tokens = 60;
+  Chat narrow(model, reply_task(), options);
+  narrow.say("first message");
+  CHECK(narrow.say("second message").prompt_tokens <= 80);
+  CHECK(narrow.turns().size() <= 2);
+}
+
+TEST_CASE("a message that does not fit is cut or refused, and what was said stays", "[tasks]") {
+  const Model model = task_model();
+  ChatOptions options;
+  options.context = 128;
+  Task task = reply_task();
+  Chat cutting(model, task, options);
+  cutting.say("hello");
+  const ChatReply reply = cutting.say(std::string(5000, 'z'));
+  CHECK(reply.truncated_tokens > 4000);
+  CHECK(reply.dropped_turns == 1);
+  task.overflow = TextOverflow::refuse;
+  Chat refusing(model, task, options);
+  const std::string before = refusing.say("hello").text;
+  CHECK_THROWS_AS(refusing.say(std::string(5000, 'z')), Error);
+  REQUIRE(refusing.turns().size() == 1);
+  CHECK(refusing.turns()[0].assistant == before);
+  CHECK_NOTHROW(refusing.say("again"));
+}
+
+TEST_CASE("without history every message is the first", "[tasks]") {
+  const Model model = task_model();
+  ChatOptions options;
+  options.history = false;
+  Chat chat(model, reply_task(), options);
+  const std::string first = chat.say("hello").text;
+  chat.say("something else");
+  CHECK(chat.say("hello").text == first);
+  CHECK(chat.turns().empty());
+}
+
+TEST_CASE("callers may keep the turns themselves", "[tasks]") {
+  const Model model = task_model();
+  Chat one(model, reply_task()), other(model, reply_task());
+  one.say("hello");
+  other.say("nothing of that");
+  other.set_turns(one.turns());
+  CHECK(one.say("and now").text == other.say("and now").text);
+}
+
+TEST_CASE("a reply that is ended early is kept as far as it went", "[tasks]") {
+  const Model model = task_model();
+  Chat chat(model, reply_task());
+  std::string seen;
+  const ChatReply reply = chat.say("hello", [&](std::string_view part) {
+    seen += part;
+    return false;
+  });
+  CHECK(reply.finish == FinishReason::cancelled);
+  CHECK(reply.text == seen);
+  REQUIRE(chat.turns().size() == 1);
+  CHECK(chat.turns()[0].assistant == seen);
+  SayOptions cancelled;
+  cancelled.cancel.cancel();
+  CHECK(chat.say("again", {}, cancelled).finish == FinishReason::cancelled);
+}
+
+TEST_CASE("a pinned prefix does not change a reply", "[tasks]") {
+  const Model model = task_model();
+  ChatOptions options;
+  options.prefixes = std::make_shared<PrefixCache>(model);
+  Chat cached(model, reply_task(), options), plain(model, reply_task());
+  const ChatReply reply = cached.say("hello");
+  CHECK(reply.cached_tokens > 10);
+  CHECK(reply.text == plain.say("hello").text);
+}
+
+TEST_CASE("the label comes first, then the reply, steered by it where the task says so", "[tasks]") {
+  const Model model = task_model();
+  Classifier classifier(model, label_task({"good", "bad"}));
+  Task task = reply_task();
+  const std::string label =
+      classifier.task().labels[static_cast<std::size_t>(classifier.classify("hello").label)].text;
+  task.system_by_label[label] = "Speak as one who knows.";
+  Chat chat(model, task);
+  std::vector<std::string> order;
+  const Analysis result = analyze(
+      classifier, chat, "hello",
+      [&](const Classification& found) {
+        order.push_back("label");
+        CHECK(found.probabilities.size() == 2);
+        return true;
+      },
+      [&](std::string_view) {
+        order.push_back("text");
+        return true;
+      });
+  REQUIRE(!order.empty());
+  CHECK(order.front() == "label");
+  CHECK(std::count(order.begin(), order.end(), "label") == 1);
+  CHECK(result.reply.text == fresh_answer(model, task, {}, "hello", label));
+  CHECK(result.classification.probabilities == classifier.classify("hello").probabilities);
+  CHECK(result.label_seconds <= result.reply_seconds);
+  // A caller who has seen enough.
+  Chat silent(model, task);
+  const Analysis ended = analyze(classifier, silent, "hello", [](const Classification&) { return false; });
+  CHECK(ended.reply.text.empty());
+  CHECK(silent.turns().empty());
+}
+
+TEST_CASE("chats refuse tasks and options that cannot be", "[tasks]") {
+  const Model model = task_model();
+  CHECK_THROWS_AS(Chat(model, label_task({"a"})), Error);
+  ChatOptions options;
+  options.history_turns = -1;
+  CHECK_THROWS_AS(Chat(model, reply_task(), options), Error);
+}
+
+TEST_CASE("evaluation counts as the textbook does", "[tasks]") {
+  const auto answer = [](int label, double p) {
+    Classification result;
+    result.label = label;
+    result.probabilities = {label == 0 ? p : 1 - p, label == 0 ? 1 - p : p};
+    return result;
+  };
+  std::vector<Classification> results{answer(0, 0.9), answer(0, 0.9), answer(1, 0.9), answer(0, 0.6)};
+  results.push_back(answer(1, 0.55));
+  results.back().abstained = true;
+  const std::vector<int> truth{0, 1, 1, 0, 1};
+  const Evaluation e = evaluate(results, truth, 2);
+  CHECK(e.texts == 5);
+  CHECK(e.answered == 4);
+  CHECK(e.accuracy == Approx(3.0 / 5));
+  CHECK(e.confusion == std::vector<std::vector<int>>{{2, 0, 0}, {1, 1, 1}});
+  CHECK(e.labels[0].precision == Approx(2.0 / 3));
+  CHECK(e.labels[0].recall == Approx(1));
+  CHECK(e.labels[1].f1 == Approx(2 * 1.0 * (1.0 / 3) / (1 + 1.0 / 3)));
+  CHECK(e.macro_f1 == Approx((0.8 + 0.5) / 2));
+  // Bins of 1/15: three texts at 0.9 with two right; 0.6 and 0.55 in bins of their own, right.
+  CHECK(e.calibration_error == Approx((std::abs(2 - 2.7) + std::abs(1 - 0.6) + std::abs(1 - 0.55)) / 5));
+  CHECK(e.log_loss == Approx(-(2 * std::log(0.9) + std::log(0.1) + std::log(0.6) + std::log(0.55)) / 5));
+  Classification unparsed;
+  const Evaluation none = evaluate(std::vector{unparsed}, std::vector{0}, 2);
+  CHECK(none.accuracy == 0);
+  CHECK_FALSE(none.scored);
+  CHECK_THROWS_AS(evaluate(results, std::vector{0}, 2), Error);
+  CHECK_THROWS_AS(evaluate(results, std::vector{0, 1, 2, 0, 1}, 2), Error);
+}
