@@ -10,6 +10,7 @@
 namespace qwen {
 namespace {
 
+constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 // From this size on a buffer is mapped: untouched pages cost nothing, and huge pages save TLB misses.
 constexpr std::size_t kMapFrom = std::size_t{1} << 20;
@@ -25,13 +26,14 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
     return;
   }
   // Over-map by one huge page and give back the ends, so that the buffer starts on a huge-page boundary.
-  const std::size_t rounded = checked_add(round_up(size, 4096), kHugePage, "buffer");
+  const std::size_t pages = checked_add(size, kPage - 1, "buffer") / kPage * kPage;
+  const std::size_t rounded = checked_add(pages, kHugePage, "buffer");
   void* address = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) fail(ErrorCode::out_of_memory, "cannot allocate ", size, " bytes");
   auto* base = static_cast<std::byte*>(address);
   const auto start = reinterpret_cast<std::uintptr_t>(base);
   const std::size_t front = round_up(start, kHugePage) - start;
-  mapped_ = round_up(size, 4096);
+  mapped_ = pages;
   if (front > 0) ::munmap(base, front);
   if (rounded - front - mapped_ > 0) ::munmap(base + front + mapped_, rounded - front - mapped_);
   data_ = base + front;

@@ -109,7 +109,7 @@ int Session::position() const noexcept { return state_->position(); }
 int Session::context() const noexcept { return state_->options.context; }
 std::span<const Token> Session::tokens() const noexcept { return state_->tokens; }
 std::size_t Session::kv_bytes() const noexcept { return state_->cache.bytes(); }
-std::size_t Session::scratch_bytes() const noexcept { return state_->workspace.bytes() + state_->logits.size(); }
+std::size_t Session::scratch_bytes() const noexcept { return state_->workspace.bytes() + state_->logits.size() + state_->batch_logits.size(); }
 std::function<bool(int, int)> Session::on_batch(std::function<bool(int, int)> callback) {
   return std::exchange(state_->on_batch, std::move(callback));
 }
@@ -209,7 +209,8 @@ std::size_t Snapshot::bytes() const noexcept {
 void Session::forward_batch(std::span<BatchItem> items) {
   if (items.empty()) return;
   SessionState& lead = *items[0].session->state_;
-  std::vector<model::SequenceInput> inputs;
+  std::vector<model::SequenceInput>& inputs = lead.batch_inputs;
+  inputs.clear();
   int wanted = 0;
   for (const BatchItem& item : items) {
     SessionState& s = *item.session->state_;
@@ -236,12 +237,18 @@ void Session::forward_batch(std::span<BatchItem> items) {
   }
   if (wanted == 0) return;
   // The wanted states side by side, so that the head's weights are read once.
-  std::vector<float> hidden;
+  std::vector<float>& hidden = lead.batch_hidden;
+  hidden.clear();
   for (const BatchItem& item : items)
     if (item.want_logits)
       hidden.insert(hidden.end(), item.session->state_->hidden.begin(), item.session->state_->hidden.end());
   const std::size_t stride = logits_stride(lead);
-  AlignedBuffer logits(static_cast<std::size_t>(wanted) * stride * sizeof(float));
+  AlignedBuffer& logits = lead.batch_logits;
+  const std::size_t bytes = static_cast<std::size_t>(wanted) * stride * sizeof(float);
+  if (logits.size() < bytes) {
+    logits = AlignedBuffer();
+    logits = AlignedBuffer(bytes);
+  }
   model::head_logits(engine, lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
   std::size_t row = 0;
   for (BatchItem& item : items) {

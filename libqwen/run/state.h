@@ -43,6 +43,11 @@ struct SessionState {
   AlignedBuffer logits;          // [vocab rounded up to 16]
   std::function<bool(int, int)> on_batch;
 
+  // Of the batches that this session leads: kept, so that a step allocates nothing.
+  std::vector<model::SequenceInput> batch_inputs;
+  std::vector<float> batch_hidden;  // [wanted][hidden]
+  AlignedBuffer batch_logits;       // [wanted][vocab rounded up to 16]
+
   const ModelState& m() const { return model.state(); }
   int position() const { return static_cast<int>(tokens.size()); }
 };

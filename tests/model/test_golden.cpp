@@ -87,14 +87,14 @@ std::vector<Token> greedy(const Model& model, std::span<const Token> prompt, int
 
 }  // namespace
 
-TEST_CASE("golden checkpoints: the exact path equals float64 to 1e-9", "[model]") {
+TEST_CASE("golden checkpoints: the exact path equals float64 to 1e-9", "[model][engine]") {
   for (const Golden& golden : kGolden) {
     INFO(golden.model);
     CHECK(nmse(golden.logits(), all_logits(load(golden, true), golden.ids())) <= 1e-9);
   }
 }
 
-TEST_CASE("golden checkpoints: the fast path's error is within 1.1 times the peer's", "[model]") {
+TEST_CASE("golden checkpoints: the fast path's error is within 1.1 times the peer's", "[model][engine]") {
   for (const Golden& golden : kGolden) {
     const Model model = load(golden, false);
     INFO(golden.model << " on " << model.isa());
@@ -102,7 +102,7 @@ TEST_CASE("golden checkpoints: the fast path's error is within 1.1 times the pee
   }
 }
 
-TEST_CASE("all levels agree on the golden checkpoints", "[model]") {
+TEST_CASE("all levels agree on the golden checkpoints", "[model][engine]") {
   for (const Golden& golden : kGolden) {
     const std::vector<Token> ids = golden.ids();
     std::vector<float> scalar, vector;

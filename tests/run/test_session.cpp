@@ -25,7 +25,7 @@ void for_each_case(const Check& check) {
 
 }  // namespace
 
-TEST_CASE("prefill, decode and any chunking give the same bits", "[run]") {
+TEST_CASE("prefill, decode and any chunking give the same bits", "[run][engine]") {
   for_each_case([](const Model& model) {
     const std::vector<Token> ids = random_ids(model, 45);
     const Logits expected = fresh_logits(model, ids);
@@ -57,7 +57,7 @@ TEST_CASE("prefill, decode and any chunking give the same bits", "[run]") {
   });
 }
 
-TEST_CASE("forward_each gives every token's logits", "[run]") {
+TEST_CASE("forward_each gives every token's logits", "[run][engine]") {
   for_each_case([](const Model& model) {
     const std::vector<Token> ids = random_ids(model, 20, 2);
     std::vector<Logits> expected;
@@ -81,7 +81,7 @@ TEST_CASE("forward_each gives every token's logits", "[run]") {
   });
 }
 
-TEST_CASE("logits_of gives forward's logits", "[run]") {
+TEST_CASE("logits_of gives forward's logits", "[run][engine]") {
   for_each_case([](const Model& model) {
     const std::vector<Token> ids = random_ids(model, 9, 3);
     Session session = new_session(model);
@@ -118,7 +118,7 @@ TEST_CASE("logits_of gives forward's logits", "[run]") {
   });
 }
 
-TEST_CASE("rewind and feed again equals a fresh session", "[run]") {
+TEST_CASE("rewind and feed again equals a fresh session", "[run][engine]") {
   for_each_case([](const Model& model) {
     const std::vector<Token> ids = random_ids(model, 40, 4), others = random_ids(model, 30, 5);
     const Logits expected = fresh_logits(model, ids);
@@ -142,7 +142,7 @@ TEST_CASE("rewind and feed again equals a fresh session", "[run]") {
   });
 }
 
-TEST_CASE("contexts longer than a page of the cache", "[run]") {
+TEST_CASE("contexts longer than a page of the cache", "[run][engine]") {
   for (const KvType kv : {KvType::f16, KvType::f32})
     for (const TensorType type : {TensorType::q8_0, TensorType::f32}) {
       const Model model = load_tiny(odd_shape(type), {});
@@ -164,7 +164,7 @@ TEST_CASE("contexts longer than a page of the cache", "[run]") {
     }
 }
 
-TEST_CASE("a batch of sequences equals each alone", "[run]") {
+TEST_CASE("a batch of sequences equals each alone", "[run][engine]") {
   for_each_case([](const Model& model) {
     const std::size_t lengths[] = {1, 30, 7, 2, 13};
     for (const std::size_t count : {1, 2, 5}) {
@@ -213,7 +213,7 @@ TEST_CASE("a batch of sequences equals each alone", "[run]") {
   });
 }
 
-TEST_CASE("what a batch refuses", "[run]") {
+TEST_CASE("what a batch refuses", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q8_0), {});
   const Model other = load_tiny(odd_shape(TensorType::q8_0), {});
   Session a = new_session(model), b = new_session(model), c = new_session(other);
@@ -237,7 +237,7 @@ TEST_CASE("what a batch refuses", "[run]") {
   Session::forward_batch({});
 }
 
-TEST_CASE("the number of threads does not matter", "[run]") {
+TEST_CASE("the number of threads does not matter", "[run][engine]") {
   for (const ModelCase& model_case : model_cases()) DYNAMIC_SECTION(model_case.name) {
       std::vector<Logits> expected;
       for (const int threads : {1, 2, 3, 5}) {
@@ -256,7 +256,7 @@ TEST_CASE("the number of threads does not matter", "[run]") {
     }
 }
 
-TEST_CASE("eight sessions of two models on eight threads", "[run]") {
+TEST_CASE("eight sessions of two models on eight threads", "[run][engine]") {
   const Model models[] = {load_tiny(odd_shape(TensorType::q4_0), {}),
                           load_tiny(qwen3_shape(TensorType::f32), {})};
   constexpr std::size_t kSessions = 8;
@@ -281,7 +281,7 @@ TEST_CASE("eight sessions of two models on eight threads", "[run]") {
   for (std::size_t i = 0; i < kSessions; ++i) CHECK(wrong[i] == 0);
 }
 
-TEST_CASE("what a session refuses, and that it is unchanged then", "[run]") {
+TEST_CASE("what a session refuses, and that it is unchanged then", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q4_0), {});
   SessionOptions options;
   options.context = 20;
@@ -319,7 +319,7 @@ TEST_CASE("what a session refuses, and that it is unchanged then", "[run]") {
   }
 }
 
-TEST_CASE("a prompt is cancelled between batches", "[run]") {
+TEST_CASE("a prompt is cancelled between batches", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q8_0), {});
   const std::vector<Token> ids = random_ids(model, 30, 9);
   const Logits expected = fresh_logits(model, ids);
@@ -341,7 +341,7 @@ TEST_CASE("a prompt is cancelled between batches", "[run]") {
   CHECK(calls.size() == 2);
 }
 
-TEST_CASE("memory of a session grows with its tokens", "[run]") {
+TEST_CASE("memory of a session grows with its tokens", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q8_0), {});
   Session session = new_session(model);
   CHECK(session.kv_bytes() == 0);
@@ -355,7 +355,7 @@ TEST_CASE("memory of a session grows with its tokens", "[run]") {
   CHECK(session.kv_bytes() == page);
 }
 
-TEST_CASE("moving a session keeps its content", "[run]") {
+TEST_CASE("moving a session keeps its content", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q8_0), {});
   const std::vector<Token> ids = random_ids(model, 12);
   Session a = new_session(model);

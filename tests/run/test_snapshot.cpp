@@ -22,7 +22,7 @@ Logits after(const Model& model, std::vector<Token> ids, std::span<const Token> 
 
 }  // namespace
 
-TEST_CASE("a snapshot is independent of the session it came from", "[run]") {
+TEST_CASE("a snapshot is independent of the session it came from", "[run][engine]") {
   for (const TensorType type : {TensorType::q8_0, TensorType::f32}) {
     const Model model = load_tiny(odd_shape(type), {});
     const std::vector<Token> ids = random_ids(model, 300, 1), others = random_ids(model, 40, 2);
@@ -64,7 +64,7 @@ TEST_CASE("a snapshot is independent of the session it came from", "[run]") {
   }
 }
 
-TEST_CASE("parts of a snapshot, and the state of the last token", "[run]") {
+TEST_CASE("parts of a snapshot, and the state of the last token", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q4_0), {});
   const std::vector<Token> ids = random_ids(model, 40, 3), some = {3, 70};
   Session session = new_session(model);
@@ -88,7 +88,7 @@ TEST_CASE("parts of a snapshot, and the state of the last token", "[run]") {
   CHECK(Session(model).snapshot().length() == 0);
 }
 
-TEST_CASE("what snapshot and restore refuse", "[run]") {
+TEST_CASE("what snapshot and restore refuse", "[run][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q4_0), {});
   TinyModel different = odd_shape(TensorType::q4_0);
   different.seed = 2;
@@ -124,7 +124,7 @@ TEST_CASE("what snapshot and restore refuse", "[run]") {
   CHECK(small.position() == 9);
 }
 
-TEST_CASE("a session saved and loaded goes on with the same bits", "[run]") {
+TEST_CASE("a session saved and loaded goes on with the same bits", "[run][engine]") {
   const TestFolder folder("session");
   for (const ModelCase& model_case : model_cases()) {
     const Model model = load_case(model_case);
@@ -161,7 +161,7 @@ TEST_CASE("a session saved and loaded goes on with the same bits", "[run]") {
   CHECK(loaded.position() == 0);
 }
 
-TEST_CASE("damaged and foreign session files are refused and change nothing", "[run]") {
+TEST_CASE("damaged and foreign session files are refused and change nothing", "[run][engine]") {
   const TestFolder folder("damage");
   TinyModel tiny = odd_shape(TensorType::q4_0);
   tiny.layers = 1;

@@ -1,0 +1,127 @@
+// No allocation inside a forward pass after the first: counts every call of the process for memory.
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "qwen/session.h"
+#include "support/tiny_model.h"
+
+namespace {
+std::atomic<long> g_allocations{0};
+}
+
+// The C library's own entry points behind ours; operator new and aligned_alloc come through here too.
+extern "C" {
+void* __libc_malloc(std::size_t size);
+void* __libc_calloc(std::size_t count, std::size_t size);
+void* __libc_realloc(void* block, std::size_t size);
+void* __libc_memalign(std::size_t alignment, std::size_t size);
+
+void* malloc(std::size_t size) noexcept {
+  ++g_allocations;
+  return __libc_malloc(size);
+}
+void* calloc(std::size_t count, std::size_t size) noexcept {
+  ++g_allocations;
+  return __libc_calloc(count, size);
+}
+void* realloc(void* block, std::size_t size) noexcept {
+  ++g_allocations;
+  return __libc_realloc(block, size);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  ++g_allocations;
+  return __libc_memalign(alignment, size);
+}
+void* mmap(void* address, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
+  ++g_allocations;
+  // The raw system call returns the address in an integer.
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, address, size, protection, flags, file, offset));
+}
+}
+
+namespace {
+
+using namespace qwen;
+
+int g_failures = 0;
+
+// Runs `work` once to warm up, then counts.
+void expect_none(const char* what, const std::function<void()>& work) {
+  work();
+  const long before = g_allocations.load();
+  for (int i = 0; i < 3; ++i) work();
+  const long found = g_allocations.load() - before;
+  std::printf("%-45s %ld allocations\n", what, found);
+  if (found != 0) ++g_failures;
+}
+
+void check_model(const test::TinyModel& tiny, bool exact) {
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("qwen-allocation-" + std::to_string(::getpid()) + ".gguf");
+  test::write_tiny_model(tiny, path);
+  LoadOptions load;
+  load.threads = 2;
+  load.exact = exact;
+  const Model model = Model::load(path, load);
+  std::filesystem::remove(path);
+  std::vector<Token> prompt(40);
+  for (std::size_t i = 0; i < prompt.size(); ++i) prompt[i] = static_cast<Token>(i * 7 % 200);
+
+  SessionOptions options;
+  options.batch = 16;
+  Session session(model, options);
+  session.prefill(prompt);
+  expect_none("prompt and 30 tokens, again and again", [&] {
+    session.rewind(1);  // the page of the cache stays
+    session.forward(prompt);
+    for (int i = 0; i < 30; ++i) session.forward({&prompt[static_cast<std::size_t>(i)], 1});
+  });
+  expect_none("single tokens up to a page's end", [&] {
+    session.rewind(1);
+    for (int i = 1; i < 256; ++i) session.prefill({&prompt[static_cast<std::size_t>(i % 40)], 1});
+  });
+  const std::vector<Token> ids = {1, 17, 200};
+  float logits[3];
+  expect_none("logits of some tokens", [&] { session.logits_of(ids, logits); });
+
+  std::vector<Session> sessions;
+  for (int i = 0; i < 4; ++i) sessions.emplace_back(model, options);
+  std::vector<Session::BatchItem> items;
+  for (Session& s : sessions) {
+    s.prefill(prompt);
+    items.push_back({&s, {prompt.data(), 1}, true, {}});
+  }
+  expect_none("a batch of four sequences", [&] {
+    for (Session& s : sessions) s.rewind(1);
+    for (int i = 0; i < 20; ++i) Session::forward_batch(items);
+  });
+}
+
+}  // namespace
+
+int main() {
+  // The counter must see what it is there to see.
+  const long before = g_allocations.load();
+  delete[] new char[100];
+  std::vector<float>(1000).swap(*std::make_unique<std::vector<float>>());
+  if (g_allocations.load() - before < 2) {
+    std::printf("allocations are not counted\n");
+    return 1;
+  }
+  for (const TensorType type : {TensorType::q4_0, TensorType::f32}) {
+    test::TinyModel tiny;
+    tiny.type = type;
+    check_model(tiny, false);
+    check_model(tiny, true);
+  }
+  return g_failures == 0 ? 0 : 1;
+}
