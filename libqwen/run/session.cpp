@@ -109,7 +109,9 @@ int Session::position() const noexcept { return state_->position(); }
 int Session::context() const noexcept { return state_->options.context; }
 std::span<const Token> Session::tokens() const noexcept { return state_->tokens; }
 std::size_t Session::kv_bytes() const noexcept { return state_->cache.bytes(); }
-std::size_t Session::scratch_bytes() const noexcept { return state_->workspace.bytes() + state_->logits.size() + state_->batch_logits.size(); }
+std::size_t Session::scratch_bytes() const noexcept {
+  return state_->workspace.bytes() + state_->logits.size() + state_->batch_logits.size();
+}
 std::function<bool(int, int)> Session::on_batch(std::function<bool(int, int)> callback) {
   return std::exchange(state_->on_batch, std::move(callback));
 }
@@ -223,6 +225,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
   }
   for (const BatchItem& item : items) {
     SessionState& s = *item.session->state_;
+    s.tokens.reserve(static_cast<std::size_t>(s.options.context));
     s.cache.prepare(s.position(), s.position() + static_cast<int>(item.tokens.size()));
     inputs.push_back({&s.cache, s.position(), item.tokens, 1});
     wanted += item.want_logits ? 1 : 0;
