@@ -19,10 +19,15 @@ show() {  # prints a command as one would type it, then runs it
 
 # The bundled model where the library has one, else the tests' tiny one, which knows one sentence by heart.
 if "$run" info >/dev/null 2>&1; then
-  show "$run" 你好
-  printf '\nNow try:\n  %s chat\n  %s --help\n' "$run" "$run"
+  show "$run" sentiment "今天的实验终于成功了，太棒了！"
+  show "$run" analyze "房间很脏，空调也坏了，再也不来了。"
+  printf '\nNow try:\n  %s "你好"\n  %s chat\n  %s --help\n' "$run" "$run" "$run"
 else
   show "$run" -m tests/data/tiny.gguf 你好
 fi
-printf '\nAn official Qwen model (640 MB) answers far better:\n'
-printf '  scripts/download_model.sh\n  %s -m models/qwen2.5-0.5b-instruct-q8_0.gguf "你好"\n' "$run"
+cat <<TEXT
+
+An official Qwen model answers far better:
+  scripts/download_model.sh
+  $run -m models/qwen2.5-0.5b-instruct-q8_0.gguf "你好"
+TEXT
