@@ -205,7 +205,14 @@ class Numbers(unittest.TestCase):
         self.assertEqual(info["architecture"], "qwen2")
         self.assertEqual(info["shape"]["layers"], 2)
         self.assertAlmostEqual(info["bits_per_weight"], info["tensor_bytes"] * 8 / info["parameters"])
+        small, large = (run_json("info", "--json", "-c", c)["memory"] for c in ("512", "65536"))
+        self.assertEqual(small["context"], 512)
+        self.assertGreater(large["kv_cache"], small["kv_cache"])
+        for memory in (info["memory"], small, large):
+            parts = ("weights", "kv_cache", "scratch", "other")
+            self.assertEqual(memory["total"], sum(memory[part] for part in parts))
         vocabulary = run_json("info", "--json", model=VOCABULARY)
+        self.assertNotIn("memory", vocabulary)
         self.assertEqual(vocabulary["tensors"], [])
         self.assertEqual(vocabulary["tokenizer"]["type"], "bpe")
 
@@ -252,6 +259,7 @@ class Errors(unittest.TestCase):
         refused("not both", "logits", "--ids", "1", "text")
         refused("stdin", "tokenize", "--jsonl", "text")
         refused("at least 2", "perplexity", "A")
+        refused("name it with -m", "info", "-c", "100", model=None)
 
     def test_files(self):
         self.refused(1, "/nonexistent.gguf", "x", model="/nonexistent.gguf")
@@ -283,6 +291,9 @@ class Errors(unittest.TestCase):
 
     def test_values(self):
         self.refused(1, "context|fit", "-c", "10", "x")
+        self.refused(1, "context: expected 1 to 1048576", "-c", "1048577", "x")
+        self.refused(1, "context: expected 1 to 1048576", "info", "-c", "1048577")
+        self.refused(1, "vocabulary only", "info", "-c", "100", model=VOCABULARY)
         self.refused(1, "99999999", "detokenize", "99999999")
         self.refused(1, "99999999", "logits", "--ids", "99999999", "-o", "/tmp/never.npy")
         self.refused(1, "line 2 of standard input", "detokenize", "--jsonl", stdin='\n{"text": 1}\n')

@@ -125,13 +125,18 @@ std::string info_text(const qwen::ModelInfo& info, const std::optional<qwen::Mem
 
 int info(const Flags& flags) {
   const bool builtin = flags.model.path.empty();
+  const bool asked =
+      flags.context > 0 || flags.sequences != 1 || flags.model.exact || flags.model.quantize != "none";
+  if (builtin && asked)
+    throw tools::UsageError(
+        "-c, --sequences, --exact and --quantize ask for the memory of a file: name it with -m");
   const qwen::ModelInfo info =
       builtin ? qwen::Model::builtin().info() : qwen::Model::inspect(flags.model.path);
   const int context = flags.context > 0 ? flags.context : std::min(2048, std::max(info.shape.max_context, 1));
   std::optional<qwen::MemoryEstimate> memory;
-  if (!builtin && info.parameters > 0)
-    memory = qwen::Model::estimate(flags.model.path, std::min(context, info.shape.max_context), flags.sequences,
-                                   tools::load_options(flags.model));
+  if (!builtin && (asked || !info.tensors.empty()))
+    memory =
+        qwen::Model::estimate(flags.model.path, context, flags.sequences, tools::load_options(flags.model));
   if (flags.json) {
     tools::write_json(info_json(info, memory, context), true);
   } else {
