@@ -2,6 +2,7 @@
 // byte.
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <thread>
 
 #include "base/atomic_file.h"
 #include "support/model_cases.h"
@@ -61,6 +62,31 @@ TEST_CASE("a snapshot is independent of the session it came from", "[run][engine
       last.restore(copy);
       CHECK(same_bits(last.forward(part(ids, 20, 10)), fresh_logits(model, part(ids, 0, 30))));
     }
+  }
+}
+
+TEST_CASE("threads share a snapshot and let go of it in any order", "[run][engine]") {
+  LoadOptions options;
+  options.threads = 2;
+  const Model model = load_tiny(odd_shape(TensorType::q8_0), options);
+  const std::vector<Token> ids = random_ids(model, 30, 7);
+  const Logits expected = after(model, ids, part(ids, 0, 2));
+  for (int round = 0; round < 10; ++round) {
+    Session origin = new_session(model);
+    origin.prefill(ids);
+    std::vector<int> wrong(4, 0);
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < wrong.size(); ++i)
+      threads.emplace_back([&, i, snapshot = origin.snapshot()]() mutable {
+        Session session = new_session(model);
+        session.restore(snapshot);
+        snapshot = Snapshot();
+        if (!same_bits(session.forward(part(ids, 0, 2)), expected)) ++wrong[i];
+      });
+    // The origin goes on writing to the page that it shares with those that still have it.
+    if (!same_bits(origin.forward(part(ids, 0, 2)), expected)) ++wrong[0];
+    for (std::thread& thread : threads) thread.join();
+    for (const int n : wrong) CHECK(n == 0);
   }
 }
 
