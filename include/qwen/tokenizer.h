@@ -21,7 +21,7 @@ class Tokenizer {
  public:
   enum class Special {
     as_text,  // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
-    parse,    // control tokens in the text become their ids
+    parse,    // control tokens in the text, and others added to the vocabulary, become their ids
   };
 
   explicit Tokenizer(std::shared_ptr<const text::TokenizerBackend> backend) : backend_(std::move(backend)) {}

@@ -123,11 +123,16 @@ std::string serialize(const file::ModelFile& file, const std::vector<Piece>& pie
   bool byte_fallback = false;
   for (const Piece& piece : pieces) {
     byte_fallback |= piece.type == TokenType::byte;
-    // The library finds unused pieces in a text, but never control pieces.
-    const TokenType type = is_padding(piece) ? TokenType::control : piece.type;
     Message message;
-    message.text(piece_field::text, piece.text).real(piece_field::score, piece.score);
-    message.number(piece_field::type, static_cast<std::uint64_t>(type));
+    if (piece.type == TokenType::control || is_padding(piece)) {
+      // Spelt with a byte that no text has: the library takes a character for a control piece of the same
+      // text.
+      message.text(piece_field::text, cat("\xFF", &piece - pieces.data())).real(piece_field::score, 0);
+      message.number(piece_field::type, static_cast<std::uint64_t>(TokenType::control));
+    } else {
+      message.text(piece_field::text, piece.text).real(piece_field::score, piece.score);
+      message.number(piece_field::type, static_cast<std::uint64_t>(piece.type));
+    }
     model.text(model_field::piece, message.bytes());
   }
   if (const file::MetaValue* whole = file.find(kModel)) {

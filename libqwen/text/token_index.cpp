@@ -39,7 +39,7 @@ std::uint64_t hash(std::string_view text) noexcept {
 
 TokenIndex::TokenIndex(const std::vector<std::string_view>& texts)
     : texts_(texts),
-      slots_(std::bit_ceil(std::max<std::size_t>(2 * texts.size(), 16))),
+      slots_(std::bit_ceil(std::max<std::size_t>(texts.size() + texts.size() / 2, 16))),
       mask_(slots_.size() - 1) {}
 
 void TokenIndex::add(Token token) noexcept {

@@ -22,7 +22,7 @@ class TokenIndex {
     Token token = -1;
   };
   const std::vector<std::string_view>& texts_;
-  std::vector<Slot> slots_;  // a power of two, at most half of them used
+  std::vector<Slot> slots_;  // a power of two, at least a third of them empty
   std::size_t mask_;
 };
 

@@ -1,5 +1,6 @@
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
@@ -119,6 +120,18 @@ TEST_CASE("SentencePiece: control tokens only where asked for", "[text]") {
   const ChatTemplate chat(ChatTemplate::Kind::qwen1_5, tokenizer);
   const std::vector<Token> chatted = chat.render(messages);
   CHECK(std::count(chatted.begin(), chatted.end(), tokenizer.find_control("<|im_end|>").value()) == 2);
+}
+
+TEST_CASE("SentencePiece: a character that is a control token is text like any other", "[text]") {
+  Pieces pieces(read_file("sp-bpe.model"));
+  const auto at = std::find(pieces.tokens.begin(), pieces.tokens.end(), "好") - pieces.tokens.begin();
+  REQUIRE(at < 700);
+  pieces.types[static_cast<std::size_t>(at)] = 3;
+  test::VocabularyFile file;
+  pieces.fill(file);
+  const Tokenizer tokenizer = file.tokenizer();
+  CHECK(tokenizer.decode(tokenizer.encode("x好，好x")) == "x好，好x");
+  CHECK(tokenizer.encode("好", Special::parse) == std::vector<Token>{static_cast<Token>(at)});
 }
 
 TEST_CASE("SentencePiece: user-defined tokens that look like control tokens are", "[text]") {
