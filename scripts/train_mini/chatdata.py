@@ -52,7 +52,7 @@ def feeling(rng, lang, good):
     """What somebody says about a good or a bad day, and a fitting reply."""
     events = lang.GOOD if good else lang.BAD
     r = rng.random()
-    if r < 0.22:
+    if r < 0.35:
         asks, answers = (lang.GOOD_PLAIN if good else lang.BAD_PLAIN)
         return one(rng, asks, **lang.SLOTS), one(rng, answers, **lang.SLOTS)
     event, replies = rng.choice(events)
@@ -93,7 +93,7 @@ def written_review(rng, lang):
 
 def single(rng, lang):
     """(kind, question, answer)"""
-    kind = rng.choices(["topic", "good", "bad", "fact", "unknown", "review"], [30, 15, 15, 11, 22, 7])[0]
+    kind = rng.choices(["topic", "good", "bad", "fact", "unknown", "review"], [28, 14, 15, 18, 19, 6])[0]
     if kind == "topic":
         names = list(lang.TOPICS)
         name = rng.choices(names, [lang.WEIGHTS.get(n, 2) for n in names])[0]

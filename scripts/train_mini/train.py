@@ -21,7 +21,7 @@ import model as nn
 import prompts
 import teacher
 
-TEXT_CHARS = (130, 130, 420)  # one of these by chance: longer reviews keep their first and last half of it
+TEXT_CHARS = (80, 80, 160, 420)  # one of these by chance: longer reviews keep their first and last half of it
 BATCH_TOKENS = 4096   # per batch, padding included
 MAX_ROWS = 80
 POOL = 4096           # reviews sorted by length together
@@ -43,7 +43,7 @@ def arguments():
     a.add_argument("--drop", type=float, default=0.0)
     a.add_argument("--blank", type=float, default=0.04, help="share of text tokens whose embedding is dropped")
     a.add_argument("--decay", type=float, default=0.05)
-    a.add_argument("--soft", type=float, default=0.5, help="weight of the teacher against the label")
+    a.add_argument("--soft", type=float, default=0.7, help="weight of the teacher against the label")
     a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a review")
     a.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes, one thread each")
     a.add_argument("--f32", action="store_true", help="no bfloat16 products (slower)")
@@ -219,6 +219,7 @@ def loss_of(net, kind, batch, labels, args, g, lm_share):
     prefix, ids, shared = pack(batch)
     rows, time_ = ids.shape
     said_at, said_id, label_row, other_at, other_id = [], [], [], [], []
+
     def base_of(r):
         return len(prefix) + r * time_ - shared
 
@@ -331,13 +332,16 @@ class Shared:
 
 
 def schedule(done, step, args):
-    """Learning rate: 200 steps up, then a cosine down to 2 %."""
-    return args.lr * min(1.0, (step + 1) / 200) * max(0.02, 0.5 * (1 + math.cos(math.pi * done)))
+    """Learning rate: 200 steps up, a cosine down to a tenth, and from there to nothing at the end."""
+    cosine = 0.5 * (1 + math.cos(math.pi * done))
+    return args.lr * min(1.0, (step + 1) / 200) * max(cosine, 0.1 * min(1.0, (1 - done) / 0.08))
 
 
 def work(worker, args, cache, shared, barrier, state):
     """One worker's loop; worker 0 also logs, evaluates and saves."""
     torch.set_num_threads(1)
+    if worker:
+        os.setsid()  # on a busy machine Linux shares the CPU out by session
     config = state["config"]
     params = {k: v.detach().requires_grad_() for k, v in shared.views(shared.params).items()}
     for name, grad in shared.views(shared.grads[worker]).items():
@@ -363,9 +367,10 @@ def work(worker, args, cache, shared, barrier, state):
         done = float(shared.done[0])
         if done >= 1:
             break
-        kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [64, 26, 3, 7])[0]
+        kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [64, 26, 3, 7] if done < 0.45 else [45, 48, 2, 5])[0]
         batch, labels = getattr(data, kind)()
-        lm = 0.15 if kind == "sentiment" and data.rng.random() < (1.0 if done < 0.3 else 0.4) else 0.0
+        # Predicting the reviews themselves helps at the start; later the time is better spent on labels.
+        lm = 0.15 if kind == "sentiment" and done < 0.45 else 0.0
         net.training = True
         loss, seen = loss_of(net, kind, batch, labels, args, g, lm)
         loss.backward()
@@ -383,8 +388,9 @@ def work(worker, args, cache, shared, barrier, state):
             log(f"step {step} ({100 * done:.1f} %) lr {lr:.2e} loss: {part}; {(now - shown) / 100:.2f} s a step, "
                 f"{(now - started) / 60:.1f} min")
             shown, tally = now, {}
-        if step % args.eval_every == 0:
+        if step % 200 == 0:
             save(args, shared, step, time.time() - started)
+        if step % args.eval_every == 0:
             score = evaluate.accuracy(average, data, cache["dev"][:1000], "sentiment")
             log(f"step {step}: accuracy on the first 1000 of dev (sentiment) {100 * score:.2f} %")
             for ask in ("你好", "你是谁？", "法国的首都是哪里？", "今天的实验终于成功了，太棒了！"):
@@ -434,7 +440,7 @@ def main():
                 view.copy_(first[name])
         log(f"{shared.size} parameters; {config}; {vars(args)}")
     context = torch.multiprocessing.get_context("fork")
-    barrier = context.Barrier(args.workers)
+    barrier = context.Barrier(args.workers, timeout=3600)  # so that no worker outlives the others for long
     others = [context.Process(target=work, args=(w, args, cache, shared, barrier, state), daemon=True)
               for w in range(1, args.workers)]
     for p in others:
