@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{512} << 20;
 constexpr int kRepeats = 6;
-constexpr std::uint64_t kRounds = 200'000;  // of the arithmetic loops: a few milliseconds each
+constexpr std::uint64_t kRounds = 3'000'000;  // of the arithmetic loops: a few milliseconds each
 
 const ProbeLoops& loops_of(Isa isa) {
 #if defined(__x86_64__)

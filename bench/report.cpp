@@ -28,6 +28,7 @@ void add_rate(Json& out, const std::vector<double>& samples) {
   out["tokens_per_s_low"] = rounded(summary.low, 3);
   out["tokens_per_s_high"] = rounded(summary.high, 3);
   out["spread_percent"] = rounded(100 * summary.spread(), 2);
+  for (const double sample : samples) out["samples_tokens_per_s"].push_back(rounded(sample, 3));
 }
 
 Json run_json(const ThreadResult& run) {

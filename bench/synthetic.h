@@ -25,6 +25,7 @@ const std::vector<std::string>& synthetic_types();
 struct SyntheticSpec {
   SyntheticShape shape;
   std::string type;
+  std::string vocabulary;  // a model file whose tokeniser is taken over; "": a made-up one
 };
 SyntheticSpec parse_synthetic(std::string_view text);
 

@@ -134,10 +134,34 @@ Vocabulary make_vocabulary(int size) {
   return v;
 }
 
+void set_made_up_tokenizer(file::GgufWriter& writer, int size) {
+  const Vocabulary v = make_vocabulary(size);
+  writer.set("tokenizer.ggml.model", file::meta_string("gpt2"));
+  writer.set("tokenizer.ggml.pre", file::meta_string("qwen2"));
+  const auto views = [](const std::vector<std::string>& texts) {
+    return std::vector<std::string_view>(texts.begin(), texts.end());
+  };
+  writer.set("tokenizer.ggml.tokens", file::meta_strings(views(v.tokens)));
+  writer.set("tokenizer.ggml.token_type", file::meta_numbers<std::int32_t>(file::MetaType::i32, v.types));
+  writer.set("tokenizer.ggml.merges", file::meta_strings(views(v.merges)));
+  writer.set("tokenizer.ggml.eos_token_id", file::meta_u32(static_cast<std::uint32_t>(v.im_end)));
+  writer.set("tokenizer.ggml.padding_token_id", file::meta_u32(static_cast<std::uint32_t>(v.end_of_text)));
+}
+
+void take_tokenizer(file::GgufWriter& writer, const std::string& path, int size) {
+  const auto file = file::open_model_file(path);
+  const auto* tokens = file->strings("tokenizer.ggml.tokens");
+  if (tokens == nullptr) fail(ErrorCode::not_found, path, ": tokenizer.ggml.tokens is missing");
+  if (tokens->size() > static_cast<std::size_t>(size))
+    fail(ErrorCode::invalid_argument, path, ": its ", tokens->size(), " tokens do not fit the shape's ", size,
+         " rows");
+  for (const auto& [key, value] : file->metadata())
+    if (key.starts_with("tokenizer.")) writer.set(key, value);
+}
+
 void set_metadata(file::GgufWriter& writer, const SyntheticSpec& spec) {
   const SyntheticShape& s = spec.shape;
   const std::string name = cat("synthetic ", s.name, ":", spec.type);
-  const Vocabulary v = make_vocabulary(s.vocab);
   writer.set("general.architecture", file::meta_string(s.architecture));
   writer.set("general.name", file::meta_string(name));
   const auto number = [&](const char* key, int value) {
@@ -153,16 +177,10 @@ void set_metadata(file::GgufWriter& writer, const SyntheticSpec& spec) {
   number("attention.value_length", s.head_dim);
   writer.set(cat(s.architecture, ".rope.freq_base"), file::meta_f32(1e6f));
   writer.set(cat(s.architecture, ".attention.layer_norm_rms_epsilon"), file::meta_f32(1e-6f));
-  writer.set("tokenizer.ggml.model", file::meta_string("gpt2"));
-  writer.set("tokenizer.ggml.pre", file::meta_string("qwen2"));
-  const auto views = [](const std::vector<std::string>& texts) {
-    return std::vector<std::string_view>(texts.begin(), texts.end());
-  };
-  writer.set("tokenizer.ggml.tokens", file::meta_strings(views(v.tokens)));
-  writer.set("tokenizer.ggml.token_type", file::meta_numbers<std::int32_t>(file::MetaType::i32, v.types));
-  writer.set("tokenizer.ggml.merges", file::meta_strings(views(v.merges)));
-  writer.set("tokenizer.ggml.eos_token_id", file::meta_u32(static_cast<std::uint32_t>(v.im_end)));
-  writer.set("tokenizer.ggml.padding_token_id", file::meta_u32(static_cast<std::uint32_t>(v.end_of_text)));
+  if (spec.vocabulary.empty())
+    set_made_up_tokenizer(writer, s.vocab);
+  else
+    take_tokenizer(writer, spec.vocabulary, s.vocab);
 }
 
 void write_vector(file::GgufWriter& writer, const PlannedTensor& tensor, Random& random) {

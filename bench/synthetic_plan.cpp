@@ -67,7 +67,7 @@ SyntheticSpec parse_synthetic(std::string_view text) {
   if (mixture == nullptr)
     fail(ErrorCode::invalid_argument, "unknown type ", quoted(type), ": expected one of ",
          joined(synthetic_types()));
-  return {*found, lower(mixture->name)};
+  return {*found, lower(mixture->name), ""};
 }
 
 std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec) {

@@ -19,7 +19,7 @@ namespace qwen::bench {
 namespace {
 
 struct Flags {
-  std::string model, synthetic, chat_template;
+  std::string model, synthetic, vocabulary, chat_template;
   int requests = 8, tokens = 50, threads = 0;
   std::vector<int> at_once = {1, 2, 4, 8};
   bool json = false, markdown = false, no_progress = false;
@@ -219,7 +219,9 @@ int tasks(const Flags& flags) {
   load.chat_template = flags.chat_template;
   std::string path = flags.model;
   if (!flags.synthetic.empty()) {
-    synthetic = std::make_unique<SyntheticFile>(parse_synthetic(flags.synthetic));
+    SyntheticSpec spec = parse_synthetic(flags.synthetic);
+    spec.vocabulary = flags.vocabulary;
+    synthetic = std::make_unique<SyntheticFile>(spec);
     path = synthetic->path();
     if (load.chat_template.empty()) load.chat_template = "qwen2.5";
   }
@@ -266,6 +268,8 @@ std::function<int()> tasks_command(CLI::App& app) {
   app.add_option("-m,--model", flags->model, "GGUF file or Hugging Face directory");
   app.add_option("--synthetic", flags->synthetic,
                  "made-up weights instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0");
+  app.add_option("--vocab", flags->vocabulary,
+                 "model file whose tokeniser the made-up weights get: prompts then have their real lengths");
   app.add_option("--chat-template", flags->chat_template, "for models without a known one");
   app.add_option("-n,--n-gen", flags->tokens, "tokens of a reply")
       ->check(CLI::Range(1, 1024))

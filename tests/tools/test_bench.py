@@ -47,7 +47,17 @@ class Run(unittest.TestCase):
     def test_isa_is_the_forced_one(self):
         out = json.loads(self.good(tiny("--json", env={"QWEN_ISA": "scalar"})))
         self.assertEqual(out["isa"], "scalar")
-        self.assertIn("QWEN_ISA", tiny(env={"QWEN_ISA": "mmx"}).stderr)
+        self.assertIn("instruction set", tiny(env={"QWEN_ISA": "mmx"}).stderr)
+
+    def test_a_busy_core_is_noise(self):
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            result = bench("run", "--synthetic", "small:f32", "-p", "256", "-n", "64", "-r", "20", "-t", "1", "--json")
+        finally:
+            busy.kill()
+            busy.wait()
+        self.assertIn("other programs used", json.loads(self.good(result))["noise"])
+        self.assertIn("noisy", result.stderr)
 
     def test_plot(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -145,6 +155,43 @@ class Tasks(unittest.TestCase):
         self.assertEqual({row["work"] for row in rows}, {"sentiment", "chat", "sentiment + chat"})
         for row in rows:
             self.assertGreater(row["requests_per_s"], 0)
+
+
+FAKE_LLAMA_BENCH = """#!/usr/bin/env python3
+import json, sys
+print(json.dumps([{"n_prompt": 16, "n_gen": 0, "n_depth": 0, "avg_ts": 5, "samples_ts": [4, 5, 6]},
+                  {"n_prompt": 0, "n_gen": 4, "n_depth": 0, "avg_ts": 2, "samples_ts": [2, 2, 2]}]))
+"""
+
+
+class CompareWithLlamaBench(unittest.TestCase):
+    SCRIPT = os.path.join(SOURCE, "scripts", "compare_llama_bench.py")
+
+    def compare(self, llama, model):
+        return subprocess.run([sys.executable, self.SCRIPT, "--llama-bench", llama, "-m", model, "--qwen-bench", BENCH,
+                               "--qwen-run", os.path.join(os.environ["QWEN_BIN_DIR"], "tools", "qwen-run"), "-p", "16",
+                               "-n", "4", "-t", "1", "-r", "2", "--rounds", "1"], capture_output=True, text=True)
+
+    def test_ratios_and_refusals(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model, llama = os.path.join(folder, "tiny.gguf"), os.path.join(folder, "llama-bench")
+            self.assertEqual(tiny("--keep", model).returncode, 0)
+            with open(llama, "w") as file:
+                file.write(FAKE_LLAMA_BENCH)
+            os.chmod(llama, 0o755)
+            result = self.compare(llama, model)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            lines = {line.split("  ")[0]: line.split() for line in result.stdout.splitlines() if line}
+            self.assertEqual(lines["prefill 16"][2], "5.0")
+            self.assertEqual(lines["decode 4"][2], "2.0")
+            self.assertIn("load + 1 token", lines)
+            self.assertIn("peak memory", lines)
+            missing = self.compare(os.path.join(folder, "none"), model)
+            self.assertEqual(missing.returncode, 1)
+            self.assertIn("--llama-bench: no program at", missing.stderr)
+            with open(llama, "w") as file:
+                file.write("#!/bin/sh\necho bad model >&2\nexit 3\n")
+            self.assertIn("failed with exit code 3: bad model", self.compare(llama, model).stderr)
 
 
 if __name__ == "__main__":
