@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""The set-up scripts, with stand-ins for the package tools: nothing is installed here."""
+import os
+import re
+import subprocess
+import tempfile
+import unittest
+
+SOURCE = os.environ["QWEN_SOURCE_DIR"]
+SCRIPTS = os.path.join(SOURCE, "scripts")
+
+
+def packages():
+    with open(os.path.join(SCRIPTS, "packages.txt"), encoding="utf-8") as file:
+        lines = [line.split("#")[0].strip() for line in file]
+    return [line for line in lines if line]
+
+
+class InstallPackages(unittest.TestCase):
+    def install(self, installed, apt_works=True):
+        with tempfile.TemporaryDirectory() as folder:
+
+            def tool(name, body):
+                path = os.path.join(folder, name)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("#!/bin/bash\n" + body)
+                os.chmod(path, 0o755)
+
+            log = os.path.join(folder, "log")
+            names = " ".join(installed)
+            tool("dpkg-query", f'[[ " {names} " == *" ${{@: -1}} "* ]] && printf "install ok installed"\n')
+            tool("apt-get", f'echo "$@" >> {log}\nexit {0 if apt_works else 100}\n')
+            tool("sudo", 'exec "$@"\n')
+            result = subprocess.run(
+                [os.path.join(SCRIPTS, "install_packages.sh")],
+                env={**os.environ, "PATH": folder + ":" + os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            if not os.path.exists(log):
+                return result, []
+            with open(log, encoding="utf-8") as file:
+                return result, file.read().splitlines()
+
+    def test_nothing_to_do(self):
+        result, calls = self.install(packages())
+        self.assertEqual((result.returncode, result.stdout, result.stderr, calls), (0, "", "", []))
+
+    def test_only_what_is_missing(self):
+        missing = ["cmake", "libedit-dev"]
+        result, calls = self.install([p for p in packages() if p not in missing])
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(len(calls), 2)
+        self.assertTrue(calls[0].startswith("update"))
+        self.assertEqual(calls[1].split()[-2:], missing)
+
+    def test_offline(self):
+        result, _ = self.install([], apt_works=False)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("offline?", result.stderr)
+        self.assertIn("cmake", result.stderr.splitlines()[-1])
+
+
+class Scripts(unittest.TestCase):
+    def test_packages_are_sorted_and_once(self):
+        self.assertEqual(packages(), sorted(set(packages())))
+
+    def test_every_script_is_valid_and_executable(self):
+        scripts = [os.path.join(SCRIPTS, name) for name in os.listdir(SCRIPTS) if name.endswith(".sh")]
+        scripts.append(os.path.join(SOURCE, ".ci", "run"))
+        self.assertGreater(len(scripts), 4)
+        for script in scripts:
+            self.assertTrue(os.access(script, os.X_OK), script)
+            self.assertEqual(subprocess.run(["bash", "-n", script], timeout=60).returncode, 0, script)
+            with open(script, encoding="utf-8") as file:
+                self.assertIn("set -euo pipefail", file.read(), script)
+
+    def test_the_readme_names_scripts_that_exist(self):
+        with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
+            readme = file.read()
+        for path in set(re.findall(r"(?:scripts|docs|tests)/[A-Za-z0-9_./-]*[A-Za-z0-9_]", readme)):
+            self.assertTrue(os.path.exists(os.path.join(SOURCE, path)), path)
+
+
+if __name__ == "__main__":
+    unittest.main()
