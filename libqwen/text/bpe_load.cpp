@@ -35,7 +35,8 @@ constexpr Alphabet kAlphabet = make_alphabet();
 // The bytes that `text` spells in the alphabet. As in the reference a text with any other character stands
 // for itself.
 std::string_view spelt_bytes(std::string_view text, std::string& storage) {
-  storage.clear();
+  storage.resize(text.size());
+  std::size_t n = 0;
   for (std::size_t at = 0; at < text.size();) {
     const auto lead = static_cast<unsigned char>(text[at]);
     std::size_t code_point = lead, length = 1;
@@ -47,10 +48,10 @@ std::string_view spelt_bytes(std::string_view text, std::string& storage) {
       return text;
     }
     if (code_point >= kAlphabet.byte_of.size() || kAlphabet.byte_of[code_point] < 0) return text;
-    storage += static_cast<char>(kAlphabet.byte_of[code_point]);
+    storage[n++] = static_cast<char>(kAlphabet.byte_of[code_point]);
     at += length;
   }
-  return storage;
+  return std::string_view(storage).substr(0, n);
 }
 
 void check_split(const file::ModelFile& file) {
@@ -110,10 +111,12 @@ std::vector<MergeRule> read_merges(const file::ModelFile& file, const TokenIndex
       fail(ErrorCode::bad_format, file.path(), ": ", kMerges, "[", rank, "]: expected two tokens, found ",
            quoted(line));
     const std::string_view left = line.substr(0, space), right = line.substr(space + 1);
-    joined.assign(left).append(right);
     // A vocabulary mostly lists its tokens in the order of their merges: try the next one before searching.
-    const auto next = static_cast<std::size_t>(expected);
-    const Token merged = next < tokens.size() && tokens[next] == joined ? expected : index.find(joined);
+    const std::string_view next =
+        expected < static_cast<Token>(tokens.size()) ? tokens[expected] : std::string_view();
+    Token merged = expected;
+    if (next.size() != left.size() + right.size() || !next.starts_with(left) || !next.ends_with(right))
+      merged = index.find(joined.assign(left).append(right));
     const Token left_token = index.find(left), right_token = index.find(right);
     if (merged < 0 || left_token < 0 || right_token < 0)
       fail(ErrorCode::bad_format, file.path(), ": ", kMerges, "[", rank, "] ", quoted(line), ": no token ",

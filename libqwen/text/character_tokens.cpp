@@ -11,16 +11,15 @@ bool is_continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
-// No token is used before it is made; and the tokens' bytes are what the merges make of bytes, which is not
+// No token is used before it is made; and the bytes of what merges make are those of its parts, which is not
 // so for tokens that stand for their own text.
 bool in_order(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
-  std::vector<bool> used(static_cast<std::size_t>(vocabulary.size()));
+  std::vector<char> used(static_cast<std::size_t>(vocabulary.size()));
   for (const MergeRule& rule : rules) {
-    for (const Token token : {rule.left, rule.right, rule.merged})
-      if (vocabulary.type(token) != TokenType::normal && vocabulary.type(token) != TokenType::byte)
-        return false;
-    if (used[static_cast<std::size_t>(rule.merged)]) return false;
-    used[static_cast<std::size_t>(rule.left)] = used[static_cast<std::size_t>(rule.right)] = true;
+    const TokenType type = vocabulary.type(rule.merged);
+    if (used[static_cast<std::size_t>(rule.merged)] || (type != TokenType::normal && type != TokenType::byte))
+      return false;
+    used[static_cast<std::size_t>(rule.left)] = used[static_cast<std::size_t>(rule.right)] = 1;
   }
   return true;
 }
@@ -53,7 +52,7 @@ void CharacterTokens::find_crossings(const Vocabulary& vocabulary, std::span<con
     const std::string_view left = vocabulary.bytes(rule.left), right = vocabulary.bytes(rule.right);
     if (left.empty() || right.empty() || is_continuation(right[0])) continue;  // within a character
     const bool left_is_part = std::all_of(left.begin(), left.end(), is_continuation);
-    const bool right_is_part = decode_utf8(right).incomplete;
+    const bool right_is_part = right.size() < 4 && decode_utf8(right).incomplete;
     if (!left_is_part && !right_is_part) continue;
     const auto before = static_cast<unsigned char>(left.back()), after = static_cast<unsigned char>(right[0]);
     const bool any = right.size() == 1 || after < 0x80;  // whatever follows
