@@ -310,7 +310,6 @@ std::vector<Classification> Classifier::classify_batch(
     results.resize(count);
     return std::move(results);
   };
-  const int fixed = static_cast<int>(tasks::fixed_prefix(s.model, s.task).size());
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto start = Clock::now();
     if (s.options.results) {
