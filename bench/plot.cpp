@@ -167,7 +167,7 @@ Panel prefill_panel(const RunResult& result, double left) {
   for (const ThreadResult& run : result.runs) {
     Series one{threads_name(run.threads), {}};
     for (const PrefillResult& p : run.prefill)
-      if (p.depth == result.runs[0].prefill[0].depth)
+      if (p.depth == result.runs[0].prefill[0].depth && p.batch == result.runs[0].prefill[0].batch)
         one.points.push_back({static_cast<double>(p.tokens), median(p.tokens_per_s)});
     if (!one.points.empty()) series.push_back(std::move(one));
   }
@@ -193,9 +193,8 @@ Panel roofline_panel(const RunResult& result, double left) {
     measured.points.push_back({d.sequences * macs / bytes, median(d.tokens_per_s) * macs * 1e-9});
   // A batch of the prompt reads the weights once.
   for (const PrefillResult& p : run.prefill)
-    measured.points.push_back(
-        {std::min(p.tokens, result.batch) * result.body_macs / (bytes - result.head_bytes),
-         median(p.tokens_per_s) * result.body_macs * 1e-9});
+    measured.points.push_back({std::min(p.tokens, p.batch) * result.body_macs / (bytes - result.head_bytes),
+                               median(p.tokens_per_s) * result.body_macs * 1e-9});
   double y_low = read * low;
   for (Point& p : measured.points) {
     p.x = std::clamp(p.x, low, high);
@@ -204,8 +203,8 @@ Panel roofline_panel(const RunResult& result, double left) {
   Panel panel(cat("Roofline, ", threads_name(run.threads)),
               {"multiply-adds for each byte of weights", low, high, true},
               {"GMAC/s", y_low / 2, peak * 8, true}, left);
-  panel.add({"int8, by memory", roof(peak), true, false});
-  panel.add({"float, by memory", roof(floats), true, false});
+  panel.add({"int8 roof", roof(peak), true, false});
+  panel.add({"float roof", roof(floats), true, false});
   panel.add(std::move(measured));
   return panel;
 }

@@ -60,6 +60,13 @@ bool reset_peak_memory() {
   return file.good();
 }
 
+std::uint64_t available_memory() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("MemAvailable:")) return kilobytes_of(line);
+  return 0;
+}
+
 Activity activity_now() {
   Activity now;
   now.wall_seconds =

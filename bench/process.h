@@ -14,6 +14,9 @@ ProcessMemory process_memory();
 // Starts the peak anew; false where the kernel does not allow it.
 bool reset_peak_memory();
 
+// Memory that new allocations can have without swapping, bytes; 0 where the kernel does not say.
+std::uint64_t available_memory();
+
 // Counters that tell whether others used the machine while we measured.
 struct Activity {
   double wall_seconds = 0;

@@ -39,7 +39,7 @@ Json run_json(const ThreadResult& run) {
                     {"float_gmac_per_s", rounded(run.peaks.float_gmac_per_s, 1)}};
   out["prefill"] = Json::array();
   for (const PrefillResult& p : run.prefill) {
-    Json entry{{"tokens", p.tokens}, {"depth", p.depth}};
+    Json entry{{"tokens", p.tokens}, {"depth", p.depth}, {"batch", p.batch}};
     add_rate(entry, p.tokens_per_s);
     entry["peak_percent"] = rounded(p.peak_percent, 2);
     entry["first_token_ms"] = percentiles_ms(p.first_token_s);
@@ -89,8 +89,10 @@ Table speed_table(const RunResult& result) {
   };
   for (const ThreadResult& run : result.runs) {
     for (const PrefillResult& p : run.prefill)
-      row(run, cat("prefill ", p.tokens, p.depth > 0 ? cat(" @ ", p.depth) : ""), p.tokens_per_s, "-",
-          p.peak_percent, p.first_token_s);
+      row(run,
+          cat("prefill ", p.tokens, p.depth > 0 ? cat(" @ ", p.depth) : "",
+              p.batch == 512 ? "" : cat(" -b ", p.batch)),
+          p.tokens_per_s, "-", p.peak_percent, p.first_token_s);
     for (const DecodeResult& d : run.decode)
       row(run,
           cat("decode ", d.tokens, d.depth > 0 ? cat(" @ ", d.depth) : "",
@@ -162,8 +164,7 @@ Json to_json(const RunResult& result) {
            {"macs_per_prompt_token", result.body_macs},
            {"cpu", result.cpu},
            {"isa", result.isa},
-           {"repeats", result.repeats},
-           {"batch", result.batch}};
+           {"repeats", result.repeats}};
   // What the first number of threads gave stands at the top, where scripts look for it; all of them are in
   // "runs".
   if (!result.runs.empty()) out.update(run_json(result.runs.front()));

@@ -74,7 +74,8 @@ class ThreadRun {
   ThreadResult measure() {
     const Activity before = activity_now();
     for (const int depth : options_.depths) {
-      for (const int tokens : options_.prompts) prefill(tokens, depth);
+      for (const int batch : options_.batches)
+        for (const int tokens : options_.prompts) prefill(tokens, depth, batch);
       for (const int count : options_.sequences)
         for (const int tokens : options_.generate) decode(tokens, depth, count);
     }
@@ -143,7 +144,7 @@ class ThreadRun {
     if (most > limit)
       fail(ErrorCode::invalid_argument, "depth and tokens make ", most, ": the model's context is ", limit);
     session_options_.context = std::min(limit, most);
-    session_options_.batch = options_.batch;
+    session_options_.batch = options_.batches.at(0);
     session_options_.kv_type = options_.kv;
     sessions_.emplace_back(*model_, session_options_);
     const Token first = 1 % model_->shape().vocab;
@@ -163,13 +164,20 @@ class ThreadRun {
     if (missing > 0) session.prefill(made_up_tokens(missing, model_->shape().vocab, 7));
   }
 
-  void prefill(int tokens, int depth) {
+  void prefill(int tokens, int depth, int batch) {
     if (tokens == 0) return;
     step_(cat("prefill ", tokens, depth > 0 ? cat(" @ ", depth) : ""));
     PrefillResult out;
     out.tokens = tokens;
     out.depth = depth;
-    Session& s = session(0);
+    out.batch = batch;
+    std::optional<Session> other;
+    if (batch != session_options_.batch) {
+      SessionOptions options = session_options_;
+      options.batch = batch;
+      other.emplace(*model_, options);
+    }
+    Session& s = other ? *other : session(0);
     fill(s, depth);
     const std::vector<Token> prompt = made_up_tokens(tokens, model_->shape().vocab, 11);
     s.forward(std::span(prompt).first(static_cast<std::size_t>(std::min(tokens, 32))));  // warm up
@@ -257,7 +265,7 @@ void check(const RunOptions& options, const std::vector<int>& threads) {
   need("-d", options.depths, 0);
   need("-t", threads, 1);
   need("--sequences", options.sequences, 1);
-  need("-b", {options.batch}, 1);
+  need("-b", options.batches, 1);
   need("-r", {options.repeats}, 1);
   const int cores = static_cast<int>(physical_core_cpus().size());
   for (const int n : threads)
@@ -276,11 +284,10 @@ RunResult run_benchmark(const RunOptions& options,
   RunResult result;
   result.cpu = cpu_model();
   result.repeats = options.repeats;
-  result.batch = options.batch;
   const double steps_in_all =
       1 + static_cast<double>(threads.size()) *
               (2 + static_cast<double>(options.depths.size()) *
-                       static_cast<double>(options.prompts.size() +
+                       static_cast<double>(options.prompts.size() * options.batches.size() +
                                            options.generate.size() * options.sequences.size()));
   double done = 0;
   const std::function<void(const std::string&)> step = [&](const std::string& what) {

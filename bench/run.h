@@ -22,7 +22,7 @@ struct RunOptions {
   std::vector<int> depths = {0};     // tokens in the context before
   std::vector<int> threads;          // empty: the library's choice
   std::vector<int> sequences = {1};  // decoded at once
-  int batch = 512;
+  std::vector<int> batches = {512};  // prompt tokens computed at once
   int repeats = 5;
   bool exact = false;
   bool pin = false;
@@ -42,7 +42,7 @@ struct MemorySplit {  // bytes
 };
 
 struct PrefillResult {
-  int tokens = 0, depth = 0;
+  int tokens = 0, depth = 0, batch = 0;
   std::vector<double> tokens_per_s;  // one a repeat
   std::vector<double> first_token_s;
   double peak_percent = 0;  // of the arithmetic peak
@@ -72,7 +72,7 @@ struct RunResult {
   std::uint64_t bytes_per_token = 0;  // of weights read for one decoded token
   double body_macs = 0;               // multiply-adds of one prompt token, the head left out
   double head_macs = 0, head_bytes = 0;
-  int repeats = 0, batch = 0;
+  int repeats = 0;
   double synthetic_seconds = 0;  // to make the weights
   std::vector<ThreadResult> runs;
 };

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "file/gguf_writer.h"
 #include "file/meta_value.h"
+#include "process.h"
 #include "quant/quant.h"
 #include "synthetic.h"
 
@@ -220,6 +221,21 @@ void write_model(file::GgufWriter& writer, const SyntheticSpec& spec, std::uint6
   writer.finish();
 }
 
+// The file in memory and its packed copy stand side by side while it is loaded.
+void check_room(const SyntheticSpec& spec) {
+  std::uint64_t bytes = 0;
+  for (const PlannedTensor& tensor : plan_tensors(spec)) {
+    std::size_t rows = 1;
+    for (std::size_t i = 0; i + 1 < tensor.shape.size(); ++i) rows *= tensor.shape[i];
+    bytes += rows * row_bytes(tensor.type, tensor.shape.back());
+  }
+  const std::uint64_t available = available_memory();
+  if (available > 0 && 2 * bytes > available)
+    fail(ErrorCode::out_of_memory, "synthetic ", spec.shape.name, ":", spec.type, " needs ",
+         2 * bytes / 1'000'000, " MB while it is loaded, there are ", available / 1'000'000,
+         "; `qwen-bench run --keep FILE` writes it to disk instead");
+}
+
 }  // namespace
 
 void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::uint64_t seed) {
@@ -228,6 +244,7 @@ void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::ui
 }
 
 SyntheticFile::SyntheticFile(const SyntheticSpec& spec, std::uint64_t seed) {
+  check_room(spec);
   fd_ = ::memfd_create("qwen-synthetic", MFD_CLOEXEC);
   if (fd_ < 0) fail(ErrorCode::io, "cannot make a file in memory: ", std::strerror(errno));
   path_ = cat("/proc/self/fd/", fd_);

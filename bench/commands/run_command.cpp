@@ -41,7 +41,9 @@ void add_options(CLI::App& app, Flags& flags) {
   app.add_option("-s,--sequences", o.sequences, "sequences decoded at once")
       ->delimiter(',')
       ->capture_default_str();
-  app.add_option("-b,--batch-size", o.batch, "prompt tokens computed at once")->capture_default_str();
+  app.add_option("-b,--batch-size", o.batches, "prompt tokens computed at once")
+      ->delimiter(',')
+      ->capture_default_str();
   flags.repeats =
       app.add_option("-r,--repetitions", o.repeats, "repeats of each test")->capture_default_str();
   app.add_option("--kv", flags.kv, "type of the KV cache")->check(CLI::IsMember({"auto", "f16", "f32"}));

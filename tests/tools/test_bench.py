@@ -22,8 +22,9 @@ class Run(unittest.TestCase):
         return result.stdout
 
     def test_json(self):
-        out = json.loads(self.good(tiny("--json", "-d", "0,32", "-s", "1,2")))
-        self.assertEqual([(p["tokens"], p["depth"]) for p in out["prefill"]], [(16, 0), (16, 32)])
+        out = json.loads(self.good(tiny("--json", "-d", "0,32", "-s", "1,2", "-b", "512,8")))
+        self.assertEqual([(p["tokens"], p["depth"], p["batch"]) for p in out["prefill"]],
+                         [(16, 0, 512), (16, 0, 8), (16, 32, 512), (16, 32, 8)])
         self.assertEqual([(d["depth"], d["sequences"]) for d in out["decode"]], [(0, 1), (0, 2), (32, 1), (32, 2)])
         for d in out["decode"]:
             for key in ("tokens_per_s", "gb_per_s", "bandwidth_percent"):
