@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <random>
 #include <span>
 #include <unordered_map>
@@ -46,6 +47,14 @@ class Sampler {
   // The next token for `logits` [vocab], which are not changed; the token counts as generated from now on.
   // Error(internal) where no logit is finite; Error(invalid_argument) for a biased id outside of the vocabulary.
   Token sample(std::span<const float> logits);
+  // The logits that decide the next sample(), where greedy or top-k choice needs only some: the `count` largest of the
+  // tokens not in `also`, and those in `also` (what penalties and biases touch). For Session::forward_top. No value
+  // where all logits are needed. Valid until the next call of any other function.
+  struct Need {
+    int count;
+    std::span<const Token> also;
+  };
+  std::optional<Need> need();
   // Forgets the tokens seen and starts again from the seed.
   void reset();
   const SamplingOptions& options() const noexcept { return options_; }
@@ -90,6 +99,7 @@ class Sampler {
   std::vector<float> adjusted_;           // [vocab]
   std::vector<float> weights_;            // of candidates_, or of the vocabulary
   std::vector<Candidate> candidates_;
+  std::vector<Token> also_;               // what need() points to
 };
 
 }  // namespace qwen

@@ -59,6 +59,10 @@ class Session {
   // Error(invalid_argument) for no tokens or an id out of range; Error(context_full) where they do not fit (then
   // nothing changes); Error(cancelled) where on_batch returned false (the batches done so far stay).
   std::span<const float> forward(std::span<const Token> tokens);
+  // The same, but only the logits that can matter to a choice among the largest ones: exact for every token that may be
+  // among the `count` largest of those not in `also`, and for those in `also`; others may be minus infinity. With a
+  // Q8_0 head this reads half of it. Sampler::need() says what a sampler's options ask for.
+  std::span<const float> forward_top(std::span<const Token> tokens, int count, std::span<const Token> also = {});
   // The same without the output head.
   void prefill(std::span<const Token> tokens);
   // The logits of every one of the tokens, row by row: on_row(index, logits [vocab]).

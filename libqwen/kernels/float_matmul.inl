@@ -85,6 +85,8 @@ void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_
 void matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out, std::size_t out_stride,
             std::byte* scratch) noexcept {
   if (!matrix.panels) return matmul_rows(matrix, in, row_begin, row_end, out, out_stride, scratch);
+  if (matrix.type == kQ8Split)
+    return quantised_matmul<kQ8Split>(matrix, in, row_begin, row_end, out, out_stride, scratch);
   switch (matrix.type) {
     case TensorType::f32: return float_matmul<float>(matrix, in, row_begin, row_end, out, out_stride);
     case TensorType::f16: return float_matmul<F16>(matrix, in, row_begin, row_end, out, out_stride);

@@ -20,6 +20,9 @@ struct Matrix {
   int rows = 0, cols = 0;
   const std::byte* data = nullptr;
   std::size_t stride = 0;  // bytes from one panel, or row, to the next
+  // Type kQ8Split (kernels/panel.h) only: the lower halves of the codes, `low_stride` bytes a panel.
+  const std::byte* low = nullptr;
+  std::size_t low_stride = 0;
 
   int panel_count() const { return (rows + kPanelRows - 1) / kPanelRows; }
 };

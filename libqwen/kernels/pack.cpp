@@ -231,6 +231,36 @@ void pack_panels(TensorType type, TensorType source_type, const std::byte* sourc
   }
 }
 
+std::size_t low_panel_bytes(int cols) { return static_cast<std::size_t>(cols / kBlock) * 256; }
+
+void pack_split_panels(const std::byte* source, int rows, int cols, int panel_begin, int panel_end, std::byte* high,
+                       std::byte* low) noexcept {
+  constexpr PanelFormat kFormat = panel_format(kQ8Split);
+  const int blocks = cols / kBlock;
+  const std::size_t stride = panel_bytes(kQ8Split, cols), low_stride = low_panel_bytes(cols);
+  for (int row = panel_begin * kPanelRows; row < std::min(rows, panel_end * kPanelRows); ++row) {
+    const auto panel = static_cast<std::size_t>(row / kPanelRows);
+    const int lane = row % kPanelRows;
+    const auto* file_blocks = reinterpret_cast<const BlockQ8_0*>(source) + static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
+    auto* record = reinterpret_cast<std::uint8_t*>(high + panel * stride);
+    auto* low_lines = reinterpret_cast<std::uint8_t*>(low + panel * low_stride) + lane * 4;
+    for (int b = 0; b < blocks; ++b, low_lines += 256) {
+      const BlockQ8_0& q = file_blocks[b];
+      plain_scales(q, kFormat, record, b % 2, lane);
+      std::uint32_t codes[8];
+      code_lines(q, 0, codes);
+      std::uint8_t* lines = record + kFormat.codes_at() + b % 2 * kFormat.block_bytes() + lane * 4;
+      for (int i = 0; i < 4; ++i) {  // dword i in the low halves of a line, dword i + 4 in the high ones
+        const std::uint32_t upper = ((codes[i] >> 4) & kLow4) | (codes[i + 4] & ~kLow4);
+        const std::uint32_t lower = (codes[i] & kLow4) | (codes[i + 4] & kLow4) << 4;
+        std::memcpy(lines + i * 64, &upper, sizeof upper);
+        std::memcpy(low_lines + i * 64, &lower, sizeof lower);
+      }
+      if (b % 2 == 1) record += kFormat.record_bytes();
+    }
+  }
+}
+
 bool f32_is_bf16(std::span<const std::byte> floats) noexcept {
   // In pieces, so that a first look usually settles it.
   constexpr std::size_t kPiece = 4096;
@@ -267,7 +297,7 @@ void load_row(const Matrix& matrix, int row, float* out) noexcept {
       for (std::size_t i = 0; i < cols; ++i) out[i] = bf16_to_f32(half(i));
       return;
     default: {
-      const PanelReader reader(matrix.type, panel);
+      const PanelReader reader = PanelReader::of(matrix, row);
       for (int i = 0; i < matrix.cols; ++i) out[i] = reader.weight(static_cast<int>(lane), i);
     }
   }

@@ -16,6 +16,11 @@ std::size_t panel_bytes(TensorType type, int cols);
 void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols, int panel_begin,
                  int panel_end, std::byte* panels) noexcept;
 
+// The same for Q8_0 rows into kQ8Split: `high` and `low` are where panel 0 of each plane goes.
+void pack_split_panels(const std::byte* source, int rows, int cols, int panel_begin, int panel_end, std::byte* high,
+                       std::byte* low) noexcept;
+std::size_t low_panel_bytes(int cols);
+
 // True where every float's low 16 bits are zero: bfloat16 holds them exactly.
 bool f32_is_bf16(std::span<const std::byte> floats) noexcept;
 

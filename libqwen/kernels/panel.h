@@ -34,6 +34,11 @@ enum class ScaleKind {
   nibbles_min,   // f16 d and dmin, a byte a group: scale in the low half, min in the high half
 };
 
+// Q8_0 cut into two planes, for the output head: code u = 16 * high + low. The panels hold the scales and the upper
+// halves, laid out like 4-bit codes; Matrix::low holds the lower halves, four lines a block. Reading the upper halves
+// alone tells which logits can be among the largest. No type of any file.
+inline constexpr TensorType kQ8Split = static_cast<TensorType>(0x10008);
+
 struct PanelFormat {
   int bits;        // lines of codes in a block
   int offset;
@@ -41,6 +46,7 @@ struct PanelFormat {
   bool min;
   bool table;      // codes are positions in the IQ4 table
   ScaleKind scales;
+  bool split = false;  // upper halves only; the lower ones lie elsewhere
 
   constexpr int record_blocks() const { return scales == ScaleKind::plain ? 2 : 8; }
   constexpr int groups_per_block() const { return kBlock / group; }
@@ -68,6 +74,7 @@ struct PanelFormat {
 
 // For quantised types only.
 constexpr PanelFormat panel_format(TensorType type) {
+  if (type == kQ8Split) return {4, 128, 32, false, false, ScaleKind::plain, true};
   switch (type) {
     case TensorType::q8_0: return {8, 128, 32, false, false, ScaleKind::plain};
     case TensorType::q4_0: return {4, 8, 32, false, false, ScaleKind::plain};

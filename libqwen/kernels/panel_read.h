@@ -16,8 +16,16 @@ struct GroupScale {
 
 class PanelReader {
  public:
-  PanelReader(TensorType type, const std::byte* panel)
-      : format_(panel_format(type)), panel_(reinterpret_cast<const std::uint8_t*>(panel)) {}
+  PanelReader(TensorType type, const std::byte* panel, const std::byte* low = nullptr)
+      : format_(panel_format(type)),
+        panel_(reinterpret_cast<const std::uint8_t*>(panel)),
+        low_(reinterpret_cast<const std::uint8_t*>(low)) {}
+  // The panel of a matrix that holds `row`.
+  static PanelReader of(const Matrix& matrix, int row) {
+    const auto panel = static_cast<std::size_t>(row / kPanelRows);
+    return PanelReader(matrix.type, matrix.data + panel * matrix.stride,
+                       matrix.low == nullptr ? nullptr : matrix.low + panel * matrix.low_stride);
+  }
 
   // The unsigned code of one weight (IQ4: the table's value + 128).
   int code(int row, int col) const {
@@ -30,11 +38,17 @@ class PanelReader {
       case 5: return nibble(lines, j, byte) | ((line(4) >> j) & 1) << 4;
       case 4: {
         const int u = nibble(lines, j, byte);
+        if (format_.split) return u * 16 + nibble(low_ + static_cast<std::size_t>(col / kBlock) * 256, j, byte);
         return format_.table ? quant::kIq4Values[u] + 128 : u;
       }
       case 3: return ((line(j / 4) >> (2 * (j % 4))) & 3) | ((line(2) >> j) & 1) << 2;
       default: return (line(j / 4) >> (2 * (j % 4))) & 3;
     }
+  }
+
+  // The upper half of a code of kQ8Split.
+  int high(int row, int col) const {
+    return nibble(block(col / kBlock), col % kBlock / 4, row * 4 + col % 4);
   }
 
   // Scale and min of the group that a column belongs to; both are exact in float.
@@ -82,6 +96,7 @@ class PanelReader {
 
   PanelFormat format_;
   const std::uint8_t* panel_;
+  const std::uint8_t* low_;
 };
 
 }  // namespace qwen::kernels

@@ -3,7 +3,7 @@
 //
 //   V, F               integers and floats of kVecRows rows (16 or 8); kVecs = 16 / kVecRows of them make a panel
 //   vload vstore vand vor vsplat8 vset1 shift_right<n> shift_left<n> (16-bit lanes) iq4_lookup
-//   fzero fset1 fload fstore fmul ffma to_float half_to_float i8_to_float u8_to_float
+//   fzero fset1 fload fstore fmul ffma fsqrt to_float half_to_float i8_to_float u8_to_float
 //   kTileVecs          vectors of rows in a GEMM tile
 //   dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to sum[vec][token] the products of
 //                      `lines` dwords of codes and of activations; 8-bit codes may be taken with their offset
@@ -17,10 +17,17 @@ constexpr int kVecBytes = kVecRows * 4;
 
 // The eight dwords of a block for kVecRows rows; `lines` is at the first of these rows.
 template <TensorType kType>
-inline void decode(const std::uint8_t* lines, V* code) noexcept {
+inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, V* code) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const auto line = [&](int i) { return vload(lines + i * 64); };
-  if constexpr (f.bits == 8) {
+  if constexpr (f.split) {
+    const V low = vsplat8(0x0F), high = vsplat8(0xF0);
+    QWEN_UNROLL for (int i = 0; i < 4; ++i) {
+      const V upper = line(i), lower = vload(low_lines + i * 64);
+      code[i] = vor(vand(shift_left<4>(upper), high), vand(lower, low));
+      code[i + 4] = vor(vand(upper, high), vand(shift_right<4>(lower), low));
+    }
+  } else if constexpr (f.bits == 8) {
     QWEN_UNROLL for (int j = 0; j < 8; ++j) code[j] = line(j);
   } else if constexpr (f.bits >= 4) {
     const V low = vsplat8(0x0F);
@@ -79,7 +86,7 @@ inline void decode(const std::uint8_t* lines, V* code) noexcept {
 // Bits of the widest code that dot_tile sees.
 template <TensorType kType>
 constexpr int code_bits() {
-  return panel_format(kType).table ? 8 : panel_format(kType).bits;
+  return panel_format(kType).table || panel_format(kType).split ? 8 : panel_format(kType).bits;
 }
 // What a sum of products with codes lacks to be one with code - offset: offset * neg_sum.
 template <TensorType kType>
@@ -152,15 +159,15 @@ inline void multiply_block(const V* codes, int code_stride, const BlockInput& x,
 // ---- few tokens: codes go from memory to registers to the dot products ----------------------------------------------
 
 template <TensorType kType, int kT, int kWidth>
-inline void stream_record(const std::uint8_t* record, int count, const Input& in, int tile, int first_block,
-                          F (*acc)[1][kT]) noexcept {
+inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count, const Input& in, int tile,
+                          int first_block, F (*acc)[1][kT]) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int b = 0; b < count; ++b) {
     const BlockInput x = block_input(in, tile, first_block + b);
     const std::uint8_t* lines = record + f.codes_at() + b * f.block_bytes();
     QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(lines + v * kVecBytes, code);
+      decode<kType>(lines + v * kVecBytes, low + (first_block + b) * 256 + v * kVecBytes, code);
       multiply_block<code_bits<kType>(), f.group, f.min, correction<kType>(), kWidth, 1, kT>(
           code, 0, x, [&](int, int g) { return group_scale<kType>(record, b, g, v * kVecRows); },
           [&](int, int g) { return group_min<kType>(record, b, g, v * kVecRows); }, acc[v]);
@@ -170,17 +177,18 @@ inline void stream_record(const std::uint8_t* record, int count, const Input& in
 
 // One panel against one tile of kT tokens.
 template <TensorType kType, int kT, int kWidth>
-void stream_panel(const std::byte* panel, const Input& in, int tile, float* out, std::size_t out_stride) noexcept {
+void stream_panel(const std::byte* panel, const std::byte* low, const Input& in, int tile, float* out, std::size_t out_stride) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const int blocks = in.cols / kBlock;
   const auto* record = reinterpret_cast<const std::uint8_t*>(panel);
+  const auto* low_lines = reinterpret_cast<const std::uint8_t*>(low);
   F acc[kVecs][1][kT];
   QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
     QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
   int b = 0;
   for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
-    stream_record<kType, kT, kWidth>(record, f.record_blocks(), in, tile, b, acc);
-  if (b < blocks) stream_record<kType, kT, kWidth>(record, blocks - b, in, tile, b, acc);
+    stream_record<kType, kT, kWidth>(record, low_lines, f.record_blocks(), in, tile, b, acc);
+  if (b < blocks) stream_record<kType, kT, kWidth>(record, low_lines, blocks - b, in, tile, b, acc);
   QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
     QWEN_UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + v * kVecRows, acc[v][0][t]);
@@ -192,20 +200,21 @@ void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row
                    std::size_t out_stride) noexcept {
   for (int row = row_begin; row < row_end; row += kPanelRows) {
     const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
+    const std::byte* low = matrix.low + static_cast<std::size_t>(row / kPanelRows) * matrix.low_stride;
     float* o = out + (row - row_begin);
     for (int tile = 0; tile < in.tile_count(); ++tile, o += kTileTokens * out_stride) {
       switch (in.tokens - tile * kTileTokens) {
         case 1:
           if (in.width == 1)
-            stream_panel<kType, 1, 1>(panel, in, tile, o, out_stride);
+            stream_panel<kType, 1, 1>(panel, low, in, tile, o, out_stride);
           else
-            stream_panel<kType, 1, kTileTokens>(panel, in, tile, o, out_stride);
+            stream_panel<kType, 1, kTileTokens>(panel, low, in, tile, o, out_stride);
           break;
-        case 2: stream_panel<kType, 2, kTileTokens>(panel, in, tile, o, out_stride); break;
-        case 3: stream_panel<kType, 3, kTileTokens>(panel, in, tile, o, out_stride); break;
-        case 4: stream_panel<kType, 4, kTileTokens>(panel, in, tile, o, out_stride); break;
-        case 5: stream_panel<kType, 5, kTileTokens>(panel, in, tile, o, out_stride); break;
-        default: stream_panel<kType, 6, kTileTokens>(panel, in, tile, o, out_stride); break;
+        case 2: stream_panel<kType, 2, kTileTokens>(panel, low, in, tile, o, out_stride); break;
+        case 3: stream_panel<kType, 3, kTileTokens>(panel, low, in, tile, o, out_stride); break;
+        case 4: stream_panel<kType, 4, kTileTokens>(panel, low, in, tile, o, out_stride); break;
+        case 5: stream_panel<kType, 5, kTileTokens>(panel, low, in, tile, o, out_stride); break;
+        default: stream_panel<kType, 6, kTileTokens>(panel, low, in, tile, o, out_stride); break;
       }
     }
   }
@@ -224,14 +233,15 @@ struct Unpacked {
 static_assert(sizeof(Unpacked) <= 128 * 1024);
 
 template <TensorType kType>
-inline void unpack(const std::uint8_t* panel, int first_block, int count, int vec, Unpacked& out) noexcept {
+inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first_block, int count, int vec, Unpacked& out) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int i = 0; i < count; ++i) {
     const int b = (first_block + i) % f.record_blocks();
     const std::uint8_t* record = panel + static_cast<std::size_t>((first_block + i) / f.record_blocks()) * f.record_bytes();
     QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(record + f.codes_at() + b * f.block_bytes() + v * kVecBytes, code);
+      decode<kType>(record + f.codes_at() + b * f.block_bytes() + v * kVecBytes,
+                    low + (first_block + i) * 256 + v * kVecBytes, code);
       QWEN_UNROLL for (int j = 0; j < 8; ++j) vstore(out.codes[vec + v][i][j], code[j]);
       for (int g = 0; g < f.groups_per_block(); ++g) {
         fstore(out.scale[vec + v][i][g], group_scale<kType>(record, b, g, v * kVecRows));
@@ -326,8 +336,10 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
     for (int first = 0; first < blocks; first += kPartBlocks) {
       const int count = blocks - first < kPartBlocks ? blocks - first : kPartBlocks;
       for (int p = 0; p < panels; ++p)
-        unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)), first, count, p * kVecs,
-                      unpacked);
+        unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)),
+                      reinterpret_cast<const std::uint8_t*>(matrix.low) +
+                          static_cast<std::size_t>(row / kPanelRows + p) * matrix.low_stride,
+                      first, count, p * kVecs, unpacked);
       // What comes next: further columns of these panels, or the first columns of the next ones.
       const bool more = first + count < blocks;
       const int next_row = more ? row : row + 2 * kPanelRows;
@@ -359,4 +371,35 @@ void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int 
     stream_panels<kType>(matrix, in, row_begin, row_end, out, out_stride);
   else
     unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch);
+}
+
+// The sum of u q - 128 q is that of 16 high q - 120.5 q, give or take what the lower halves differ from 7.5.
+void estimate(const Matrix& matrix, const Input& in, const float* energy, int row_begin, int row_end, float* out,
+              float* margin) noexcept {
+  constexpr PanelFormat f = panel_format(kQ8Split);
+  const int blocks = in.cols / kBlock;
+  for (int row = row_begin; row < row_end; row += kPanelRows) {
+    const auto* record = reinterpret_cast<const std::uint8_t*>(matrix.data) +
+                         static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
+    F acc[kVecs], squares[kVecs];
+    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) acc[v] = squares[v] = fzero();
+    for (int b = 0; b < blocks; ++b) {
+      const BlockInput x = block_input(in, 0, b);
+      const F middle = fset1(120.5f * static_cast<float>(x.neg_sum[0] + x.neg_sum[1]));
+      const std::uint8_t* lines = record + f.codes_at() + b % 2 * f.block_bytes();
+      QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+        V code[8], sum[1][1] = {{vset1(0)}};
+        decode<TensorType::q4_0>(lines + v * kVecBytes, nullptr, code);
+        dot_tile<4, 8, 1, 1, 1>(code, 0, x.q, sum);
+        const F s = half_to_float(reinterpret_cast<const std::uint16_t*>(record) + b % 2 * kPanelRows + v * kVecRows);
+        acc[v] = ffma(ffma(to_float(sum[0][0]), fset1(16.0f), middle), fmul(s, fset1(x.scale[0])), acc[v]);
+        squares[v] = ffma(fmul(s, s), fset1(energy[b]), squares[v]);
+      }
+      if (b % 2 == 1) record += f.record_bytes();
+    }
+    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+      fstore(out + (row - row_begin) + v * kVecRows, acc[v]);
+      fstore(margin + (row - row_begin) + v * kVecRows, fsqrt(squares[v]));
+    }
+  }
 }

@@ -106,14 +106,32 @@ void matmul(const Matrix& matrix, const Input& input, int row_begin, int row_end
   const bool quantised = input_form(matrix) == kInputQ8;
   const PanelFormat format = panel_format(matrix.type);
   for (int row = row_begin; row < row_end; ++row) {
-    const PanelReader reader(matrix.type, matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride);
+    const PanelReader reader = quantised ? PanelReader::of(matrix, row) : PanelReader(TensorType::q8_0, nullptr);
     for (int t = 0; t < input.tokens; ++t)
       out[static_cast<std::size_t>(t) * out_stride + static_cast<std::size_t>(row - row_begin)] =
           quantised ? quantised_dot(reader, format, row % kPanelRows, input, t) : float_dot(matrix, row, input, t);
   }
 }
 
-constexpr KernelTable kTable = {Isa::scalar, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul};
+void estimate(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end, float* out,
+              float* margin) noexcept {
+  for (int row = row_begin; row < row_end; ++row) {
+    const PanelReader panel = PanelReader::of(matrix, row);
+    float y = 0, squares = 0;
+    for (int b = 0; b < input.cols / kBlock; ++b) {
+      std::int32_t sum = 0;
+      for (int i = b * kBlock; i < (b + 1) * kBlock; ++i) sum += panel.high(row % kPanelRows, i) * input.q[i];
+      const float middle = 120.5f * static_cast<float>(input.neg_sum[2 * b] + input.neg_sum[2 * b + 1]);
+      const float scale = panel.group(row % kPanelRows, b * kBlock).scale;
+      y = std::fma(std::fma(static_cast<float>(sum), 16.0f, middle), scale * input.scale[b], y);
+      squares = std::fma(scale * scale, energy[b], squares);
+    }
+    out[row - row_begin] = y;
+    margin[row - row_begin] = std::sqrt(squares);
+  }
+}
+
+constexpr KernelTable kTable = {Isa::scalar, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
 
 }  // namespace
 

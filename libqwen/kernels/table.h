@@ -55,6 +55,13 @@ struct KernelTable {
   // matmul_scratch_bytes(matrix).
   void (*matmul)(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
                  std::size_t out_stride, std::byte* scratch) noexcept;
+
+  // For a matrix of type kQ8Split and one token: estimates of the products of rows [row_begin, row_end) from the upper
+  // halves of the codes alone, the lower halves taken as 7.5, and margin[row] = square root of the sum over blocks of
+  // scale^2 * energy[block]: what the estimate may be off by. row_begin is a multiple
+  // of 16; up to 15 values after row_end may be written too.
+  void (*estimate)(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end, float* out,
+                   float* margin) noexcept;
 };
 
 // The table of a level; Error(unsupported) where this CPU cannot run it.

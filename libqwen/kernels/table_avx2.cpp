@@ -60,7 +60,7 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
 
 #include "kernels/float_matmul.inl"
 
-constexpr KernelTable kTable = {Isa::avx2, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul};
+constexpr KernelTable kTable = {Isa::avx2, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
 
 }  // namespace
 

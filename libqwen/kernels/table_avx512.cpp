@@ -54,6 +54,7 @@ inline F fload(const float* p) noexcept { return _mm512_loadu_ps(p); }
 inline void fstore(float* p, F v) noexcept { _mm512_storeu_ps(p, v); }
 inline F fmul(F a, F b) noexcept { return _mm512_mul_ps(a, b); }
 inline F ffma(F a, F b, F c) noexcept { return _mm512_fmadd_ps(a, b, c); }
+inline F fsqrt(F v) noexcept { return _mm512_sqrt_ps(v); }
 inline F to_float(V v) noexcept { return _mm512_cvtepi32_ps(v); }
 inline F half_to_float(const std::uint16_t* p) noexcept {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -105,7 +106,7 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   neg_sum[width] = -_mm512_reduce_add_epi32(qb);
 }
 
-constexpr KernelTable kTable = {Isa::avx512, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul};
+constexpr KernelTable kTable = {Isa::avx512, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
 
 }  // namespace
 

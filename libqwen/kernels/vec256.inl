@@ -40,6 +40,7 @@ inline F fload(const float* p) noexcept { return _mm256_loadu_ps(p); }
 inline void fstore(float* p, F v) noexcept { _mm256_storeu_ps(p, v); }
 inline F fmul(F a, F b) noexcept { return _mm256_mul_ps(a, b); }
 inline F ffma(F a, F b, F c) noexcept { return _mm256_fmadd_ps(a, b, c); }
+inline F fsqrt(F v) noexcept { return _mm256_sqrt_ps(v); }
 inline F to_float(V v) noexcept { return _mm256_cvtepi32_ps(v); }
 inline F half_to_float(const std::uint16_t* p) noexcept {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "kernels/pack.h"
 #include "model/config.h"
+#include "model/input.h"
 
 namespace qwen::model {
 namespace {
@@ -14,23 +15,6 @@ namespace {
 using kernels::Input;
 using kernels::kMaxQueries;
 using kernels::Matrix;
-
-// Puts n values of one token, from column `first` on, into every form that the view has. first and n are multiples of
-// a block where the view has q8.
-void fill(const kernels::KernelTable& kernel, const Input& view, int token, int first, const float* values, int n) {
-  const auto cols = static_cast<std::size_t>(view.cols), width = static_cast<std::size_t>(view.width);
-  const auto t = static_cast<std::size_t>(token);
-  if (view.rows != nullptr)
-    std::memcpy(const_cast<float*>(view.rows) + t * cols + static_cast<std::size_t>(first), values,
-                static_cast<std::size_t>(n) * sizeof(float));
-  if (view.tiles != nullptr) {
-    float* out = const_cast<float*>(view.tiles) + (t / width * cols + static_cast<std::size_t>(first)) * width + t % width;
-    for (int i = 0; i < n; ++i) out[static_cast<std::size_t>(i) * width] = values[i];
-  }
-  if (view.q != nullptr)
-    for (int i = 0; i < n; i += kernels::kBlock)
-      kernel.quantize_block(values + i, token, (first + i) / kernels::kBlock, view);
-}
 
 // Every thread of the pool runs the same pass over the layers; between the phases stands a barrier, inside a phase
 // each thread takes units of work (some rows of a matrix, a KV head of a few tokens). docs/kernels.md has the plan.
@@ -390,40 +374,6 @@ void forward(const Engine& engine, Workspace& workspace, std::span<const Sequenc
     Pass mine = pass;
     mine.run(thread);
   });
-}
-
-void head_logits(const Engine& engine, Workspace& workspace, const float* hidden, int count, float* logits,
-                 std::size_t stride) {
-  const ModelShape& shape = engine.weights.shape;
-  const Matrix& head = engine.weights.head;
-  const Input input = workspace.input.view(count, shape.hidden);
-  std::atomic<int> next{0};
-  const int unit = static_cast<int>(round_up(static_cast<std::size_t>(ceil_div(shape.vocab, engine.pool.size() * 32)), 32));
-  engine.pool.run([&](int thread) {
-    if (thread == 0)
-      for (int t = 0; t < count; ++t)
-        fill(engine.kernels, input, t, 0, hidden + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape.hidden),
-             shape.hidden);
-    engine.pool.barrier();
-    for (int begin = next.fetch_add(unit); begin < shape.vocab; begin = next.fetch_add(unit))
-      engine.kernels.matmul(head, input, begin, std::min(shape.vocab, begin + unit), logits + begin, stride,
-                            workspace.threads[static_cast<std::size_t>(thread)].matmul.as<std::byte>());
-  });
-}
-
-void head_logits_of(const Engine& engine, Workspace& workspace, const float* hidden, std::span<const Token> tokens,
-                    float* out) {
-  const ModelShape& shape = engine.weights.shape;
-  ThreadScratch& scratch = workspace.threads[0];
-  const Input input = scratch.input.view(1, shape.hidden);
-  fill(engine.kernels, input, 0, 0, hidden, shape.hidden);
-  float panel[kernels::kPanelRows];
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const int begin = tokens[i] / kernels::kPanelRows * kernels::kPanelRows;
-    engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.vocab, begin + kernels::kPanelRows), panel,
-                          kernels::kPanelRows, scratch.matmul.as<std::byte>());
-    out[i] = panel[tokens[i] % kernels::kPanelRows];
-  }
 }
 
 }  // namespace qwen::model

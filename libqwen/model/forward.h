@@ -31,12 +31,4 @@ struct Engine {
 // alone, bit for bit. Throws only std::bad_alloc-like errors, before anything has changed.
 void forward(const Engine& engine, Workspace& workspace, std::span<const SequenceInput> batch);
 
-// logits[i * stride + token] for `count` hidden states [count][hidden]; `stride` is at least vocab rounded up to 16.
-void head_logits(const Engine& engine, Workspace& workspace, const float* hidden, int count, float* logits,
-                 std::size_t stride);
-
-// Logits of single tokens for one hidden state: bit-equal to head_logits.
-void head_logits_of(const Engine& engine, Workspace& workspace, const float* hidden, std::span<const Token> tokens,
-                    float* out);
-
 }  // namespace qwen::model

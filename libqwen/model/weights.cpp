@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "kernels/pack.h"
+#include "kernels/panel.h"
 #include "model/config.h"
 #include "quant/quant.h"
 
@@ -35,6 +36,25 @@ class Binder {
       pack(tensor, result);
     else if (type != tensor.type)
       convert(tensor, result);
+    advance(tensor);
+    return result;
+  }
+
+  // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
+  Matrix head(const std::string& name, int rows, int cols) {
+    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    if (options_.exact || tensor.type != TensorType::q8_0) return matrix(name, rows, cols);
+    Matrix result{kernels::kQ8Split, true, rows, cols};
+    result.stride = kernels::panel_bytes(result.type, cols);
+    result.low_stride = kernels::low_panel_bytes(cols);
+    const auto panels = static_cast<std::size_t>(result.panel_count());
+    std::byte* high = own(checked_mul(result.stride, panels, name)).data();
+    std::byte* low = own(checked_mul(result.low_stride, panels, name)).data();
+    in_chunks(tensor, result.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
+      kernels::pack_split_panels(tensor.data.data(), rows, cols, begin, end, high, low);
+    });
+    result.data = high;
+    result.low = low;
     advance(tensor);
     return result;
   }
@@ -222,10 +242,10 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFil
   }
   weights->output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->head = bind.matrix("token_embd.weight", shape.vocab, hidden);
+    weights->head = bind.head("token_embd.weight", shape.vocab, hidden);
     weights->embedding = weights->head;
   } else {
-    weights->head = bind.matrix("output.weight", shape.vocab, hidden);
+    weights->head = bind.head("output.weight", shape.vocab, hidden);
     weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
   }
   weights->file->check_unchanged();

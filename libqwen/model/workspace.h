@@ -44,6 +44,7 @@ struct ThreadScratch {
   AlignedBuffer unit;      // outputs of the unit of work at hand (two of them for gate and up)
   AlignedBuffer matmul;    // the kernels' own
   AlignedBuffer scores;    // attention
+  std::vector<float> largest;  // of the head's estimates
 };
 
 // Used by one forward pass at a time.
@@ -69,6 +70,9 @@ class Workspace {
   InputBuffer input;      // of q/k/v, o, gate/up and the head
   InputBuffer ffn_input;  // of down
   std::vector<ThreadScratch> threads;
+  std::vector<float> energy;         // of the hidden state's blocks
+  std::vector<float> margin;         // [vocab] what an estimated logit may be off by
+  std::vector<std::uint8_t> marked;  // [vocab] tokens whose logits are wanted in any case; zero between calls
   // Claimed units of each phase of a pass.
   std::vector<std::atomic<int>> claims;
 

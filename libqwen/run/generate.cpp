@@ -85,7 +85,7 @@ class Run {
         return finish_text(FinishReason::length);
       if (logits.empty()) {  // the last token is not in the cache yet
         if (session_.position() >= session_.context()) return finish_text(FinishReason::context_full);
-        logits = session_.forward({&result_.tokens.back(), 1});
+        logits = next_logits();
       }
       const Token token = sampler_.sample(logits);
       if (options_.stop_at_end_of_turn && session_.model().is_end_of_turn(token)) {
@@ -98,6 +98,13 @@ class Run {
       if (output_.stopped()) return FinishReason::stop_string;
       if (!wanted) return FinishReason::cancelled;
     }
+  }
+
+  // Of the last token: all of them only where the sampler, or the caller's log-probabilities, ask for all.
+  std::span<const float> next_logits() {
+    const std::span<const Token> last{&result_.tokens.back(), 1};
+    const auto need = options_.logprobs < 0 ? sampler_.need() : std::nullopt;
+    return need ? session_.forward_top(last, need->count, need->also) : session_.forward(last);
   }
 
   void record(Token token, std::span<const float> logits) {

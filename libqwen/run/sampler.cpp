@@ -109,6 +109,14 @@ void Sampler::accept(Token token, bool generated) {
   if (--found->second.total == 0) seen_.erase(found);
 }
 
+std::optional<Sampler::Need> Sampler::need() {
+  if (options_.temperature > 0 && options_.top_k == 0) return std::nullopt;
+  also_.clear();
+  for (const auto& [token, bias] : options_.logit_bias) also_.push_back(token);
+  for (const auto& [token, seen] : seen_) also_.push_back(token);
+  return Need{options_.temperature == 0 ? 1 : options_.top_k, also_};
+}
+
 // The scores that the draw is made from: `logits` themselves where nothing changes them.
 std::span<const float> Sampler::adjust(std::span<const float> logits) {
   if (options_.logit_bias.empty() && seen_.empty()) return logits;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "model/head.h"
 #include "run/session_file.h"
 #include "run/state.h"
 
@@ -32,6 +33,13 @@ void check_tokens(const SessionState& s, std::span<const Token> tokens) {
   if (tokens.size() > free)
     fail(ErrorCode::context_full, "the context is full: ", tokens.size(), " more tokens do not fit behind ", s.position(),
          " of ", s.options.context);
+}
+
+void check_ids(const SessionState& s, std::span<const Token> ids) {
+  const int vocab = s.m().info.shape.vocab;
+  for (const Token id : ids)
+    if (id < 0 || id >= vocab)
+      fail(ErrorCode::invalid_argument, "logits: expected ids from 0 to ", vocab - 1, ", found ", id);
 }
 
 // Appends tokens in batches. each(first, count) is called after each batch, whose last `outputs(count)` hidden states
@@ -124,6 +132,16 @@ std::span<const float> Session::forward(std::span<const Token> tokens) {
   return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
+std::span<const float> Session::forward_top(std::span<const Token> tokens, int count, std::span<const Token> also) {
+  SessionState& s = *state_;
+  if (count < 1) fail(ErrorCode::invalid_argument, "forward_top: expected a count of at least 1, found ", count);
+  check_ids(s, also);
+  forward_last(s, tokens);
+  float* logits = logits_buffer(s);
+  model::head_top(s.m().engine(), s.workspace, s.hidden.data(), count, also, logits);
+  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
+}
+
 void Session::prefill(std::span<const Token> tokens) { forward_last(*state_, tokens); }
 
 void Session::forward_each(std::span<const Token> tokens,
@@ -149,9 +167,7 @@ void Session::logits_of(std::span<const Token> ids, std::span<float> out) const 
     fail(ErrorCode::invalid_argument, "logits_of: no token was computed since the session began or was rewound");
   if (out.size() < ids.size())
     fail(ErrorCode::invalid_argument, "logits_of: expected room for ", ids.size(), " logits, found ", out.size());
-  for (const Token id : ids)
-    if (id < 0 || id >= s.m().info.shape.vocab)
-      fail(ErrorCode::invalid_argument, "logits_of: expected ids from 0 to ", s.m().info.shape.vocab - 1, ", found ", id);
+  check_ids(s, ids);
   model::head_logits_of(s.m().engine(), s.workspace, s.hidden.data(), ids, out.data());
 }
 
