@@ -60,7 +60,8 @@ class Session {
   // nothing changes); Error(cancelled) where on_batch returned false (the batches done so far stay).
   std::span<const float> forward(std::span<const Token> tokens);
   // The same, but only the logits that can matter to a choice among the largest ones: exact for every token that may be
-  // among the `count` largest of those not in `also`, and for those in `also`; others may be minus infinity. With a
+  // among the `count` largest of those not in `also`, and for those in `also`; others, and rows of
+  // padding beyond the tokeniser's size, may be minus infinity. With a
   // Q8_0 head this reads half of it. Sampler::need() says what a sampler's options ask for.
   std::span<const float> forward_top(std::span<const Token> tokens, int count, std::span<const Token> also = {});
   // The same without the output head.

@@ -1,4 +1,5 @@
-// Memory for weights, KV and activations: aligned to cache lines, large pieces on huge pages where the system has them.
+// Memory for weights, KV and activations: aligned to cache lines, large pieces on huge pages where the system
+// has them.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -6,7 +7,8 @@
 
 namespace qwen {
 
-// Owns `size` bytes, zeroed, aligned to 64 (large buffers: to 2 MiB). Error(out_of_memory) where they cannot be had.
+// Owns `size` bytes, zeroed, aligned to 64 (large buffers: to 2 MiB). Error(out_of_memory) where they cannot
+// be had.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

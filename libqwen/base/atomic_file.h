@@ -7,8 +7,9 @@
 
 namespace qwen {
 
-// Writes to a temporary file beside `path`; commit() syncs it and gives it its name. Without commit nothing appears
-// under the name and the temporary file is removed. Errors are Error(io), naming the path and the system's reason.
+// Writes to a temporary file beside `path`; commit() syncs it and gives it its name. Without commit nothing
+// appears under the name and the temporary file is removed. Errors are Error(io), naming the path and the
+// system's reason.
 class AtomicFile {
  public:
   enum class Existing { replace, keep };
@@ -23,7 +24,8 @@ class AtomicFile {
 
   void write(const void* data, std::size_t size);
   void write(std::span<const std::byte> bytes) { write(bytes.data(), bytes.size()); }
-  // Takes room for `size` bytes now, where the file system can, so that a full disk shows before the work is done.
+  // Takes room for `size` bytes now, where the file system can, so that a full disk shows before the work is
+  // done.
   void reserve(std::uint64_t size);
   // With Existing::keep, a file that has appeared meanwhile is kept too: Error(io).
   void commit();

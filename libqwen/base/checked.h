@@ -11,13 +11,15 @@ namespace qwen {
 
 inline std::size_t checked_mul(std::size_t a, std::size_t b, std::string_view what) {
   std::size_t result;
-  if (__builtin_mul_overflow(a, b, &result)) fail(ErrorCode::bad_format, what, ": ", a, " x ", b, " is too large");
+  if (__builtin_mul_overflow(a, b, &result))
+    fail(ErrorCode::bad_format, what, ": ", a, " x ", b, " is too large");
   return result;
 }
 
 inline std::size_t checked_add(std::size_t a, std::size_t b, std::string_view what) {
   std::size_t result;
-  if (__builtin_add_overflow(a, b, &result)) fail(ErrorCode::bad_format, what, ": ", a, " + ", b, " is too large");
+  if (__builtin_add_overflow(a, b, &result))
+    fail(ErrorCode::bad_format, what, ": ", a, " + ", b, " is too large");
   return result;
 }
 
@@ -31,6 +33,8 @@ inline int checked_int(std::uint64_t n, int low, int high, std::string_view what
 inline constexpr std::size_t round_up(std::size_t n, std::size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
-inline constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+inline constexpr int ceil_div(int a, int b) {
+  return (a + b - 1) / b;
+}
 
 }  // namespace qwen

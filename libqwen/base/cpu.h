@@ -16,11 +16,12 @@ Isa parse_isa(std::string_view name);
 
 // CPU and operating system support the level (XGETBV included).
 bool isa_supported(Isa isa) noexcept;
-// The level that the environment variable QWEN_ISA names, if it is set. Error(invalid_argument) for an unknown name.
+// The level that the environment variable QWEN_ISA names, if it is set. Error(invalid_argument) for an
+// unknown name.
 std::optional<Isa> requested_isa();
 
-// Physical cores that this process may use: affinity mask and cgroup CPU quota (v1 and v2) honoured, hyper-threads
-// of a core counted once, performance cores only where the CPU has two kinds. At least 1.
+// Physical cores that this process may use: affinity mask and cgroup CPU quota (v1 and v2) honoured,
+// hyper-threads of a core counted once, performance cores only where the CPU has two kinds. At least 1.
 int default_threads();
 
 // One logical CPU for each physical core in the affinity mask, in order: where pinned threads go.

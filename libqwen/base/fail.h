@@ -20,7 +20,8 @@ template <class... Parts>
   throw Error(code, cat(parts...));
 }
 
-// `text` made safe for one line of a message: control characters and invalid bytes escaped, at most `limit` bytes.
+// `text` made safe for one line of a message: control characters and invalid bytes escaped, at most `limit`
+// bytes.
 std::string quoted(std::string_view text, std::size_t limit = 80);
 
 }  // namespace qwen

@@ -1,5 +1,5 @@
-// IEEE half precision and bfloat16 as bits. Scalar and portable; the kernels use the CPU's own conversions, which
-// give the same values.
+// IEEE half precision and bfloat16 as bits. Scalar and portable; the kernels use the CPU's own conversions,
+// which give the same values.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -33,7 +33,8 @@ inline std::uint16_t f32_to_f16(float value) noexcept {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const std::uint16_t sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
+  if (magnitude > 0x7f800000u)
+    return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
   if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // 65520 and above
   if (magnitude < 0x38800000u) {  // below 2^-14: adding 0.5 aligns the subnormal's bits at the bottom
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;

@@ -6,8 +6,8 @@
 
 namespace qwen {
 
-// The bytes stay valid for the object's life. Where another program truncates the file meanwhile, reading beyond its
-// new end raises SIGBUS; changed() lets callers notice before they read on.
+// The bytes stay valid for the object's life. Where another program truncates the file meanwhile, reading
+// beyond its new end raises SIGBUS; changed() lets callers notice before they read on.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -24,8 +24,8 @@ class MappedFile {
   const std::string& path() const noexcept { return path_; }
   // Size or modification time on disk differ from those at mapping.
   bool changed() const noexcept;
-  // Tells the kernel that these bytes are not needed soon: their pages stop counting as resident memory and are
-  // read again from the file when touched. `part` lies in bytes().
+  // Tells the kernel that these bytes are not needed soon: their pages stop counting as resident memory and
+  // are read again from the file when touched. `part` lies in bytes().
   void release(std::span<const std::byte> part) const noexcept;
   // Asks the kernel to read the bytes ahead.
   void prefetch(std::span<const std::byte> part) const noexcept;

@@ -9,15 +9,27 @@ namespace qwen {
 
 // Values are GGUF's (ggml_type); a file's number that is not here is an unsupported type.
 enum class TensorType : std::uint32_t {
-  f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8,
-  q2_k = 10, q3_k = 11, q4_k = 12, q5_k = 13, q6_k = 14,
-  iq4_nl = 20, iq4_xs = 23, bf16 = 30,
+  f32 = 0,
+  f16 = 1,
+  q4_0 = 2,
+  q4_1 = 3,
+  q5_0 = 6,
+  q5_1 = 7,
+  q8_0 = 8,
+  q2_k = 10,
+  q3_k = 11,
+  q4_k = 12,
+  q5_k = 13,
+  q6_k = 14,
+  iq4_nl = 20,
+  iq4_xs = 23,
+  bf16 = 30,
 };
 
 struct TensorTypeInfo {
   TensorType type;
-  const char* name;         // as GGUF tools print it: "Q4_K"
-  int block_weights;        // weights in a block, along a row; every row is a whole number of blocks
+  const char* name;   // as GGUF tools print it: "Q4_K"
+  int block_weights;  // weights in a block, along a row; every row is a whole number of blocks
   std::size_t block_bytes;
 };
 
@@ -26,7 +38,9 @@ const TensorTypeInfo* find_tensor_type(std::uint32_t gguf_number) noexcept;
 // By name, in any letter case: "q4_k", "BF16". Null where there is none.
 const TensorTypeInfo* find_tensor_type(std::string_view name) noexcept;
 const TensorTypeInfo& info_of(TensorType type) noexcept;
-inline const char* name_of(TensorType type) noexcept { return info_of(type).name; }
+inline const char* name_of(TensorType type) noexcept {
+  return info_of(type).name;
+}
 
 // Bytes of one row of `cols` weights. Error(bad_format) where cols is no multiple of the block.
 std::size_t row_bytes(TensorType type, std::size_t cols);

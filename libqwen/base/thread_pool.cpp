@@ -9,7 +9,8 @@
 namespace qwen {
 namespace {
 
-// About 40 microseconds: longer than the gaps inside a forward pass, shorter than a person's patience with a fan.
+// About 40 microseconds: longer than the gaps inside a forward pass, shorter than a person's patience with a
+// fan.
 constexpr int kSpins = 4000;
 
 void pause_cpu() noexcept {

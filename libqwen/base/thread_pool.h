@@ -10,13 +10,13 @@
 
 namespace qwen {
 
-// run(body) calls body(thread) once on each of size() threads, the caller's being thread 0, and returns when all
-// are done. Inside body, barrier() waits for all of them. One run at a time: concurrent callers take turns. Waiting
-// threads spin briefly and then sleep, so an idle pool uses no CPU.
+// run(body) calls body(thread) once on each of size() threads, the caller's being thread 0, and returns when
+// all are done. Inside body, barrier() waits for all of them. One run at a time: concurrent callers take
+// turns. Waiting threads spin briefly and then sleep, so an idle pool uses no CPU.
 class ThreadPool {
  public:
-  // threads >= 1. `pin` binds worker i to the i-th physical core that this process may use (the caller's thread is
-  // left alone).
+  // threads >= 1. `pin` binds worker i to the i-th physical core that this process may use (the caller's
+  // thread is left alone).
   explicit ThreadPool(int threads, bool pin = false);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -27,8 +27,9 @@ class ThreadPool {
   // `body` must not throw and must not call run.
   template <class Body>
   void run(Body&& body) {
-    run_erased([](void* context, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(thread); },
-               &body);
+    run_erased(
+        [](void* context, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(thread); },
+        &body);
   }
 
   // All threads of the current run must call it equally often.

@@ -12,8 +12,8 @@ struct Utf8Step {
   bool incomplete = false;  // the text ends inside what may still become a valid character
 };
 
-// Decodes the first character of `text` (not empty). For invalid bytes, `length` is the "maximal subpart" of the
-// Unicode standard (chapter 3.9, table 3-8): what becomes one U+FFFD.
+// Decodes the first character of `text` (not empty). For invalid bytes, `length` is the "maximal subpart" of
+// the Unicode standard (chapter 3.9, table 3-8): what becomes one U+FFFD.
 Utf8Step decode_utf8(std::string_view text) noexcept;
 
 void append_utf8(std::string& out, std::int32_t code_point);

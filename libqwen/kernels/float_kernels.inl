@@ -1,5 +1,5 @@
-// Norm, residual, SiLU, RoPE and attention: written once over Lanes. Included inside an anonymous namespace after
-// lanes.inl. No include guard on purpose.
+// Norm, residual, SiLU, RoPE and attention: written once over Lanes. Included inside an anonymous namespace
+// after lanes.inl. No include guard on purpose.
 
 void rms_norm(const float* x, const float* weight, float eps, int n, float* out) noexcept {
   Lanes squares = broadcast(0.0f);
@@ -53,8 +53,12 @@ void rope(float* x, const float* angles, int dim) noexcept {
   }
 }
 
-inline Lanes load_element(const float* x) noexcept { return load(x); }
-inline Lanes load_element(const std::uint16_t* x) noexcept { return load_f16(x); }
+inline Lanes load_element(const float* x) noexcept {
+  return load(x);
+}
+inline Lanes load_element(const std::uint16_t* x) noexcept {
+  return load_f16(x);
+}
 
 template <class T>
 const T* page_keys(const KvPages& kv, int group, int head_dim) noexcept {
@@ -63,12 +67,13 @@ const T* page_keys(const KvPages& kv, int group, int head_dim) noexcept {
   return base + static_cast<std::size_t>(group % kGroups) * static_cast<std::size_t>(head_dim) * 16;
 }
 
-// Queries that share a load of keys or values, and groups of 16 keys, or of 16 dimensions of values, taken at once:
-// their products keep the registers full.
+// Queries that share a load of keys or values, and groups of 16 keys, or of 16 dimensions of values, taken at
+// once: their products keep the registers full.
 constexpr int kQueryRun = kParts == 1 ? 8 : 4;
 constexpr int kWide = kParts == 1 ? 2 : 1;
 
-// scores[query][key] = q . k for kQ queries and kG groups of 16 keys; the sum runs over the head's dimensions in order.
+// scores[query][key] = q . k for kQ queries and kG groups of 16 keys; the sum runs over the head's dimensions
+// in order.
 template <class T, int kQ, int kG>
 void attention_scores_at(const AttentionTask& task, int first, int group, std::size_t stride) noexcept {
   const T* keys[kG];
@@ -78,7 +83,9 @@ void attention_scores_at(const AttentionTask& task, int first, int group, std::s
     for (int g = 0; g < kG; ++g) acc[i][g] = broadcast(0.0f);
   for (int d = 0; d < task.head_dim; ++d) {
     // The groups after the next ones: they lie behind these. (Beyond the page's end it is wasted, not wrong.)
-    for (int g = 0; g < kG; ++g) __builtin_prefetch(keys[g] + static_cast<std::size_t>(task.head_dim) * 16 * 2 * kG + static_cast<std::size_t>(d) * 16);
+    for (int g = 0; g < kG; ++g)
+      __builtin_prefetch(keys[g] + static_cast<std::size_t>(task.head_dim) * 16 * 2 * kG +
+                         static_cast<std::size_t>(d) * 16);
     Lanes k[kG];
     for (int g = 0; g < kG; ++g) k[g] = load_element(keys[g] + static_cast<std::size_t>(d) * 16);
     for (int i = 0; i < kQ; ++i) {
@@ -88,7 +95,8 @@ void attention_scores_at(const AttentionTask& task, int first, int group, std::s
   }
   for (int i = 0; i < kQ; ++i)
     for (int g = 0; g < kG; ++g)
-      store(task.scores + static_cast<std::size_t>(first + i) * stride + static_cast<std::size_t>(group + g) * 16,
+      store(task.scores + static_cast<std::size_t>(first + i) * stride +
+                static_cast<std::size_t>(group + g) * 16,
             acc[i][g]);
 }
 
@@ -96,11 +104,13 @@ template <class T, int kQ>
 void attention_scores(const AttentionTask& task, int first, std::size_t stride) noexcept {
   const int groups = (task.lengths[first + kQ - 1] + 15) / 16;
   int group = 0;
-  for (; group + kWide <= groups; group += kWide) attention_scores_at<T, kQ, kWide>(task, first, group, stride);
+  for (; group + kWide <= groups; group += kWide)
+    attention_scores_at<T, kQ, kWide>(task, first, group, stride);
   for (; group < groups; ++group) attention_scores_at<T, kQ, 1>(task, first, group, stride);
 }
 
-// Turns scores into exp(score - max) in place, zero from `length` on; returns the sum, lane by lane and then pairwise.
+// Turns scores into exp(score - max) in place, zero from `length` on; returns the sum, lane by lane and then
+// pairwise.
 inline float softmax_numerators(float* scores, int length) noexcept {
   const int groups = (length + 15) / 16;
   for (int i = length; i < groups * 16; ++i) scores[i] = -3.0e38f;
@@ -118,7 +128,8 @@ inline float softmax_numerators(float* scores, int length) noexcept {
 
 // out[query] = sum over keys, in order, of weight * value, for `Q` queries and V*16 dimensions from `d` on.
 template <class T, int Q, int V>
-void attention_values(const AttentionTask& task, int first, int d, std::size_t stride, const float* inverse) noexcept {
+void attention_values(const AttentionTask& task, int first, int d, std::size_t stride,
+                      const float* inverse) noexcept {
   Lanes acc[Q][V];
   for (int i = 0; i < Q; ++i)
     for (int v = 0; v < V; ++v) acc[i][v] = broadcast(0.0f);
@@ -127,13 +138,15 @@ void attention_values(const AttentionTask& task, int first, int d, std::size_t s
   const float* weights = task.scores + static_cast<std::size_t>(first) * stride;
   for (int begin = 0; begin < length; begin += kPageTokens) {
     const int end = length < begin + kPageTokens ? length : begin + kPageTokens;
-    const auto* values = reinterpret_cast<const T*>(task.kv.pages[begin / kPageTokens] + task.kv.value_offset) + d;
+    const auto* values =
+        reinterpret_cast<const T*>(task.kv.pages[begin / kPageTokens] + task.kv.value_offset) + d;
     for (int key = begin; key < end; ++key, values += task.head_dim) {
       __builtin_prefetch(values + static_cast<std::size_t>(task.head_dim) * 16);
       Lanes value[V];
       for (int v = 0; v < V; ++v) value[v] = load_element(values + v * 16);
       for (int i = 0; i < Q; ++i) {
-        const Lanes w = broadcast(weights[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(key)]);
+        const Lanes w =
+            broadcast(weights[static_cast<std::size_t>(i) * stride + static_cast<std::size_t>(key)]);
         for (int v = 0; v < V; ++v) acc[i][v] = fma(value[v], w, acc[i][v]);
       }
     }
@@ -173,14 +186,17 @@ template <class T>
 void attention_of(const AttentionTask& task) noexcept {
   const int longest = task.lengths[task.queries - 1];
   const std::size_t stride = static_cast<std::size_t>((longest + 15) / 16) * 16;
-  for_query_runs(task.queries, [&]<int kQ>(int first) noexcept { attention_scores<T, kQ>(task, first, stride); });
+  for_query_runs(task.queries,
+                 [&]<int kQ>(int first) noexcept { attention_scores<T, kQ>(task, first, stride); });
   float inverse[kMaxQueries];
   for (int j = 0; j < task.queries; ++j) {
     float* scores = task.scores + static_cast<std::size_t>(j) * stride;
     inverse[j] = 1.0f / softmax_numerators(scores, task.lengths[j]);
-    for (std::size_t k = static_cast<std::size_t>((task.lengths[j] + 15) / 16) * 16; k < stride; ++k) scores[k] = 0.0f;
+    for (std::size_t k = static_cast<std::size_t>((task.lengths[j] + 15) / 16) * 16; k < stride; ++k)
+      scores[k] = 0.0f;
   }
-  for_query_runs(task.queries, [&]<int kQ>(int first) noexcept { attention_mix<T, kQ>(task, first, stride, inverse); });
+  for_query_runs(task.queries,
+                 [&]<int kQ>(int first) noexcept { attention_mix<T, kQ>(task, first, stride, inverse); });
 }
 
 void attention(const AttentionTask& task) noexcept {

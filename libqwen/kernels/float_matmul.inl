@@ -1,5 +1,6 @@
-// Float weights in panels times float activations, once over Lanes: y = fma(weight, x, y) over the columns in order.
-// Included inside an anonymous namespace after lanes.inl, load_f16 and load_bf16. No include guard on purpose.
+// Float weights in panels times float activations, once over Lanes: y = fma(weight, x, y) over the columns in
+// order. Included inside an anonymous namespace after lanes.inl, load_f16 and load_bf16. No include guard on
+// purpose.
 
 struct F16 {
   std::uint16_t bits;
@@ -7,35 +8,42 @@ struct F16 {
 struct Bf16 {
   std::uint16_t bits;
 };
-inline Lanes load_weights(const float* w) noexcept { return load(w); }
-inline Lanes load_weights(const F16* w) noexcept { return load_f16(&w->bits); }
-inline Lanes load_weights(const Bf16* w) noexcept { return load_bf16(&w->bits); }
+inline Lanes load_weights(const float* w) noexcept {
+  return load(w);
+}
+inline Lanes load_weights(const F16* w) noexcept {
+  return load_f16(&w->bits);
+}
+inline Lanes load_weights(const Bf16* w) noexcept {
+  return load_bf16(&w->bits);
+}
 
-// kP panels against kT tokens: `x` points to [cols] of kWidth interleaved tokens; tokens from the seventh on lie in the
-// next tile, `tile_stride` floats away.
+// kP panels against kT tokens: `x` points to [cols] of kWidth interleaved tokens; tokens from the seventh on
+// lie in the next tile, `tile_stride` floats away.
 template <class T, int kP, int kT, int kWidth>
 void float_tile(const T* const* panel, const float* x, std::size_t tile_stride, int cols, float* out,
                 std::size_t out_stride) noexcept {
   Lanes acc[kP][kT];
-  QWEN_UNROLL for (int p = 0; p < kP; ++p)
-    QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[p][t] = broadcast(0.0f);
+  QWEN_UNROLL for (int p = 0; p < kP; ++p) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[p][t] =
+      broadcast(0.0f);
   for (int i = 0; i < cols; ++i) {
     Lanes w[kP];
     QWEN_UNROLL for (int p = 0; p < kP; ++p) w[p] = load_weights(panel[p] + static_cast<std::size_t>(i) * 16);
     QWEN_UNROLL for (int t = 0; t < kT; ++t) {
-      const Lanes v = broadcast(x[static_cast<std::size_t>(t / kWidth) * tile_stride + static_cast<std::size_t>(i) * kWidth +
-                                  static_cast<std::size_t>(t % kWidth)]);
+      const Lanes v =
+          broadcast(x[static_cast<std::size_t>(t / kWidth) * tile_stride +
+                      static_cast<std::size_t>(i) * kWidth + static_cast<std::size_t>(t % kWidth)]);
       QWEN_UNROLL for (int p = 0; p < kP; ++p) acc[p][t] = fma(w[p], v, acc[p][t]);
     }
   }
-  QWEN_UNROLL for (int p = 0; p < kP; ++p)
-    QWEN_UNROLL for (int t = 0; t < kT; ++t) store(out + static_cast<std::size_t>(t) * out_stride + p * 16, acc[p][t]);
+  QWEN_UNROLL for (int p = 0; p < kP; ++p) QWEN_UNROLL for (int t = 0; t < kT; ++t)
+      store(out + static_cast<std::size_t>(t) * out_stride + p * 16, acc[p][t]);
 }
 
 // Panels side by side, as many as registers allow.
 template <class T, int kP, int kT, int kWidth>
-void float_rows(const Matrix& matrix, const float* x, std::size_t tile_stride, int row_begin, int row_end, float* out,
-                std::size_t out_stride) noexcept {
+void float_rows(const Matrix& matrix, const float* x, std::size_t tile_stride, int row_begin, int row_end,
+                float* out, std::size_t out_stride) noexcept {
   int row = row_begin;
   const auto panel = [&](int r) {
     return reinterpret_cast<const T*>(matrix.data + static_cast<std::size_t>(r / kPanelRows) * matrix.stride);
@@ -59,8 +67,7 @@ void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_
   constexpr int kMany = kRegs >= 24 ? 12 : 6;  // tokens of a large tile
   constexpr int kPanels = kRegs >= 24 ? 2 : 1;
   const std::size_t tile_stride = static_cast<std::size_t>(in.cols) * kTileTokens;
-  if (in.tokens == 1)
-    return float_rows<T, 4, 1, 1>(matrix, in.tiles, 0, row_begin, row_end, out, out_stride);
+  if (in.tokens == 1) return float_rows<T, 4, 1, 1>(matrix, in.tiles, 0, row_begin, row_end, out, out_stride);
   // A few panels at a time against all tokens, so that the weights come from memory once.
   for (int row = row_begin; row < row_end; row += kPanels * kPanelRows) {
     const int end = row + kPanels * kPanelRows < row_end ? row + kPanels * kPanelRows : row_end;
@@ -72,18 +79,28 @@ void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_
     for (; t + 6 <= in.tokens; t += 6)
       float_rows<T, kPanels, 6, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
     switch (in.tokens - t) {
-      case 5: float_rows<T, kPanels, 5, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride); break;
-      case 4: float_rows<T, kPanels, 4, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride); break;
-      case 3: float_rows<T, kPanels, 3, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride); break;
-      case 2: float_rows<T, kPanels, 2, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride); break;
-      case 1: float_rows<T, kPanels, 1, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride); break;
+      case 5:
+        float_rows<T, kPanels, 5, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
+        break;
+      case 4:
+        float_rows<T, kPanels, 4, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
+        break;
+      case 3:
+        float_rows<T, kPanels, 3, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
+        break;
+      case 2:
+        float_rows<T, kPanels, 2, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
+        break;
+      case 1:
+        float_rows<T, kPanels, 1, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
+        break;
       default: break;
     }
   }
 }
 
-void matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out, std::size_t out_stride,
-            std::byte* scratch) noexcept {
+void matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+            std::size_t out_stride, std::byte* scratch) noexcept {
   if (!matrix.panels) return matmul_rows(matrix, in, row_begin, row_end, out, out_stride, scratch);
   if (matrix.type == kQ8Split)
     return quantised_matmul<kQ8Split>(matrix, in, row_begin, row_end, out, out_stride, scratch);
@@ -91,8 +108,9 @@ void matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, f
     case TensorType::f32: return float_matmul<float>(matrix, in, row_begin, row_end, out, out_stride);
     case TensorType::f16: return float_matmul<F16>(matrix, in, row_begin, row_end, out, out_stride);
     case TensorType::bf16: return float_matmul<Bf16>(matrix, in, row_begin, row_end, out, out_stride);
-#define QWEN_CASE(type) \
-  case TensorType::type: return quantised_matmul<TensorType::type>(matrix, in, row_begin, row_end, out, out_stride, scratch);
+#define QWEN_CASE(type)  \
+  case TensorType::type: \
+    return quantised_matmul<TensorType::type>(matrix, in, row_begin, row_end, out, out_stride, scratch);
       QWEN_FOR_EACH_QUANTISED(QWEN_CASE)
 #undef QWEN_CASE
   }

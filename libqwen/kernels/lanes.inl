@@ -1,6 +1,7 @@
-// Sixteen floats, whatever the vector width: the unit in which all float kernels compute, so that sums have the same
-// order on every ISA level. Included inside an anonymous namespace by each ISA file, after `using Arch = ...` (an
-// xsimd architecture) and `fused(a, b, c)` on its batches: a * b + c rounded once. No include guard on purpose.
+// Sixteen floats, whatever the vector width: the unit in which all float kernels compute, so that sums have
+// the same order on every ISA level. Included inside an anonymous namespace by each ISA file, after `using
+// Arch = ...` (an xsimd architecture) and `fused(a, b, c)` on its batches: a * b + c rounded once. No include
+// guard on purpose.
 
 using IntBatch = xsimd::batch<std::int32_t, Arch>;
 constexpr int kParts = 16 / static_cast<int>(Batch::size);
@@ -78,8 +79,8 @@ inline float largest(const Lanes& a) noexcept {
   return m;
 }
 
-// e^x for x <= 88, 0 below -87.3: x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite's two-part ln 2), then the
-// Taylor polynomial of degree 7 of e^r (remainder below 6e-9 relative), times 2^n.
+// e^x for x <= 88, 0 below -87.3: x = n ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite's two-part ln 2), then
+// the Taylor polynomial of degree 7 of e^r (remainder below 6e-9 relative), times 2^n.
 inline Lanes exp(const Lanes& x) noexcept {
   Lanes result;
   QWEN_EACH(i) {

@@ -7,9 +7,9 @@
 
 namespace qwen::kernels {
 
-inline constexpr int kPanelRows = 16;   // rows of weights in a panel: one per lane
-inline constexpr int kBlock = 32;       // activations that share a scale
-inline constexpr int kTileTokens = 6;   // tokens that a GEMM tile holds
+inline constexpr int kPanelRows = 16;  // rows of weights in a panel: one per lane
+inline constexpr int kBlock = 32;      // activations that share a scale
+inline constexpr int kTileTokens = 6;  // tokens that a GEMM tile holds
 
 // A weight matrix y = W x, W [rows, cols], in one of two layouts:
 //   panels: 16 rows side by side (docs/formats.md); the layout of all fast kernels
@@ -35,15 +35,16 @@ enum InputForm : unsigned {
 };
 unsigned input_form(const Matrix& matrix) noexcept;
 
-// Activations of `tokens` rows. Tiles interleave `width` tokens (1 for a single token, else 6), so that one pointer
-// serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is used.
+// Activations of `tokens` rows. Tiles interleave `width` tokens (1 for a single token, else 6), so that one
+// pointer serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is
+// used.
 struct Input {
   int tokens = 0, cols = 0;
   int width = 1;
-  const float* rows = nullptr;          // [tokens][cols]
-  const float* tiles = nullptr;         // [tile][cols][width]
-  const std::int8_t* q = nullptr;       // [tile][cols/4][width][4]
-  const float* scale = nullptr;         // [tile][cols/32][width]
+  const float* rows = nullptr;            // [tokens][cols]
+  const float* tiles = nullptr;           // [tile][cols][width]
+  const std::int8_t* q = nullptr;         // [tile][cols/4][width][4]
+  const float* scale = nullptr;           // [tile][cols/32][width]
   const std::int32_t* neg_sum = nullptr;  // [tile][cols/16][width]: minus the sum of 16 values of q
 
   int tile_count() const { return (tokens + width - 1) / width; }

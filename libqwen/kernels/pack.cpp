@@ -35,7 +35,8 @@ std::uint32_t dword(const void* bytes, int j) {
   return v;
 }
 
-// ---- codes: one row's lines[i] (a dword each) of the block of 32 columns `b` of a file block -------------------------
+// ---- codes: one row's lines[i] (a dword each) of the block of 32 columns `b` of a file block
+// -------------------------
 
 void nibble_lines(const std::uint8_t* qs, std::uint32_t* lines) {  // the plain types' order is ours
   for (int i = 0; i < 4; ++i) lines[i] = dword(qs, i);
@@ -69,10 +70,18 @@ void two_bit_lines(const std::uint8_t* bytes, int g, std::uint32_t* lines) {
 void code_lines(const BlockQ8_0& q, int, std::uint32_t* lines) {
   for (int j = 0; j < 8; ++j) lines[j] = dword(q.qs, j) ^ 0x80808080u;
 }
-void code_lines(const BlockQ4_0& q, int, std::uint32_t* lines) { nibble_lines(q.qs, lines); }
-void code_lines(const BlockQ4_1& q, int, std::uint32_t* lines) { nibble_lines(q.qs, lines); }
-void code_lines(const BlockIQ4_NL& q, int, std::uint32_t* lines) { nibble_lines(q.qs, lines); }
-void code_lines(const BlockIQ4_XS& q, int b, std::uint32_t* lines) { nibble_lines(q.qs + 16 * b, lines); }
+void code_lines(const BlockQ4_0& q, int, std::uint32_t* lines) {
+  nibble_lines(q.qs, lines);
+}
+void code_lines(const BlockQ4_1& q, int, std::uint32_t* lines) {
+  nibble_lines(q.qs, lines);
+}
+void code_lines(const BlockIQ4_NL& q, int, std::uint32_t* lines) {
+  nibble_lines(q.qs, lines);
+}
+void code_lines(const BlockIQ4_XS& q, int b, std::uint32_t* lines) {
+  nibble_lines(q.qs + 16 * b, lines);
+}
 void code_lines(const BlockQ5_0& q, int, std::uint32_t* lines) {
   nibble_lines(q.qs, lines);
   lines[4] = fifth_bit_line(dword(q.qh, 0));
@@ -98,22 +107,30 @@ void code_lines(const BlockQ6_K& q, int b, std::uint32_t* lines) {
   k_nibble_lines(q.ql + half * 64 + g % 2 * 32, g / 2 * 4, lines);
   two_bit_lines(q.qh + half * 32, g, lines + 4);
 }
-void code_lines(const BlockQ2_K& q, int b, std::uint32_t* lines) { two_bit_lines(q.qs + b / 4 * 32, b % 4, lines); }
+void code_lines(const BlockQ2_K& q, int b, std::uint32_t* lines) {
+  two_bit_lines(q.qs + b / 4 * 32, b % 4, lines);
+}
 void code_lines(const BlockQ3_K& q, int b, std::uint32_t* lines) {
   two_bit_lines(q.qs + b / 4 * 32, b % 4, lines);
   lines[2] = plane_line(q.hmask, b);
 }
 
-// ---- scales --------------------------------------------------------------------------------------------------------
+// ---- scales
+// --------------------------------------------------------------------------------------------------------
 
-void put_half(std::uint8_t* at, std::uint16_t bits) { std::memcpy(at, &bits, sizeof bits); }
-constexpr std::uint16_t negated(std::uint16_t half) { return half ^ 0x8000u; }
+void put_half(std::uint8_t* at, std::uint16_t bits) {
+  std::memcpy(at, &bits, sizeof bits);
+}
+constexpr std::uint16_t negated(std::uint16_t half) {
+  return half ^ 0x8000u;
+}
 
 // Plain types: the scale (and min) of one row's block `b` of the record.
 template <class Block>
 void plain_scales(const Block& q, const PanelFormat& format, std::uint8_t* record, int b, int row) {
   put_half(record + (b * kPanelRows + row) * 2, q.d);
-  if constexpr (requires { q.m; }) put_half(record + format.min_at() + (b * kPanelRows + row) * 2, negated(q.m));
+  if constexpr (requires { q.m; })
+    put_half(record + format.min_at() + (b * kPanelRows + row) * 2, negated(q.m));
 }
 
 // K types: d, dmin and all groups' integers of one row.
@@ -147,10 +164,12 @@ void pack_panel(const std::byte* source, std::size_t stride, int rows, int cols,
   const int blocks = cols / kBlock;
   auto* record = reinterpret_cast<std::uint8_t*>(panel);
   for (int first = 0; first < blocks; first += kFormat.record_blocks(), record += kFormat.record_bytes()) {
-    if (rows < kPanelRows || first + kFormat.record_blocks() > blocks) std::memset(record, 0, kFormat.record_bytes());
+    if (rows < kPanelRows || first + kFormat.record_blocks() > blocks)
+      std::memset(record, 0, kFormat.record_bytes());
     const int count = std::min(kFormat.record_blocks(), blocks - first);
     for (int row = 0; row < rows; ++row) {
-      const auto* file_blocks = reinterpret_cast<const Block*>(source + static_cast<std::size_t>(row) * stride);
+      const auto* file_blocks =
+          reinterpret_cast<const Block*>(source + static_cast<std::size_t>(row) * stride);
       if constexpr (!kPlain) super_scales(file_blocks[first / 8], kFormat, record, row);
       for (int b = 0; b < count; ++b) {
         const Block& q = file_blocks[(first + b) / kBlocksPerFileBlock];
@@ -196,10 +215,10 @@ std::size_t panel_bytes(TensorType type, int cols) {
   }
 }
 
-void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols, int panel_begin,
-                 int panel_end, std::byte* panels) noexcept {
-  const std::size_t stride = static_cast<std::size_t>(cols / info_of(source_type).block_weights) *
-                             info_of(source_type).block_bytes;
+void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols,
+                 int panel_begin, int panel_end, std::byte* panels) noexcept {
+  const std::size_t stride =
+      static_cast<std::size_t>(cols / info_of(source_type).block_weights) * info_of(source_type).block_bytes;
   const std::size_t bytes = panel_bytes(type, cols);
   for (int p = panel_begin; p < panel_end; ++p) {
     const int count = std::min(kPanelRows, rows - p * kPanelRows);
@@ -208,7 +227,9 @@ void pack_panels(TensorType type, TensorType source_type, const std::byte* sourc
     const auto same = [](auto v) { return v; };
     switch (type) {
       case TensorType::f32: pack_float_panel<float, float>(in, stride, count, cols, out, same); break;
-      case TensorType::f16: pack_float_panel<std::uint16_t, std::uint16_t>(in, stride, count, cols, out, same); break;
+      case TensorType::f16:
+        pack_float_panel<std::uint16_t, std::uint16_t>(in, stride, count, cols, out, same);
+        break;
       case TensorType::bf16:
         if (source_type == TensorType::f32)
           pack_float_panel<float, std::uint16_t>(in, stride, count, cols, out, f32_to_bf16);
@@ -220,8 +241,12 @@ void pack_panels(TensorType type, TensorType source_type, const std::byte* sourc
       case TensorType::q4_1: pack_panel<TensorType::q4_1, BlockQ4_1>(in, stride, count, cols, out); break;
       case TensorType::q5_0: pack_panel<TensorType::q5_0, BlockQ5_0>(in, stride, count, cols, out); break;
       case TensorType::q5_1: pack_panel<TensorType::q5_1, BlockQ5_1>(in, stride, count, cols, out); break;
-      case TensorType::iq4_nl: pack_panel<TensorType::iq4_nl, BlockIQ4_NL>(in, stride, count, cols, out); break;
-      case TensorType::iq4_xs: pack_panel<TensorType::iq4_xs, BlockIQ4_XS>(in, stride, count, cols, out); break;
+      case TensorType::iq4_nl:
+        pack_panel<TensorType::iq4_nl, BlockIQ4_NL>(in, stride, count, cols, out);
+        break;
+      case TensorType::iq4_xs:
+        pack_panel<TensorType::iq4_xs, BlockIQ4_XS>(in, stride, count, cols, out);
+        break;
       case TensorType::q2_k: pack_panel<TensorType::q2_k, BlockQ2_K>(in, stride, count, cols, out); break;
       case TensorType::q3_k: pack_panel<TensorType::q3_k, BlockQ3_K>(in, stride, count, cols, out); break;
       case TensorType::q4_k: pack_panel<TensorType::q4_k, BlockQ4_K>(in, stride, count, cols, out); break;
@@ -231,17 +256,20 @@ void pack_panels(TensorType type, TensorType source_type, const std::byte* sourc
   }
 }
 
-std::size_t low_panel_bytes(int cols) { return static_cast<std::size_t>(cols / kBlock) * 256; }
+std::size_t low_panel_bytes(int cols) {
+  return static_cast<std::size_t>(cols / kBlock) * 256;
+}
 
-void pack_split_panels(const std::byte* source, int rows, int cols, int panel_begin, int panel_end, std::byte* high,
-                       std::byte* low) noexcept {
+void pack_split_panels(const std::byte* source, int rows, int cols, int panel_begin, int panel_end,
+                       std::byte* high, std::byte* low) noexcept {
   constexpr PanelFormat kFormat = panel_format(kQ8Split);
   const int blocks = cols / kBlock;
   const std::size_t stride = panel_bytes(kQ8Split, cols), low_stride = low_panel_bytes(cols);
   for (int row = panel_begin * kPanelRows; row < std::min(rows, panel_end * kPanelRows); ++row) {
     const auto panel = static_cast<std::size_t>(row / kPanelRows);
     const int lane = row % kPanelRows;
-    const auto* file_blocks = reinterpret_cast<const BlockQ8_0*>(source) + static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
+    const auto* file_blocks = reinterpret_cast<const BlockQ8_0*>(source) +
+                              static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
     auto* record = reinterpret_cast<std::uint8_t*>(high + panel * stride);
     auto* low_lines = reinterpret_cast<std::uint8_t*>(low + panel * low_stride) + lane * 4;
     for (int b = 0; b < blocks; ++b, low_lines += 256) {
@@ -285,10 +313,13 @@ void load_row(const Matrix& matrix, int row, float* out) noexcept {
   }
   const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
   const auto lane = static_cast<std::size_t>(row % kPanelRows);
-  const auto half = [&](std::size_t i) { return reinterpret_cast<const std::uint16_t*>(panel)[i * kPanelRows + lane]; };
+  const auto half = [&](std::size_t i) {
+    return reinterpret_cast<const std::uint16_t*>(panel)[i * kPanelRows + lane];
+  };
   switch (matrix.type) {
     case TensorType::f32:
-      for (std::size_t i = 0; i < cols; ++i) out[i] = reinterpret_cast<const float*>(panel)[i * kPanelRows + lane];
+      for (std::size_t i = 0; i < cols; ++i)
+        out[i] = reinterpret_cast<const float*>(panel)[i * kPanelRows + lane];
       return;
     case TensorType::f16:
       for (std::size_t i = 0; i < cols; ++i) out[i] = f16_to_f32(half(i));

@@ -3,11 +3,11 @@
 // A record covers 2 blocks of 32 columns (types with one scale a block) or 8 (the "K" types and IQ4_XS):
 //
 //   plain types   f16 scale [2][16]; with kMin: f16 min [2][16]
-//   K types       f16 d [16]; with kMin: f16 dmin [16]; then the integer scales, one byte a row: see kScaleBytes
-//   zeros up to the next cache line, then the codes: for each block kBits lines of 64 bytes
+//   K types       f16 d [16]; with kMin: f16 dmin [16]; then the integer scales, one byte a row: see
+//   kScaleBytes zeros up to the next cache line, then the codes: for each block kBits lines of 64 bytes
 //
-// A line holds one dword a row: four consecutive columns, so that lane == row in a 32-bit dot product. The eight
-// dwords j = 0..7 of a row's block of 32 columns are cut into bit planes:
+// A line holds one dword a row: four consecutive columns, so that lane == row in a 32-bit dot product. The
+// eight dwords j = 0..7 of a row's block of 32 columns are cut into bit planes:
 //
 //   8 bits  line j: dword j
 //   4 bits  line i (0..3): dword i in the low halves, dword i + 4 in the high halves
@@ -16,8 +16,9 @@
 //   2 bits  line h (0..1): bits 2i are dword 4h + i
 //   3 bits  as 2 bits, and a line whose bit j is the third bit of dword j
 //
-// A code u means the weight s * (u - kOffset) - n, with the scale s and the min n of its group of kGroup columns; for
-// the IQ4 types u is the position in their table, and the table's value + 128 takes the place of u.
+// A code u means the weight s * (u - kOffset) - n, with the scale s and the min n of its group of kGroup
+// columns; for the IQ4 types u is the position in their table, and the table's value + 128 takes the place of
+// u.
 //
 // Included by the ISA files: constants only, no functions that a linker could share.
 #pragma once
@@ -28,23 +29,23 @@
 namespace qwen::kernels {
 
 enum class ScaleKind {
-  plain,         // one f16 a block
-  bytes,         // f16 d, a signed byte a group
-  bytes_min,     // f16 d and dmin, an unsigned byte a group for each
-  nibbles_min,   // f16 d and dmin, a byte a group: scale in the low half, min in the high half
+  plain,        // one f16 a block
+  bytes,        // f16 d, a signed byte a group
+  bytes_min,    // f16 d and dmin, an unsigned byte a group for each
+  nibbles_min,  // f16 d and dmin, a byte a group: scale in the low half, min in the high half
 };
 
-// Q8_0 cut into two planes, for the output head: code u = 16 * high + low. The panels hold the scales and the upper
-// halves, laid out like 4-bit codes; Matrix::low holds the lower halves, four lines a block. Reading the upper halves
-// alone tells which logits can be among the largest. No type of any file.
+// Q8_0 cut into two planes, for the output head: code u = 16 * high + low. The panels hold the scales and the
+// upper halves, laid out like 4-bit codes; Matrix::low holds the lower halves, four lines a block. Reading
+// the upper halves alone tells which logits can be among the largest. No type of any file.
 inline constexpr TensorType kQ8Split = static_cast<TensorType>(0x10008);
 
 struct PanelFormat {
-  int bits;        // lines of codes in a block
+  int bits;  // lines of codes in a block
   int offset;
-  int group;       // columns that share a scale: 16 or 32
+  int group;  // columns that share a scale: 16 or 32
   bool min;
-  bool table;      // codes are positions in the IQ4 table
+  bool table;  // codes are positions in the IQ4 table
   ScaleKind scales;
   bool split = false;  // upper halves only; the lower ones lie elsewhere
 
@@ -65,7 +66,8 @@ struct PanelFormat {
   constexpr int min_at() const { return scales == ScaleKind::plain ? 2 * kPanelRows * 2 : kPanelRows * 2; }
   constexpr int bytes_at() const { return kPanelRows * 2 * (min ? 2 : 1); }
   constexpr int codes_at() const {
-    const int head = scales == ScaleKind::plain ? kPanelRows * 2 * 2 * (min ? 2 : 1) : bytes_at() + scale_bytes();
+    const int head =
+        scales == ScaleKind::plain ? kPanelRows * 2 * 2 * (min ? 2 : 1) : bytes_at() + scale_bytes();
     return (head + 63) / 64 * 64;
   }
   constexpr int block_bytes() const { return bits * 64; }

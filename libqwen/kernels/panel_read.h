@@ -1,5 +1,5 @@
-// Single values of a panel, one at a time: the readable meaning of the layout in panel.h. For the scalar kernels, for
-// rows of the embedding and for tests; not for ISA files.
+// Single values of a panel, one at a time: the readable meaning of the layout in panel.h. For the scalar
+// kernels, for rows of the embedding and for tests; not for ISA files.
 #pragma once
 #include <cstring>
 
@@ -38,7 +38,8 @@ class PanelReader {
       case 5: return nibble(lines, j, byte) | ((line(4) >> j) & 1) << 4;
       case 4: {
         const int u = nibble(lines, j, byte);
-        if (format_.split) return u * 16 + nibble(low_ + static_cast<std::size_t>(col / kBlock) * 256, j, byte);
+        if (format_.split)
+          return u * 16 + nibble(low_ + static_cast<std::size_t>(col / kBlock) * 256, j, byte);
         return format_.table ? quant::kIq4Values[u] + 128 : u;
       }
       case 3: return ((line(j / 4) >> (2 * (j % 4))) & 3) | ((line(2) >> j) & 1) << 2;
@@ -66,7 +67,8 @@ class PanelReader {
     switch (format_.scales) {
       case ScaleKind::bytes: return {d * static_cast<float>(static_cast<std::int8_t>(bytes[at])), 0.0f};
       case ScaleKind::bytes_min:
-        return {d * static_cast<float>(bytes[at]), dmin * static_cast<float>(bytes[format_.scale_bytes() / 2 + at])};
+        return {d * static_cast<float>(bytes[at]),
+                dmin * static_cast<float>(bytes[format_.scale_bytes() / 2 + at])};
       default: return {d * static_cast<float>(bytes[at] & 15), dmin * static_cast<float>(bytes[at] >> 4)};
     }
   }
@@ -82,7 +84,8 @@ class PanelReader {
                         static_cast<std::size_t>(format_.record_bytes());
   }
   const std::uint8_t* block(int block_index) const {
-    return record(block_index) + format_.codes_at() + block_index % format_.record_blocks() * format_.block_bytes();
+    return record(block_index) + format_.codes_at() +
+           block_index % format_.record_blocks() * format_.block_bytes();
   }
   static int nibble(const std::uint8_t* lines, int j, int byte) {
     const int both = lines[j % 4 * 64 + byte];

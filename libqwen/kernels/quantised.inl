@@ -1,15 +1,16 @@
-// Quantised weights in panels times int8 activations, written once for all vector ISAs. Included inside an anonymous
-// namespace, after lanes.inl and after the ISA file has defined:
+// Quantised weights in panels times int8 activations, written once for all vector ISAs. Included inside an
+// anonymous namespace, after lanes.inl and after the ISA file has defined:
 //
-//   V, F               integers and floats of kVecRows rows (16 or 8); kVecs = 16 / kVecRows of them make a panel
-//   vload vstore vand vor vsplat8 vset1 shift_right<n> shift_left<n> (16-bit lanes) iq4_lookup
-//   fzero fset1 fload fstore fmul ffma fsqrt to_float half_to_float i8_to_float u8_to_float
-//   kTileVecs          vectors of rows in a GEMM tile
-//   dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to sum[vec][token] the products of
+//   V, F               integers and floats of kVecRows rows (16 or 8); kVecs = 16 / kVecRows of them make a
+//   panel vload vstore vand vor vsplat8 vset1 shift_right<n> shift_left<n> (16-bit lanes) iq4_lookup fzero
+//   fset1 fload fstore fmul ffma fsqrt to_float half_to_float i8_to_float u8_to_float kTileVecs vectors of
+//   rows in a GEMM tile dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to
+//   sum[vec][token] the products of
 //                      `lines` dwords of codes and of activations; 8-bit codes may be taken with their offset
 //   kSignedBytes       whether it does that: then sums of 8-bit codes need no correction
 //
-// The order of float operations is that of scalar.cpp, so results are equal bit for bit. No include guard on purpose.
+// The order of float operations is that of scalar.cpp, so results are equal bit for bit. No include guard on
+// purpose.
 
 #define QWEN_UNROLL _Pragma("GCC unroll 16")
 
@@ -124,16 +125,19 @@ struct BlockInput {
   const float* scale;           // [width]
 };
 inline BlockInput block_input(const Input& in, int tile, int block) noexcept {
-  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(in.cols / kBlock) + static_cast<std::size_t>(block);
+  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(in.cols / kBlock) +
+                  static_cast<std::size_t>(block);
   const auto width = static_cast<std::size_t>(in.width);
-  return {reinterpret_cast<const std::int32_t*>(in.q) + at * 8 * width, in.neg_sum + at * 2 * width, in.scale + at * width};
+  return {reinterpret_cast<const std::int32_t*>(in.q) + at * 8 * width, in.neg_sum + at * 2 * width,
+          in.scale + at * width};
 }
 
-// One block of kN vectors of rows and kT tokens: acc += float(sum of codes x q) * (scale * a) for each group, then the
-// mins. `scale(vec, group)` and `min(vec, group)` give the groups' factors.
-template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT, class Scale, class Min>
-inline void multiply_block(const V* codes, int code_stride, const BlockInput& x, const Scale& scale, const Min& min,
-                           F (*acc)[kT]) noexcept {
+// One block of kN vectors of rows and kT tokens: acc += float(sum of codes x q) * (scale * a) for each group,
+// then the mins. `scale(vec, group)` and `min(vec, group)` give the groups' factors.
+template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT, class Scale,
+          class Min>
+inline void multiply_block(const V* codes, int code_stride, const BlockInput& x, const Scale& scale,
+                           const Min& min, F (*acc)[kT]) noexcept {
   constexpr int kLines = kGroup / 4;
   QWEN_UNROLL for (int g = 0; g < kBlock / kGroup; ++g) {
     V sum[kN][kT];
@@ -145,22 +149,23 @@ inline void multiply_block(const V* codes, int code_stride, const BlockInput& x,
     dot_tile<kBits, kLines, kN, kT, kWidth>(codes + g * kLines, code_stride, x.q + g * kLines * kWidth, sum);
     QWEN_UNROLL for (int n = 0; n < kN; ++n) {
       const F s = scale(n, g);
-      QWEN_UNROLL for (int t = 0; t < kT; ++t)
-        acc[n][t] = ffma(to_float(sum[n][t]), fmul(s, fset1(x.scale[t])), acc[n][t]);
+      QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
+          ffma(to_float(sum[n][t]), fmul(s, fset1(x.scale[t])), acc[n][t]);
       if constexpr (kMin) {
         const F m = min(n, g);
-        QWEN_UNROLL for (int t = 0; t < kT; ++t)
-          acc[n][t] = ffma(fset1(static_cast<float>(minus[t])), fmul(m, fset1(x.scale[t])), acc[n][t]);
+        QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
+            ffma(fset1(static_cast<float>(minus[t])), fmul(m, fset1(x.scale[t])), acc[n][t]);
       }
     }
   }
 }
 
-// ---- few tokens: codes go from memory to registers to the dot products ----------------------------------------------
+// ---- few tokens: codes go from memory to registers to the dot products
+// ----------------------------------------------
 
 template <TensorType kType, int kT, int kWidth>
-inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count, const Input& in, int tile,
-                          int first_block, F (*acc)[1][kT]) noexcept {
+inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count, const Input& in,
+                          int tile, int first_block, F (*acc)[1][kT]) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int b = 0; b < count; ++b) {
     const BlockInput x = block_input(in, tile, first_block + b);
@@ -177,20 +182,19 @@ inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, i
 
 // One panel against one tile of kT tokens.
 template <TensorType kType, int kT, int kWidth>
-void stream_panel(const std::byte* panel, const std::byte* low, const Input& in, int tile, float* out, std::size_t out_stride) noexcept {
+void stream_panel(const std::byte* panel, const std::byte* low, const Input& in, int tile, float* out,
+                  std::size_t out_stride) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const int blocks = in.cols / kBlock;
   const auto* record = reinterpret_cast<const std::uint8_t*>(panel);
   const auto* low_lines = reinterpret_cast<const std::uint8_t*>(low);
   F acc[kVecs][1][kT];
-  QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
-    QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
+  QWEN_UNROLL for (int v = 0; v < kVecs; ++v) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
   int b = 0;
   for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
     stream_record<kType, kT, kWidth>(record, low_lines, f.record_blocks(), in, tile, b, acc);
   if (b < blocks) stream_record<kType, kT, kWidth>(record, low_lines, blocks - b, in, tile, b, acc);
-  QWEN_UNROLL for (int v = 0; v < kVecs; ++v)
-    QWEN_UNROLL for (int t = 0; t < kT; ++t)
+  QWEN_UNROLL for (int v = 0; v < kVecs; ++v) QWEN_UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + v * kVecRows, acc[v][0][t]);
 }
 
@@ -220,7 +224,8 @@ void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row
   }
 }
 
-// ---- many tokens: two panels' codes and scales are unpacked into the L1 cache, a part of the columns at a time -------
+// ---- many tokens: two panels' codes and scales are unpacked into the L1 cache, a part of the columns at a
+// time -------
 
 constexpr int kPartBlocks = 32;  // of 32 columns: 2 panels x 32 x 512 bytes of codes
 constexpr int kPartVecs = 2 * kVecs;
@@ -233,11 +238,13 @@ struct Unpacked {
 static_assert(sizeof(Unpacked) <= 128 * 1024);
 
 template <TensorType kType>
-inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first_block, int count, int vec, Unpacked& out) noexcept {
+inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first_block, int count, int vec,
+                   Unpacked& out) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int i = 0; i < count; ++i) {
     const int b = (first_block + i) % f.record_blocks();
-    const std::uint8_t* record = panel + static_cast<std::size_t>((first_block + i) / f.record_blocks()) * f.record_bytes();
+    const std::uint8_t* record =
+        panel + static_cast<std::size_t>((first_block + i) / f.record_blocks()) * f.record_bytes();
     QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
       decode<kType>(record + f.codes_at() + b * f.block_bytes() + v * kVecBytes,
@@ -269,12 +276,11 @@ struct Ahead {
 
 // One tile of tokens against kN vectors of rows; sums go on from `out` where first_block > 0.
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN, int kT>
-void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count, float* out,
-                   std::size_t out_stride, Ahead& ahead) noexcept {
+void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count,
+                   float* out, std::size_t out_stride, Ahead& ahead) noexcept {
   F acc[kN][kT];
-  QWEN_UNROLL for (int n = 0; n < kN; ++n)
-    QWEN_UNROLL for (int t = 0; t < kT; ++t)
-      acc[n][t] = first_block == 0 ? fzero() : fload(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows);
+  QWEN_UNROLL for (int n = 0; n < kN; ++n) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
+      first_block == 0 ? fzero() : fload(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows);
   BlockInput x = block_input(in, tile, first_block);
   for (int i = 0; i < count; ++i) {
     ahead.fetch();
@@ -286,17 +292,17 @@ void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int fi
     x.neg_sum += 2 * kTileTokens;
     x.scale += kTileTokens;
   }
-  QWEN_UNROLL for (int n = 0; n < kN; ++n)
-    QWEN_UNROLL for (int t = 0; t < kT; ++t)
+  QWEN_UNROLL for (int n = 0; n < kN; ++n) QWEN_UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows, acc[n][t]);
 }
 
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN>
-inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count, float* out,
-                            std::size_t out_stride, Ahead& ahead) noexcept {
+inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count,
+                            float* out, std::size_t out_stride, Ahead& ahead) noexcept {
   const int tokens = in.tokens - tile * kTileTokens;
-#define QWEN_TILE(n) \
-  multiply_tile<kBits, kGroup, kMin, kCorrection, kN, n>(w, vec, in, tile, first_block, count, out, out_stride, ahead)
+#define QWEN_TILE(n)                                                                                \
+  multiply_tile<kBits, kGroup, kMin, kCorrection, kN, n>(w, vec, in, tile, first_block, count, out, \
+                                                         out_stride, ahead)
   switch (tokens) {
     case 1: QWEN_TILE(1); break;
     case 2: QWEN_TILE(2); break;
@@ -316,11 +322,11 @@ void multiply_part(const Unpacked& w, int vecs, const Input& in, int first_block
     float* tile_out = out + static_cast<std::size_t>(tile) * kTileTokens * out_stride;
     int vec = 0;
     for (; vec + kTileVecs <= vecs; vec += kTileVecs)
-      multiply_tokens<kBits, kGroup, kMin, kCorrection, kTileVecs>(w, vec, in, tile, first_block, count,
-                                                                   tile_out + vec * kVecRows, out_stride, ahead);
+      multiply_tokens<kBits, kGroup, kMin, kCorrection, kTileVecs>(
+          w, vec, in, tile, first_block, count, tile_out + vec * kVecRows, out_stride, ahead);
     for (; vec < vecs; ++vec)
-      multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(w, vec, in, tile, first_block, count, tile_out + vec * kVecRows,
-                                                           out_stride, ahead);
+      multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(w, vec, in, tile, first_block, count,
+                                                           tile_out + vec * kVecRows, out_stride, ahead);
   }
 }
 
@@ -330,7 +336,9 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
   constexpr PanelFormat f = panel_format(kType);
   auto& unpacked = *reinterpret_cast<Unpacked*>(scratch);
   const int blocks = in.cols / kBlock;
-  const auto panel = [&](int row) { return matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride; };
+  const auto panel = [&](int row) {
+    return matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
+  };
   for (int row = row_begin; row < row_end; row += 2 * kPanelRows) {
     const int panels = row + kPanelRows < row_end ? 2 : 1;
     for (int first = 0; first < blocks; first += kPartBlocks) {
@@ -349,11 +357,13 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
         const int next_count = blocks - next_first < kPartBlocks ? blocks - next_first : kPartBlocks;
         ahead.at[p] = panel(next_row + p * kPanelRows) +
                       static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes();
-        ahead.end[p] = ahead.at[p] + static_cast<std::size_t>((next_count + f.record_blocks() - 1) / f.record_blocks()) *
-                                         f.record_bytes();
+        ahead.end[p] =
+            ahead.at[p] + static_cast<std::size_t>((next_count + f.record_blocks() - 1) / f.record_blocks()) *
+                              f.record_bytes();
       }
       const auto lines = static_cast<int>(((ahead.end[0] - ahead.at[0]) + (ahead.end[1] - ahead.at[1])) / 64);
-      const int calls = in.tile_count() * count * (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1);
+      const int calls =
+          in.tile_count() * count * (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1);
       ahead.lines = (lines + calls - 1) / calls;
       multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
           unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, ahead);
@@ -374,8 +384,8 @@ void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int 
 }
 
 // The sum of u q - 128 q is that of 16 high q - 120.5 q, give or take what the lower halves differ from 7.5.
-void estimate(const Matrix& matrix, const Input& in, const float* energy, int row_begin, int row_end, float* out,
-              float* margin) noexcept {
+void estimate(const Matrix& matrix, const Input& in, const float* energy, int row_begin, int row_end,
+              float* out, float* margin) noexcept {
   constexpr PanelFormat f = panel_format(kQ8Split);
   const int blocks = in.cols / kBlock;
   for (int row = row_begin; row < row_end; row += kPanelRows) {
@@ -391,7 +401,8 @@ void estimate(const Matrix& matrix, const Input& in, const float* energy, int ro
         V code[8], sum[1][1] = {{vset1(0)}};
         decode<TensorType::q4_0>(lines + v * kVecBytes, nullptr, code);
         dot_tile<4, 8, 1, 1, 1>(code, 0, x.q, sum);
-        const F s = half_to_float(reinterpret_cast<const std::uint16_t*>(record) + b % 2 * kPanelRows + v * kVecRows);
+        const F s =
+            half_to_float(reinterpret_cast<const std::uint16_t*>(record) + b % 2 * kPanelRows + v * kVecRows);
         acc[v] = ffma(ffma(to_float(sum[0][0]), fset1(16.0f), middle), fmul(s, fset1(x.scale[0])), acc[v]);
         squares[v] = ffma(fmul(s, s), fset1(energy[b]), squares[v]);
       }

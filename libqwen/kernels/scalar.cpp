@@ -32,14 +32,15 @@ Lanes load_f16(const std::uint16_t* x) noexcept {
 
 #include "kernels/float_kernels.inl"
 
-// scale = max|x| / 127; q = x / scale, rounded to even. Where the inverse would overflow (max|x| below 1e-36) the
-// block counts as zero.
+// scale = max|x| / 127; q = x / scale, rounded to even. Where the inverse would overflow (max|x| below 1e-36)
+// the block counts as zero.
 void quantize_block(const float* x, int token, int block, const Input& out) noexcept {
   const int tile = token / out.width, lane = token % out.width;
   float largest = 0;
   for (int i = 0; i < kBlock; ++i) largest = std::fmax(largest, std::fabs(x[i]));
   const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) + static_cast<std::size_t>(block);
+  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
+                  static_cast<std::size_t>(block);
   auto* q = const_cast<std::int8_t*>(out.q) + at * kBlock * static_cast<std::size_t>(out.width);
   int sums[2] = {0, 0};
   for (int i = 0; i < kBlock; ++i) {
@@ -47,26 +48,31 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
     q[(i / 4 * out.width + lane) * 4 + i % 4] = static_cast<std::int8_t>(value);
     sums[i / 16] += value;
   }
-  const_cast<float*>(out.scale)[at * static_cast<std::size_t>(out.width) + static_cast<std::size_t>(lane)] = inverse > 0 ? largest / 127.0f : 0.0f;
+  const_cast<float*>(out.scale)[at * static_cast<std::size_t>(out.width) + static_cast<std::size_t>(lane)] =
+      inverse > 0 ? largest / 127.0f : 0.0f;
   auto* neg_sum = const_cast<std::int32_t*>(out.neg_sum) + at * 2 * static_cast<std::size_t>(out.width);
   neg_sum[lane] = -sums[0];
   neg_sum[out.width + lane] = -sums[1];
 }
 
-// y = sum over groups, in order, of fma(float(sum of (u - offset) * q), scale * a, y) and then, where the type has
-// mins, fma(float(-sum of q), min * a, y); a is the block's activation scale. The integer sums are exact.
-float quantised_dot(const PanelReader& panel, const PanelFormat& format, int row, const Input& input, int token) noexcept {
+// y = sum over groups, in order, of fma(float(sum of (u - offset) * q), scale * a, y) and then, where the
+// type has mins, fma(float(-sum of q), min * a, y); a is the block's activation scale. The integer sums are
+// exact.
+float quantised_dot(const PanelReader& panel, const PanelFormat& format, int row, const Input& input,
+                    int token) noexcept {
   const int tile = token / input.width, lane = token % input.width, blocks = input.cols / kBlock;
   float y = 0;
   for (int b = 0; b < blocks; ++b) {
-    const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(blocks) + static_cast<std::size_t>(b);
+    const auto at =
+        static_cast<std::size_t>(tile) * static_cast<std::size_t>(blocks) + static_cast<std::size_t>(b);
     const std::int8_t* q = input.q + at * kBlock * static_cast<std::size_t>(input.width);
     const std::int32_t* neg_sum = input.neg_sum + at * 2 * static_cast<std::size_t>(input.width);
     const float a = input.scale[at * static_cast<std::size_t>(input.width) + static_cast<std::size_t>(lane)];
     for (int g = 0; g < format.groups_per_block(); ++g) {
       std::int32_t sum = 0;
       for (int i = g * format.group; i < (g + 1) * format.group; ++i)
-        sum += (panel.code(row, b * kBlock + i) - format.offset) * q[(i / 4 * input.width + lane) * 4 + i % 4];
+        sum +=
+            (panel.code(row, b * kBlock + i) - format.offset) * q[(i / 4 * input.width + lane) * 4 + i % 4];
       const GroupScale s = panel.group(row, b * kBlock + g * format.group);
       y = std::fma(static_cast<float>(sum), s.scale * a, y);
       if (format.min) {
@@ -82,8 +88,10 @@ float quantised_dot(const PanelReader& panel, const PanelFormat& format, int row
 // y = sum over columns, in order, of fma(weight, x, y).
 float float_dot(const Matrix& matrix, int row, const Input& input, int token) noexcept {
   const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
-  const float* x = input.tiles + static_cast<std::size_t>(token / input.width) * static_cast<std::size_t>(input.cols) *
-                                     static_cast<std::size_t>(input.width) + token % input.width;
+  const float* x = input.tiles +
+                   static_cast<std::size_t>(token / input.width) * static_cast<std::size_t>(input.cols) *
+                       static_cast<std::size_t>(input.width) +
+                   token % input.width;
   const auto lane = static_cast<std::size_t>(row % kPanelRows);
   float y = 0;
   for (std::size_t i = 0; i < static_cast<std::size_t>(input.cols); ++i) {
@@ -100,21 +108,23 @@ float float_dot(const Matrix& matrix, int row, const Input& input, int token) no
   return y;
 }
 
-void matmul(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out, std::size_t out_stride,
-            std::byte* scratch) noexcept {
+void matmul(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
+            std::size_t out_stride, std::byte* scratch) noexcept {
   if (!matrix.panels) return matmul_rows(matrix, input, row_begin, row_end, out, out_stride, scratch);
   const bool quantised = input_form(matrix) == kInputQ8;
   const PanelFormat format = panel_format(matrix.type);
   for (int row = row_begin; row < row_end; ++row) {
-    const PanelReader reader = quantised ? PanelReader::of(matrix, row) : PanelReader(TensorType::q8_0, nullptr);
+    const PanelReader reader =
+        quantised ? PanelReader::of(matrix, row) : PanelReader(TensorType::q8_0, nullptr);
     for (int t = 0; t < input.tokens; ++t)
       out[static_cast<std::size_t>(t) * out_stride + static_cast<std::size_t>(row - row_begin)] =
-          quantised ? quantised_dot(reader, format, row % kPanelRows, input, t) : float_dot(matrix, row, input, t);
+          quantised ? quantised_dot(reader, format, row % kPanelRows, input, t)
+                    : float_dot(matrix, row, input, t);
   }
 }
 
-void estimate(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end, float* out,
-              float* margin) noexcept {
+void estimate(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end,
+              float* out, float* margin) noexcept {
   for (int row = row_begin; row < row_end; ++row) {
     const PanelReader panel = PanelReader::of(matrix, row);
     float y = 0, squares = 0;
@@ -131,7 +141,8 @@ void estimate(const Matrix& matrix, const Input& input, const float* energy, int
   }
 }
 
-constexpr KernelTable kTable = {Isa::scalar, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
+constexpr KernelTable kTable = {Isa::scalar, rms_norm,       add,    silu_mul, rope,
+                                attention,   quantize_block, matmul, estimate};
 
 }  // namespace
 

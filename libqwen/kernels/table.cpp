@@ -16,8 +16,8 @@ unsigned input_form(const Matrix& matrix) noexcept {
   }
 }
 
-// A dequantised row for the exact path; for panels the codes and scales of a part of two panels (kernels/quantised.inl)
-// or their floats (kernels/float_matmul.inl).
+// A dequantised row for the exact path; for panels the codes and scales of a part of two panels
+// (kernels/quantised.inl) or their floats (kernels/float_matmul.inl).
 std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept {
   constexpr std::size_t kPanelScratch = 128 * 1024;
   return std::max(kPanelScratch, (static_cast<std::size_t>(matrix.cols) + 16) * sizeof(float));
@@ -40,7 +40,8 @@ const KernelTable* find_table(Isa isa) {
 const KernelTable& kernel_table(Isa isa) {
   const KernelTable* table = find_table(isa);
   if (table == nullptr || !isa_supported(isa))
-    fail(ErrorCode::unsupported, "instruction set ", to_string(isa), ": this CPU or this build cannot run it");
+    fail(ErrorCode::unsupported, "instruction set ", to_string(isa),
+         ": this CPU or this build cannot run it");
   return *table;
 }
 

@@ -1,6 +1,7 @@
-// One table of function pointers for each ISA level. All functions are noexcept and re-entrant; pointers need only
-// the alignment of their element type. Every output has one f32 accumulator, filled in the order of the input, so
-// that results do not depend on tiles, threads or batches; docs/kernels.md says what is bit-equal across levels.
+// One table of function pointers for each ISA level. All functions are noexcept and re-entrant; pointers need
+// only the alignment of their element type. Every output has one f32 accumulator, filled in the order of the
+// input, so that results do not depend on tiles, threads or batches; docs/kernels.md says what is bit-equal
+// across levels.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,7 +28,7 @@ struct KvPages {
 struct AttentionTask {
   KvPages kv;
   int head_dim = 0;
-  int queries = 0;              // at most kMaxQueries
+  int queries = 0;                  // at most kMaxQueries
   const float* const* q = nullptr;  // [queries] -> [head_dim], already scaled by 1 / sqrt(head_dim)
   float* const* out = nullptr;      // [queries] -> [head_dim]
   const int* lengths = nullptr;     // [queries], ascending, each at least 1
@@ -50,18 +51,18 @@ struct KernelTable {
   // Quantises 32 values into block `block` of token `token`: scale = max|x| / 127, q = round to even.
   void (*quantize_block)(const float* x, int token, int block, const Input& out) noexcept;
 
-  // out[token * out_stride + row - row_begin] for rows [row_begin, row_end) of the matrix and all tokens of the input.
-  // Panels: row_begin is a multiple of 16; up to 15 values after row_end may be written too. `scratch` has
-  // matmul_scratch_bytes(matrix).
+  // out[token * out_stride + row - row_begin] for rows [row_begin, row_end) of the matrix and all tokens of
+  // the input. Panels: row_begin is a multiple of 16; up to 15 values after row_end may be written too.
+  // `scratch` has matmul_scratch_bytes(matrix).
   void (*matmul)(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
                  std::size_t out_stride, std::byte* scratch) noexcept;
 
-  // For a matrix of type kQ8Split and one token: estimates of the products of rows [row_begin, row_end) from the upper
-  // halves of the codes alone, the lower halves taken as 7.5, and margin[row] = square root of the sum over blocks of
-  // scale^2 * energy[block]: what the estimate may be off by. row_begin is a multiple
-  // of 16; up to 15 values after row_end may be written too.
-  void (*estimate)(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end, float* out,
-                   float* margin) noexcept;
+  // For a matrix of type kQ8Split and one token: estimates of the products of rows [row_begin, row_end) from
+  // the upper halves of the codes alone, the lower halves taken as 7.5, and margin[row] = square root of the
+  // sum over blocks of scale^2 * energy[block]: what the estimate may be off by. row_begin is a multiple of
+  // 16; up to 15 values after row_end may be written too.
+  void (*estimate)(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end,
+                   float* out, float* margin) noexcept;
 };
 
 // The table of a level; Error(unsupported) where this CPU cannot run it.

@@ -13,7 +13,9 @@ namespace {
 using Arch = xsimd::fma3<xsimd::avx2>;
 using Batch = xsimd::batch<float, Arch>;
 // xsimd 8.1 does not fuse on this architecture.
-inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept { return Batch(_mm256_fmadd_ps(a, b, c)); }
+inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
+  return Batch(_mm256_fmadd_ps(a, b, c));
+}
 
 #include "kernels/lanes.inl"
 
@@ -23,9 +25,9 @@ inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept { re
 
 constexpr bool kSignedBytes = true;
 
-// Products of unsigned codes and signed activations, pairs added in 16 bits. Codes of up to 4 bits leave room for the
-// sums of 8 dwords there (8 * 2 * 15 * 127 < 2^15), of 5 bits for 4, of 6 bits for 2; 8-bit codes are taken with
-// their offset, as absolute value times sign: 2 * 128 * 127 < 2^15.
+// Products of unsigned codes and signed activations, pairs added in 16 bits. Codes of up to 4 bits leave room
+// for the sums of 8 dwords there (8 * 2 * 15 * 127 < 2^15), of 5 bits for 4, of 6 bits for 2; 8-bit codes are
+// taken with their offset, as absolute value times sign: 2 * 128 * 127 < 2^15.
 template <int kBits, int kLines, int kN, int kT, int kWidth>
 inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (*sum)[kT]) noexcept {
   static_assert(kN == 1);
@@ -60,7 +62,8 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
 
 #include "kernels/float_matmul.inl"
 
-constexpr KernelTable kTable = {Isa::avx2, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
+constexpr KernelTable kTable = {Isa::avx2, rms_norm,       add,    silu_mul, rope,
+                                attention, quantize_block, matmul, estimate};
 
 }  // namespace
 

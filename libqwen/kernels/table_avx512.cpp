@@ -12,7 +12,9 @@ namespace {
 
 using Arch = xsimd::avx512bw;
 using Batch = xsimd::batch<float, Arch>;
-inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept { return Batch(_mm512_fmadd_ps(a, b, c)); }
+inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
+  return Batch(_mm512_fmadd_ps(a, b, c));
+}
 
 #include "kernels/lanes.inl"
 
@@ -31,37 +33,76 @@ using F = __m512;
 constexpr int kVecRows = 16, kVecs = 1, kTileVecs = 2;
 constexpr bool kSignedBytes = false;
 
-inline V vload(const std::uint8_t* p) noexcept { return _mm512_loadu_si512(p); }
-inline void vstore(std::uint8_t* p, V v) noexcept { _mm512_storeu_si512(p, v); }
-inline V vand(V a, V b) noexcept { return _mm512_and_si512(a, b); }
-inline V vor(V a, V b) noexcept { return _mm512_or_si512(a, b); }
-inline V vsplat8(int x) noexcept { return _mm512_set1_epi8(static_cast<char>(x)); }
-inline V vset1(std::int32_t x) noexcept { return _mm512_set1_epi32(x); }
+inline V vload(const std::uint8_t* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline void vstore(std::uint8_t* p, V v) noexcept {
+  _mm512_storeu_si512(p, v);
+}
+inline V vand(V a, V b) noexcept {
+  return _mm512_and_si512(a, b);
+}
+inline V vor(V a, V b) noexcept {
+  return _mm512_or_si512(a, b);
+}
+inline V vsplat8(int x) noexcept {
+  return _mm512_set1_epi8(static_cast<char>(x));
+}
+inline V vset1(std::int32_t x) noexcept {
+  return _mm512_set1_epi32(x);
+}
 template <int n>
-inline V shift_right(V v) noexcept { return _mm512_srli_epi16(v, n); }
+inline V shift_right(V v) noexcept {
+  return _mm512_srli_epi16(v, n);
+}
 template <int n>
-inline V shift_left(V v) noexcept { return _mm512_slli_epi16(v, n); }
+inline V shift_left(V v) noexcept {
+  return _mm512_slli_epi16(v, n);
+}
 // The table's values + 128.
 inline V iq4_lookup(V code) noexcept {
-  const __m128i table = _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, static_cast<char>(129), static_cast<char>(141),
-                                      static_cast<char>(153), static_cast<char>(166), static_cast<char>(181),
-                                      static_cast<char>(197), static_cast<char>(217), static_cast<char>(241));
+  const __m128i table =
+      _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, static_cast<char>(129), static_cast<char>(141),
+                    static_cast<char>(153), static_cast<char>(166), static_cast<char>(181),
+                    static_cast<char>(197), static_cast<char>(217), static_cast<char>(241));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), code);
 }
-inline F fzero() noexcept { return _mm512_setzero_ps(); }
-inline F fset1(float x) noexcept { return _mm512_set1_ps(x); }
-inline F fload(const float* p) noexcept { return _mm512_loadu_ps(p); }
-inline void fstore(float* p, F v) noexcept { _mm512_storeu_ps(p, v); }
-inline F fmul(F a, F b) noexcept { return _mm512_mul_ps(a, b); }
-inline F ffma(F a, F b, F c) noexcept { return _mm512_fmadd_ps(a, b, c); }
-inline F fsqrt(F v) noexcept { return _mm512_sqrt_ps(v); }
-inline F to_float(V v) noexcept { return _mm512_cvtepi32_ps(v); }
+inline F fzero() noexcept {
+  return _mm512_setzero_ps();
+}
+inline F fset1(float x) noexcept {
+  return _mm512_set1_ps(x);
+}
+inline F fload(const float* p) noexcept {
+  return _mm512_loadu_ps(p);
+}
+inline void fstore(float* p, F v) noexcept {
+  _mm512_storeu_ps(p, v);
+}
+inline F fmul(F a, F b) noexcept {
+  return _mm512_mul_ps(a, b);
+}
+inline F ffma(F a, F b, F c) noexcept {
+  return _mm512_fmadd_ps(a, b, c);
+}
+inline F fsqrt(F v) noexcept {
+  return _mm512_sqrt_ps(v);
+}
+inline F to_float(V v) noexcept {
+  return _mm512_cvtepi32_ps(v);
+}
 inline F half_to_float(const std::uint16_t* p) noexcept {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-inline __m128i bytes16(const std::uint8_t* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
-inline F i8_to_float(const std::uint8_t* p) noexcept { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes16(p))); }
-inline F u8_to_float(const std::uint8_t* p) noexcept { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes16(p))); }
+inline __m128i bytes16(const std::uint8_t* p) noexcept {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+inline F i8_to_float(const std::uint8_t* p) noexcept {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes16(p)));
+}
+inline F u8_to_float(const std::uint8_t* p) noexcept {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes16(p)));
+}
 inline F low_nibble_to_float(const std::uint8_t* p) noexcept {
   return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_cvtepu8_epi32(bytes16(p)), _mm512_set1_epi32(15)));
 }
@@ -93,11 +134,13 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
   const __m512 by = _mm512_set1_ps(inverse);
   const __m512i qa = _mm512_cvtps_epi32(_mm512_mul_ps(a, by)), qb = _mm512_cvtps_epi32(_mm512_mul_ps(b, by));
-  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) + static_cast<std::size_t>(block);
+  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
+                  static_cast<std::size_t>(block);
   alignas(32) std::int32_t dwords[8];
   _mm_store_si128(reinterpret_cast<__m128i*>(dwords), _mm512_cvtepi32_epi8(qa));
   _mm_store_si128(reinterpret_cast<__m128i*>(dwords + 4), _mm512_cvtepi32_epi8(qb));
-  auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) + at * 8 * static_cast<std::size_t>(width) + lane;
+  auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) +
+            at * 8 * static_cast<std::size_t>(width) + lane;
   for (int j = 0; j < 8; ++j) q[j * width] = dwords[j];
   const_cast<float*>(out.scale)[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
       inverse > 0 ? largest / 127.0f : 0.0f;
@@ -106,7 +149,8 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   neg_sum[width] = -_mm512_reduce_add_epi32(qb);
 }
 
-constexpr KernelTable kTable = {Isa::avx512, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
+constexpr KernelTable kTable = {Isa::avx512, rms_norm,       add,    silu_mul, rope,
+                                attention,   quantize_block, matmul, estimate};
 
 }  // namespace
 

@@ -13,7 +13,9 @@ namespace {
 using Arch = xsimd::fma3<xsimd::avx2>;
 using Batch = xsimd::batch<float, Arch>;
 // xsimd 8.1 does not fuse on this architecture.
-inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept { return Batch(_mm256_fmadd_ps(a, b, c)); }
+inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
+  return Batch(_mm256_fmadd_ps(a, b, c));
+}
 
 #include "kernels/lanes.inl"
 
@@ -31,7 +33,8 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
     for (int t = 0; t < kT; ++t) {
       const V x = _mm256_set1_epi32(a[j * kWidth + t]);
 #pragma GCC unroll 16
-      for (int n = 0; n < kN; ++n) sum[n][t] = _mm256_dpbusd_avx_epi32(sum[n][t], codes[n * code_stride + j], x);
+      for (int n = 0; n < kN; ++n)
+        sum[n][t] = _mm256_dpbusd_avx_epi32(sum[n][t], codes[n * code_stride + j], x);
     }
 }
 
@@ -39,7 +42,8 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
 
 #include "kernels/float_matmul.inl"
 
-constexpr KernelTable kTable = {Isa::avxvnni, rms_norm, add, silu_mul, rope, attention, quantize_block, matmul, estimate};
+constexpr KernelTable kTable = {Isa::avxvnni, rms_norm,       add,    silu_mul, rope,
+                                attention,    quantize_block, matmul, estimate};
 
 }  // namespace
 

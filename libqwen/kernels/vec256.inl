@@ -1,8 +1,10 @@
-// Integers and floats of eight rows, for AVX2 and AVX-VNNI. Included inside an anonymous namespace. No include guard on
-// purpose.
+// Integers and floats of eight rows, for AVX2 and AVX-VNNI. Included inside an anonymous namespace. No
+// include guard on purpose.
 
 inline Lanes load_f16(const std::uint16_t* x) noexcept {
-  const auto half = [&](int i) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i))); };
+  const auto half = [&](int i) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)));
+  };
   return {{Batch(half(0)), Batch(half(8))}};
 }
 inline Lanes load_bf16(const std::uint16_t* x) noexcept {
@@ -17,37 +19,76 @@ using V = __m256i;
 using F = __m256;
 constexpr int kVecRows = 8, kVecs = 2, kTileVecs = 1;
 
-inline V vload(const std::uint8_t* p) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
-inline void vstore(std::uint8_t* p, V v) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-inline V vand(V a, V b) noexcept { return _mm256_and_si256(a, b); }
-inline V vor(V a, V b) noexcept { return _mm256_or_si256(a, b); }
-inline V vsplat8(int x) noexcept { return _mm256_set1_epi8(static_cast<char>(x)); }
-inline V vset1(std::int32_t x) noexcept { return _mm256_set1_epi32(x); }
+inline V vload(const std::uint8_t* p) noexcept {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline void vstore(std::uint8_t* p, V v) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+inline V vand(V a, V b) noexcept {
+  return _mm256_and_si256(a, b);
+}
+inline V vor(V a, V b) noexcept {
+  return _mm256_or_si256(a, b);
+}
+inline V vsplat8(int x) noexcept {
+  return _mm256_set1_epi8(static_cast<char>(x));
+}
+inline V vset1(std::int32_t x) noexcept {
+  return _mm256_set1_epi32(x);
+}
 template <int n>
-inline V shift_right(V v) noexcept { return _mm256_srli_epi16(v, n); }
+inline V shift_right(V v) noexcept {
+  return _mm256_srli_epi16(v, n);
+}
 template <int n>
-inline V shift_left(V v) noexcept { return _mm256_slli_epi16(v, n); }
+inline V shift_left(V v) noexcept {
+  return _mm256_slli_epi16(v, n);
+}
 // The table's values + 128.
 inline V iq4_lookup(V code) noexcept {
-  const __m128i table = _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, static_cast<char>(129), static_cast<char>(141),
-                                      static_cast<char>(153), static_cast<char>(166), static_cast<char>(181),
-                                      static_cast<char>(197), static_cast<char>(217), static_cast<char>(241));
+  const __m128i table =
+      _mm_setr_epi8(1, 24, 45, 63, 79, 93, 106, 118, static_cast<char>(129), static_cast<char>(141),
+                    static_cast<char>(153), static_cast<char>(166), static_cast<char>(181),
+                    static_cast<char>(197), static_cast<char>(217), static_cast<char>(241));
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), code);
 }
-inline F fzero() noexcept { return _mm256_setzero_ps(); }
-inline F fset1(float x) noexcept { return _mm256_set1_ps(x); }
-inline F fload(const float* p) noexcept { return _mm256_loadu_ps(p); }
-inline void fstore(float* p, F v) noexcept { _mm256_storeu_ps(p, v); }
-inline F fmul(F a, F b) noexcept { return _mm256_mul_ps(a, b); }
-inline F ffma(F a, F b, F c) noexcept { return _mm256_fmadd_ps(a, b, c); }
-inline F fsqrt(F v) noexcept { return _mm256_sqrt_ps(v); }
-inline F to_float(V v) noexcept { return _mm256_cvtepi32_ps(v); }
+inline F fzero() noexcept {
+  return _mm256_setzero_ps();
+}
+inline F fset1(float x) noexcept {
+  return _mm256_set1_ps(x);
+}
+inline F fload(const float* p) noexcept {
+  return _mm256_loadu_ps(p);
+}
+inline void fstore(float* p, F v) noexcept {
+  _mm256_storeu_ps(p, v);
+}
+inline F fmul(F a, F b) noexcept {
+  return _mm256_mul_ps(a, b);
+}
+inline F ffma(F a, F b, F c) noexcept {
+  return _mm256_fmadd_ps(a, b, c);
+}
+inline F fsqrt(F v) noexcept {
+  return _mm256_sqrt_ps(v);
+}
+inline F to_float(V v) noexcept {
+  return _mm256_cvtepi32_ps(v);
+}
 inline F half_to_float(const std::uint16_t* p) noexcept {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-inline __m128i bytes8(const std::uint8_t* p) noexcept { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)); }
-inline F i8_to_float(const std::uint8_t* p) noexcept { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes8(p))); }
-inline F u8_to_float(const std::uint8_t* p) noexcept { return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes8(p))); }
+inline __m128i bytes8(const std::uint8_t* p) noexcept {
+  return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+}
+inline F i8_to_float(const std::uint8_t* p) noexcept {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes8(p)));
+}
+inline F u8_to_float(const std::uint8_t* p) noexcept {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes8(p)));
+}
 inline F low_nibble_to_float(const std::uint8_t* p) noexcept {
   return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_cvtepu8_epi32(bytes8(p)), _mm256_set1_epi32(15)));
 }
@@ -70,9 +111,11 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   m = _mm_max_ss(m, _mm_shuffle_ps(m, m, 1));
   const float largest = _mm_cvtss_f32(m);
   const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) + static_cast<std::size_t>(block);
+  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
+                  static_cast<std::size_t>(block);
   auto* neg_sum = const_cast<std::int32_t*>(out.neg_sum) + at * 2 * static_cast<std::size_t>(width) + lane;
-  auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) + at * 8 * static_cast<std::size_t>(width) + lane;
+  auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) +
+            at * 8 * static_cast<std::size_t>(width) + lane;
   for (int h = 0; h < 2; ++h) {
     const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(v[2 * h], _mm256_set1_ps(inverse)));
     const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(v[2 * h + 1], _mm256_set1_ps(inverse)));

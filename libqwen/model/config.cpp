@@ -7,7 +7,8 @@
 namespace qwen::model {
 namespace {
 
-// Limits far above any model of the family: they keep products of sizes from outside small enough to reason about.
+// Limits far above any model of the family: they keep products of sizes from outside small enough to reason
+// about.
 constexpr int kMaxLayers = 1024;
 constexpr int kMaxWidth = 1 << 20;
 constexpr int kMaxVocab = 1 << 22;
@@ -15,7 +16,8 @@ constexpr int kMaxContext = 1 << 24;
 
 class Reader {
  public:
-  Reader(const file::ModelFile& file, std::string architecture) : file_(file), prefix_(std::move(architecture)) {}
+  Reader(const file::ModelFile& file, std::string architecture)
+      : file_(file), prefix_(std::move(architecture)) {}
 
   int count(const char* name, int limit) const {
     const std::string key = prefix_ + "." + name;
@@ -33,7 +35,9 @@ class Reader {
       fail(ErrorCode::bad_format, file_.path(), ": ", key, ": expected a positive number, found ", value);
     return static_cast<float>(value);
   }
-  std::optional<std::string_view> text(const char* name) const { return file_.optional_string(prefix_ + "." + name); }
+  std::optional<std::string_view> text(const char* name) const {
+    return file_.optional_string(prefix_ + "." + name);
+  }
 
  private:
   int check(const std::string& key, std::int64_t value, int limit) const {

@@ -12,9 +12,15 @@ namespace qwen::model {
 ModelShape read_shape(const file::ModelFile& file);
 
 // Query features [heads * head_dim] and key or value features [kv_heads * head_dim] of one token.
-inline int query_dim(const ModelShape& shape) { return shape.heads * shape.head_dim; }
-inline int kv_dim(const ModelShape& shape) { return shape.kv_heads * shape.head_dim; }
+inline int query_dim(const ModelShape& shape) {
+  return shape.heads * shape.head_dim;
+}
+inline int kv_dim(const ModelShape& shape) {
+  return shape.kv_heads * shape.head_dim;
+}
 // Query heads that share one key/value head (GQA).
-inline int group_size(const ModelShape& shape) { return shape.heads / shape.kv_heads; }
+inline int group_size(const ModelShape& shape) {
+  return shape.heads / shape.kv_heads;
+}
 
 }  // namespace qwen::model

@@ -16,8 +16,9 @@ using kernels::Input;
 using kernels::kMaxQueries;
 using kernels::Matrix;
 
-// Every thread of the pool runs the same pass over the layers; between the phases stands a barrier, inside a phase
-// each thread takes units of work (some rows of a matrix, a KV head of a few tokens). docs/kernels.md has the plan.
+// Every thread of the pool runs the same pass over the layers; between the phases stands a barrier, inside a
+// phase each thread takes units of work (some rows of a matrix, a KV head of a few tokens). docs/kernels.md
+// has the plan.
 class Pass {
  public:
   Pass(const Engine& engine, Workspace& ws)
@@ -47,9 +48,11 @@ class Pass {
   }
 
  private:
-  // ---- sharing work ------------------------------------------------------------------------------------------
-  // Calls fn(begin, end) until all of [0, count) is taken, `chunk` at a time. The first units are each thread's own
-  // by position, so that a thread streams through its part of a matrix; the last quarter goes to whoever is free.
+  // ---- sharing work
+  // ------------------------------------------------------------------------------------------ Calls
+  // fn(begin, end) until all of [0, count) is taken, `chunk` at a time. The first units are each thread's own
+  // by position, so that a thread streams through its part of a matrix; the last quarter goes to whoever is
+  // free.
   template <class Fn>
   void share(int count, int chunk, const Fn& fn) {
     std::atomic<int>& claimed = ws_.claims[static_cast<std::size_t>(phase_++)];
@@ -68,7 +71,8 @@ class Pass {
   // Rows of a matrix in one unit: long enough to stream, short enough to share and for the unit buffers.
   int unit_rows(int matrix_rows, int tokens) const {
     const int fits = static_cast<int>(ws_.unit_floats() / static_cast<std::size_t>(tokens)) / 32 * 32;
-    const int fair = static_cast<int>(round_up(static_cast<std::size_t>(ceil_div(matrix_rows, threads_ * 8)), 32));
+    const int fair =
+        static_cast<int>(round_up(static_cast<std::size_t>(ceil_div(matrix_rows, threads_ * 8)), 32));
     return std::max(32, std::min(fits, fair));
   }
 
@@ -80,8 +84,9 @@ class Pass {
     return scratch_->unit.as<float>(static_cast<std::size_t>(index) * ws_.unit_floats() * sizeof(float));
   }
 
-  // ---- input of matrices -----------------------------------------------------------------------------------------
-  // The matrix input of `tokens` rows: a single one is prepared by each thread for itself, more are shared out and
+  // ---- input of matrices
+  // ----------------------------------------------------------------------------------------- The matrix
+  // input of `tokens` rows: a single one is prepared by each thread for itself, more are shared out and
   // followed by a barrier. row(token, buffer) returns the row's floats, in `buffer` or elsewhere.
   template <class Row>
   Input prepare(int tokens, int cols, const Row& row) {
@@ -111,11 +116,15 @@ class Pass {
     return ws_.q + static_cast<std::size_t>(t) * static_cast<std::size_t>(q_dim_) + head * shape_.head_dim;
   }
   float* attended(int t, int head) {
-    return ws_.attention + static_cast<std::size_t>(t) * static_cast<std::size_t>(q_dim_) + head * shape_.head_dim;
+    return ws_.attention + static_cast<std::size_t>(t) * static_cast<std::size_t>(q_dim_) +
+           head * shape_.head_dim;
   }
-  float* angles(int t) { return ws_.angles + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape_.head_dim); }
+  float* angles(int t) {
+    return ws_.angles + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape_.head_dim);
+  }
 
-  // ---- phases --------------------------------------------------------------------------------------------------
+  // ---- phases
+  // --------------------------------------------------------------------------------------------------
   void embed() {
     share(static_cast<int>(ws_.rows.size()), 4, [&](int begin, int end) {
       for (int t = begin; t < end; ++t) {
@@ -126,7 +135,8 @@ class Pass {
     });
   }
 
-  // cos and sin of position * theta^(-2i/dim), in double: at long positions float angles are off by whole degrees.
+  // cos and sin of position * theta^(-2i/dim), in double: at long positions float angles are off by whole
+  // degrees.
   void rope_angles(int position, float* out) const {
     const int half = shape_.head_dim / 2;
     const double step = std::pow(static_cast<double>(shape_.rope_theta), -2.0 / shape_.head_dim);
@@ -137,8 +147,8 @@ class Pass {
     }
   }
 
-  // Attention and its output projection; returns the rows that go on. After the last layer's keys and values are
-  // stored only the rows with a wanted output do: they move to the front.
+  // Attention and its output projection; returns the rows that go on. After the last layer's keys and values
+  // are stored only the rows with a wanted output do: they move to the front.
   int attention_part(const LayerWeights& layer, int index, int rows, bool last) {
     const int outputs = static_cast<int>(ws_.outputs.size());
     const bool shrink = last && outputs < rows;
@@ -164,11 +174,12 @@ class Pass {
     return rows;
   }
 
-  // A single token's KV heads divide evenly among the threads: then each thread computes the queries, keys, values
-  // and attention of its own heads, and no barrier is needed between.
+  // A single token's KV heads divide evenly among the threads: then each thread computes the queries, keys,
+  // values and attention of its own heads, and no barrier is needed between.
   bool heads_are_owned(int rows) const { return rows == 1 && shape_.kv_heads % threads_ == 0; }
 
-  void share_heads(const LayerWeights& layer, int index, const Input& input, int rows, bool queries, bool keys) {
+  void share_heads(const LayerWeights& layer, int index, const Input& input, int rows, bool queries,
+                   bool keys) {
     const int per_group = (queries ? group_ : 0) + (keys ? 2 : 0);
     const auto unit = [&](int begin, int end) {
       for (int u = begin; u < end; ++u) {
@@ -207,7 +218,8 @@ class Pass {
     }
   }
 
-  void key_value_head(const LayerWeights& layer, int index, const Input& input, int rows, int head, bool key) {
+  void key_value_head(const LayerWeights& layer, int index, const Input& input, int rows, int head,
+                      bool key) {
     const int dim = shape_.head_dim;
     float* out = unit_buffer(0);
     matmul(key ? layer.k : layer.v, input, head * dim, (head + 1) * dim, out, static_cast<std::size_t>(dim));
@@ -235,8 +247,8 @@ class Pass {
     }
   }
 
-  // Queries that attend together: up to kMaxQueries of the heads of one group, for the tokens of one tile. A single
-  // token's group is cut finer where there are more threads than KV heads.
+  // Queries that attend together: up to kMaxQueries of the heads of one group, for the tokens of one tile. A
+  // single token's group is cut finer where there are more threads than KV heads.
   void attend(int index, bool only_outputs, int rows) {
     const std::vector<RowTile>& tiles = only_outputs ? ws_.output_tiles : ws_.tiles;
     int cuts = ceil_div(group_, kMaxQueries);
@@ -259,7 +271,8 @@ class Pass {
     }
   }
 
-  void attend_tile(int index, bool only_outputs, const RowTile& tile, int kv_head, int head_begin, int head_end) {
+  void attend_tile(int index, bool only_outputs, const RowTile& tile, int kv_head, int head_begin,
+                   int head_end) {
     const float* queries[kMaxQueries];
     float* outs[kMaxQueries];
     int lengths[kMaxQueries];
@@ -288,25 +301,27 @@ class Pass {
     share(shape_.hidden, unit_rows(shape_.hidden, rows), [&](int begin, int end) {
       float* out = unit_buffer(0);
       const int n = end - begin;
-      matmul(matrix, input, begin, end, out, static_cast<std::size_t>(round_up(static_cast<std::size_t>(n), 16)));
+      matmul(matrix, input, begin, end, out,
+             static_cast<std::size_t>(round_up(static_cast<std::size_t>(n), 16)));
       for (int t = 0; t < rows; ++t)
-        kernel_.add(x(t) + begin, out + static_cast<std::size_t>(t) * round_up(static_cast<std::size_t>(n), 16), n);
+        kernel_.add(x(t) + begin,
+                    out + static_cast<std::size_t>(t) * round_up(static_cast<std::size_t>(n), 16), n);
     });
   }
 
   void feed_forward_part(const LayerWeights& layer, int rows) {
     const Input input = prepare_normed(layer.ffn_norm, rows);
     const Input down_input = ws_.ffn_input.view(rows, shape_.ffn);
-    share(shape_.ffn, unit_rows(shape_.ffn, rows), [&](int begin, int end) {
-      gated_unit(layer, input, down_input, rows, begin, end);
-    });
+    share(shape_.ffn, unit_rows(shape_.ffn, rows),
+          [&](int begin, int end) { gated_unit(layer, input, down_input, rows, begin, end); });
     pool_.barrier();
     project(layer.down, down_input, rows);
     pool_.barrier();
   }
 
   // silu(gate) * up for rows [begin, end) of the two matrices, straight into the input of `down`.
-  void gated_unit(const LayerWeights& layer, const Input& input, const Input& out, int rows, int begin, int end) {
+  void gated_unit(const LayerWeights& layer, const Input& input, const Input& out, int rows, int begin,
+                  int end) {
     const int n = end - begin;
     const std::size_t stride = round_up(static_cast<std::size_t>(n), 16);
     float* gate = unit_buffer(0);
@@ -361,11 +376,14 @@ void forward(const Engine& engine, Workspace& workspace, std::span<const Sequenc
   workspace.output_tiles.clear();
   const int tile_tokens = std::max(1, kMaxQueries / group_size(engine.weights.shape));
   for (const SequenceInput& sequence : batch) {
-    const int first = static_cast<int>(workspace.rows.size()), count = static_cast<int>(sequence.tokens.size());
+    const int first = static_cast<int>(workspace.rows.size()),
+              count = static_cast<int>(sequence.tokens.size());
     for (int i = 0; i < count; ++i)
-      workspace.rows.push_back({sequence.cache, sequence.position + i, sequence.tokens[static_cast<std::size_t>(i)]});
+      workspace.rows.push_back(
+          {sequence.cache, sequence.position + i, sequence.tokens[static_cast<std::size_t>(i)]});
     cut_tiles(workspace.tiles, first, count, tile_tokens);
-    cut_tiles(workspace.output_tiles, static_cast<int>(workspace.outputs.size()), sequence.outputs, tile_tokens);
+    cut_tiles(workspace.output_tiles, static_cast<int>(workspace.outputs.size()), sequence.outputs,
+              tile_tokens);
     for (int i = count - sequence.outputs; i < count; ++i) workspace.outputs.push_back(first + i);
   }
   for (std::atomic<int>& claim : workspace.claims) claim.store(0, std::memory_order_relaxed);

@@ -26,9 +26,9 @@ struct Engine {
 };
 
 // One pass over the weights for a ragged batch: prefill of many tokens, decode of one token for each of many
-// sequences, or a mix. Appends keys and values to the caches and leaves the wanted hidden states, after the final norm,
-// in workspace.hidden, [outputs][hidden], in the order of the input. Each row's result depends on its own sequence
-// alone, bit for bit. Throws only std::bad_alloc-like errors, before anything has changed.
+// sequences, or a mix. Appends keys and values to the caches and leaves the wanted hidden states, after the
+// final norm, in workspace.hidden, [outputs][hidden], in the order of the input. Each row's result depends on
+// its own sequence alone, bit for bit. Throws only std::bad_alloc-like errors, before anything has changed.
 void forward(const Engine& engine, Workspace& workspace, std::span<const SequenceInput> batch);
 
 }  // namespace qwen::model

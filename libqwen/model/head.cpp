@@ -20,7 +20,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Rows of the head that a thread claims at once.
 int claim_rows(const Engine& engine) {
-  return static_cast<int>(round_up(static_cast<std::size_t>(ceil_div(engine.weights.shape.vocab, engine.pool.size() * 32)), 32));
+  return static_cast<int>(
+      round_up(static_cast<std::size_t>(ceil_div(engine.weights.shape.vocab, engine.pool.size() * 32)), 32));
 }
 
 std::byte* matmul_scratch(Workspace& workspace, int thread) {
@@ -30,7 +31,8 @@ std::byte* matmul_scratch(Workspace& workspace, int thread) {
 // The `count` largest of the values seen so far, the smallest of them in front.
 class Largest {
  public:
-  explicit Largest(std::vector<float>& heap, int count) : heap_(heap), count_(static_cast<std::size_t>(count)) {
+  explicit Largest(std::vector<float>& heap, int count)
+      : heap_(heap), count_(static_cast<std::size_t>(count)) {
     heap_.clear();
     heap_.reserve(count_ + 1);
   }
@@ -49,8 +51,9 @@ class Largest {
   std::size_t count_;
 };
 
-// The lower halves of the codes differ from 7.5 by -7.5 to 7.5, evenly: variance 255 / 12. Two estimates are told apart
-// where they differ by six standard deviations of the difference, which is at most the sum of 6 / sqrt(2) of each.
+// The lower halves of the codes differ from 7.5 by -7.5 to 7.5, evenly: variance 255 / 12. Two estimates are
+// told apart where they differ by six standard deviations of the difference, which is at most the sum of 6 /
+// sqrt(2) of each.
 constexpr float kVariance = 255.0f / 12.0f * 36.0f / 2.0f;
 
 // Of each block of activations: scale^2 * sum of q^2, times the factor above.
@@ -67,7 +70,9 @@ void block_energies(const Input& input, std::vector<float>& energy) {
 }
 
 using Panel = Eigen::Array<float, kPanelRows, 1>;
-Eigen::Map<const Panel> panel_at(const float* x) { return Eigen::Map<const Panel>(x); }
+Eigen::Map<const Panel> panel_at(const float* x) {
+  return Eigen::Map<const Panel>(x);
+}
 
 }  // namespace
 
@@ -80,17 +85,17 @@ void head_logits(const Engine& engine, Workspace& workspace, const float* hidden
   engine.pool.run([&](int thread) {
     if (thread == 0)
       for (int t = 0; t < count; ++t)
-        fill(engine.kernels, input, t, 0, hidden + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape.hidden),
-             shape.hidden);
+        fill(engine.kernels, input, t, 0,
+             hidden + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape.hidden), shape.hidden);
     engine.pool.barrier();
     for (int begin = next.fetch_add(unit); begin < shape.vocab; begin = next.fetch_add(unit))
-      engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.vocab, begin + unit), logits + begin,
-                            stride, matmul_scratch(workspace, thread));
+      engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.vocab, begin + unit),
+                            logits + begin, stride, matmul_scratch(workspace, thread));
   });
 }
 
-void head_logits_of(const Engine& engine, Workspace& workspace, const float* hidden, std::span<const Token> tokens,
-                    float* out) {
+void head_logits_of(const Engine& engine, Workspace& workspace, const float* hidden,
+                    std::span<const Token> tokens, float* out) {
   const ModelShape& shape = engine.weights.shape;
   const Input input = workspace.threads[0].input.view(1, shape.hidden);
   fill(engine.kernels, input, 0, 0, hidden, shape.hidden);
@@ -103,26 +108,28 @@ void head_logits_of(const Engine& engine, Workspace& workspace, const float* hid
   }
 }
 
-bool has_fast_top(const Weights& weights) noexcept { return weights.head.type == kernels::kQ8Split; }
+bool has_fast_top(const Weights& weights) noexcept {
+  return weights.head.type == kernels::kQ8Split;
+}
 
-void head_top(const Engine& engine, Workspace& workspace, const float* hidden, int count, std::span<const Token> also,
-              float* logits) {
+void head_top(const Engine& engine, Workspace& workspace, const float* hidden, int rows, int count,
+              std::span<const Token> also, float* logits) {
   const Weights& weights = engine.weights;
-  const int vocab = weights.shape.vocab;
   // Beyond this the choice costs more than it saves.
   constexpr int kMaxChosen = 1024;
   if (!has_fast_top(weights) || count > kMaxChosen || also.size() > kMaxChosen)
-    return head_logits(engine, workspace, hidden, 1, logits, round_up(static_cast<std::size_t>(vocab), kPanelRows));
+    return head_logits(engine, workspace, hidden, 1, logits,
+                       round_up(static_cast<std::size_t>(weights.shape.vocab), kPanelRows));
 
   const Input input = workspace.input.view(1, weights.shape.hidden);
   std::vector<std::uint8_t>& marked = workspace.marked;
-  marked.resize(static_cast<std::size_t>(vocab));
+  marked.resize(static_cast<std::size_t>(weights.shape.vocab));
   for (const Token token : also) marked[static_cast<std::size_t>(token)] = 1;
   std::atomic<int> next{0}, next_exact{0};
   const int unit = claim_rows(engine);
   float bar = 0;
   std::vector<float>& margin = workspace.margin;
-  margin.resize(round_up(static_cast<std::size_t>(vocab), kPanelRows));
+  margin.resize(round_up(static_cast<std::size_t>(rows), kPanelRows));
   engine.pool.run([&](int thread) {
     if (thread == 0) {
       fill(engine.kernels, input, 0, 0, hidden, weights.shape.hidden);
@@ -131,8 +138,8 @@ void head_top(const Engine& engine, Workspace& workspace, const float* hidden, i
     engine.pool.barrier();
     // Estimates, and the count-th largest of what the logits are at least.
     Largest largest(workspace.threads[static_cast<std::size_t>(thread)].largest, count);
-    for (int begin = next.fetch_add(unit); begin < vocab; begin = next.fetch_add(unit)) {
-      const int end = std::min(vocab, begin + unit);
+    for (int begin = next.fetch_add(unit); begin < rows; begin = next.fetch_add(unit)) {
+      const int end = std::min(rows, begin + unit);
       engine.kernels.estimate(weights.head, input, workspace.energy.data(), begin, end, logits + begin,
                               margin.data() + begin);
       for (int panel = begin; panel < end; panel += kPanelRows) {
@@ -151,9 +158,9 @@ void head_top(const Engine& engine, Workspace& workspace, const float* hidden, i
     engine.pool.barrier();
     // Panels with a row that may reach the bar are computed in full.
     constexpr int kRows = 64 * kPanelRows;
-    for (int first = next_exact.fetch_add(kRows); first < vocab; first = next_exact.fetch_add(kRows))
-      for (int begin = first; begin < std::min(vocab, first + kRows); begin += kPanelRows) {
-        const int end = std::min(vocab, begin + kPanelRows);
+    for (int first = next_exact.fetch_add(kRows); first < rows; first = next_exact.fetch_add(kRows))
+      for (int begin = first; begin < std::min(rows, first + kRows); begin += kPanelRows) {
+        const int end = std::min(rows, begin + kPanelRows);
         const Panel at_most = panel_at(logits + begin) + panel_at(margin.data() + begin);
         bool wanted = !(at_most.maxCoeff() < bar);
         for (int row = begin; row < end; ++row) wanted |= marked[static_cast<std::size_t>(row)] != 0;
@@ -164,6 +171,7 @@ void head_top(const Engine& engine, Workspace& workspace, const float* hidden, i
           std::fill(logits + begin, logits + end, -kInfinity);
       }
   });
+  std::fill(logits + rows, logits + weights.shape.vocab, -kInfinity);
   for (const Token token : also) marked[static_cast<std::size_t>(token)] = 0;
 }
 

@@ -6,23 +6,25 @@
 
 namespace qwen::model {
 
-// logits[i * stride + token] for `count` hidden states [count][hidden]; `stride` is at least vocab rounded up to 16.
+// logits[i * stride + token] for `count` hidden states [count][hidden]; `stride` is at least vocab rounded up
+// to 16.
 void head_logits(const Engine& engine, Workspace& workspace, const float* hidden, int count, float* logits,
                  std::size_t stride);
 
 // Logits of single tokens for one hidden state: bit-equal to head_logits.
-void head_logits_of(const Engine& engine, Workspace& workspace, const float* hidden, std::span<const Token> tokens,
-                    float* out);
+void head_logits_of(const Engine& engine, Workspace& workspace, const float* hidden,
+                    std::span<const Token> tokens, float* out);
 
 // Whether head_top reads less than the whole head.
 bool has_fast_top(const Weights& weights) noexcept;
 
-// The logits of one hidden state that can matter to a choice among the largest ones: exact, bit-equal to head_logits,
-// for every token that may be among the `count` largest of the tokens not in `also`, and for those in `also`; minus
-// infinity for all others. `logits` has room for vocab rounded up to 16; `count` is at least 1. With a head in two
-// planes (kernels/panel.h) about half of it is read: an estimate of every logit, with a bound of six standard
+// The logits of one hidden state that can matter to a choice among the largest ones: exact, bit-equal to
+// head_logits, for every token that may be among the `count` largest of the tokens not in `also`, and for
+// those in `also`; minus infinity for all others. Only the first `rows` tokens count (rows of padding follow
+// them). `logits` has room for vocab rounded up to 16; `count` is at least 1. With a head in two planes
+// (kernels/panel.h) about half of it is read: an estimate of every logit, with a bound of six standard
 // deviations of its error, tells which ones need the rest.
-void head_top(const Engine& engine, Workspace& workspace, const float* hidden, int count, std::span<const Token> also,
-              float* logits);
+void head_top(const Engine& engine, Workspace& workspace, const float* hidden, int rows, int count,
+              std::span<const Token> also, float* logits);
 
 }  // namespace qwen::model

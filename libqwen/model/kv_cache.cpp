@@ -12,7 +12,8 @@ namespace {
 using kernels::kPageTokens;
 
 // Strided element access shared by keys (stride 16) and values (stride 1).
-void store_elements(std::byte* page_part, std::size_t first, std::size_t stride, bool f16, int n, const float* in) {
+void store_elements(std::byte* page_part, std::size_t first, std::size_t stride, bool f16, int n,
+                    const float* in) {
   if (f16) {
     auto* out = reinterpret_cast<std::uint16_t*>(page_part);
     for (int i = 0; i < n; ++i) out[first + static_cast<std::size_t>(i) * stride] = f32_to_f16(in[i]);
@@ -26,12 +27,14 @@ void store_elements(std::byte* page_part, std::size_t first, std::size_t stride,
 template <class T>
 void copy_out(const std::byte* page_part, std::size_t first, std::size_t stride, int n, std::byte* out) {
   const T* in = reinterpret_cast<const T*>(page_part) + first;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) std::memcpy(out + i * sizeof(T), in + i * stride, sizeof(T));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i)
+    std::memcpy(out + i * sizeof(T), in + i * stride, sizeof(T));
 }
 template <class T>
 void copy_in(std::byte* page_part, std::size_t first, std::size_t stride, int n, const std::byte* in) {
   T* out = reinterpret_cast<T*>(page_part) + first;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) std::memcpy(out + i * stride, in + i * sizeof(T), sizeof(T));
+  for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i)
+    std::memcpy(out + i * stride, in + i * sizeof(T), sizeof(T));
 }
 
 std::size_t first_key_element(int position, int head_dim) {
@@ -82,7 +85,9 @@ void KvCache::truncate(int length) {
   }
 }
 
-std::size_t KvCache::bytes() const noexcept { return pages_.size() * layout_.page_bytes(); }
+std::size_t KvCache::bytes() const noexcept {
+  return pages_.size() * layout_.page_bytes();
+}
 
 void KvCache::store_key(int layer, int head, int position, const float* key) noexcept {
   std::byte* page = pages_[static_cast<std::size_t>(position / kPageTokens)]->data();

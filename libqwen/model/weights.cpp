@@ -31,7 +31,8 @@ class Binder {
   Matrix matrix(const std::string& name, int rows, int cols) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     const TensorType type = options_.type_of ? options_.type_of(tensor) : tensor.type;
-    Matrix result{type, false, rows, cols, tensor.data.data(), row_bytes(type, static_cast<std::size_t>(cols))};
+    Matrix result{
+        type, false, rows, cols, tensor.data.data(), row_bytes(type, static_cast<std::size_t>(cols))};
     if (!options_.exact)
       pack(tensor, result);
     else if (type != tensor.type)
@@ -48,8 +49,8 @@ class Binder {
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
     const auto panels = static_cast<std::size_t>(result.panel_count());
-    std::byte* high = own(checked_mul(result.stride, panels, name)).data();
-    std::byte* low = own(checked_mul(result.low_stride, panels, name)).data();
+    std::byte* high = own(checked_mul(result.stride, panels, name));
+    std::byte* low = own(checked_mul(result.low_stride, panels, name));
     in_chunks(tensor, result.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
       kernels::pack_split_panels(tensor.data.data(), rows, cols, begin, end, high, low);
     });
@@ -63,7 +64,12 @@ class Binder {
   Matrix rows_of(const std::string& name, int rows, int cols) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     advance(tensor);
-    return {tensor.type, false, rows, cols, tensor.data.data(), row_bytes(tensor.type, static_cast<std::size_t>(cols))};
+    return {tensor.type,
+            false,
+            rows,
+            cols,
+            tensor.data.data(),
+            row_bytes(tensor.type, static_cast<std::size_t>(cols))};
   }
 
   const float* vector(const std::string& name, int n) {
@@ -73,7 +79,8 @@ class Binder {
     quant::dequantize(tensor.type, tensor.data.data(), {out, static_cast<std::size_t>(n)});
     for (int i = 0; i < n; ++i)
       if (!std::isfinite(out[i]))
-        fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": element ", i, " is not a finite number");
+        fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": element ", i,
+             " is not a finite number");
     advance(tensor);
     return out;
   }
@@ -87,8 +94,8 @@ class Binder {
     const file::Tensor* tensor = file_.find_tensor(name);
     if (tensor == nullptr) fail(ErrorCode::not_found, file_.path(), ": tensor ", name, " is missing");
     if (tensor->shape != shape)
-      fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape), ", found ",
-           text(tensor->shape));
+      fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape),
+           ", found ", text(tensor->shape));
     return *tensor;
   }
 
@@ -127,7 +134,8 @@ class Binder {
     if (options_.plan_only) return;
     in_chunks(tensor, panels, kernels::kPanelRows, [&](int begin, int end) {
       if (!quantize)
-        return kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin, end, out);
+        return kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin,
+                                    end, out);
       const int first = begin * kernels::kPanelRows;
       const int count = std::min(matrix.rows, end * kernels::kPanelRows) - first;
       std::vector<std::byte> rows(static_cast<std::size_t>(count) * stride);
@@ -148,17 +156,20 @@ class Binder {
     matrix.data = out;
   }
 
-  static void convert_rows(const file::Tensor& tensor, const Matrix& matrix, int first, int count, std::byte* out) {
+  static void convert_rows(const file::Tensor& tensor, const Matrix& matrix, int first, int count,
+                           std::byte* out) {
     const auto cols = static_cast<std::size_t>(matrix.cols);
-    quant::convert_rows(tensor.type, tensor.data.data() + static_cast<std::size_t>(first) * row_bytes(tensor.type, cols),
+    quant::convert_rows(tensor.type,
+                        tensor.data.data() + static_cast<std::size_t>(first) * row_bytes(tensor.type, cols),
                         matrix.type, out, static_cast<std::size_t>(count), cols);
   }
 
-  // body(begin, end) over [0, count) units of `unit_rows` rows on all threads; an error names the tensor. The source's
-  // pages go back behind each chunk, so that resident memory stays near one copy.
+  // body(begin, end) over [0, count) units of `unit_rows` rows on all threads; an error names the tensor. The
+  // source's pages go back behind each chunk, so that resident memory stays near one copy.
   template <class Body>
   void in_chunks(const file::Tensor& tensor, int count, int unit_rows, Body&& body) {
-    const std::size_t unit_bytes = row_bytes(tensor.type, tensor.cols()) * static_cast<std::size_t>(unit_rows);
+    const std::size_t unit_bytes =
+        row_bytes(tensor.type, tensor.cols()) * static_cast<std::size_t>(unit_rows);
     std::atomic<int> next{0};
     std::mutex mutex;
     std::exception_ptr failure;
@@ -206,11 +217,12 @@ class Binder {
 
 }  // namespace
 
-std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file, const ModelShape& shape,
-                                            ThreadPool& pool, const BindOptions& options) {
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file,
+                                            const ModelShape& shape, ThreadPool& pool,
+                                            const BindOptions& options) {
   if (shape.head_dim % kMinPanelDim != 0)
-    fail(ErrorCode::unsupported, file->path(), ": head dimension: expected a multiple of ", kMinPanelDim, ", found ",
-         shape.head_dim);
+    fail(ErrorCode::unsupported, file->path(), ": head dimension: expected a multiple of ", kMinPanelDim,
+         ", found ", shape.head_dim);
   file->check_unchanged();
   auto weights = std::make_shared<Weights>();
   weights->shape = shape;

@@ -20,12 +20,12 @@ struct LayerWeights {
   const float* q_bias = nullptr;     // [heads * head_dim], null where the model has none
   const float* k_bias = nullptr;     // [kv_heads * head_dim]
   const float* v_bias = nullptr;
-  const float* q_norm = nullptr;     // [head_dim], null where the model has none (Qwen3 has)
+  const float* q_norm = nullptr;  // [head_dim], null where the model has none (Qwen3 has)
   const float* k_norm = nullptr;
-  kernels::Matrix o;                 // [hidden, heads * head_dim]
-  const float* ffn_norm = nullptr;   // [hidden]
-  kernels::Matrix gate, up;          // [ffn, hidden]
-  kernels::Matrix down;              // [hidden, ffn]
+  kernels::Matrix o;                // [hidden, heads * head_dim]
+  const float* ffn_norm = nullptr;  // [hidden]
+  kernels::Matrix gate, up;         // [ffn, hidden]
+  kernels::Matrix down;             // [hidden, ffn]
 };
 
 // Immutable after bind_weights; shared by all sessions.
@@ -37,7 +37,8 @@ struct Weights {
   kernels::Matrix head;                // [vocab, hidden]; the embedding itself where they are tied
 
   bool float32_source = false;  // the file's key projections are F32
-  std::uint64_t bytes = 0;  // held in memory for all of the above; the mapped file's own pages are not counted
+  std::uint64_t bytes =
+      0;  // held in memory for all of the above; the mapped file's own pages are not counted
 
   // Where the pointers above point to.
   std::vector<AlignedBuffer> buffers;
@@ -46,8 +47,8 @@ struct Weights {
 
 struct BindOptions {
   bool exact = false;  // keep the file's rows instead of packing panels
-  // Find and check everything and count its bytes, but take no memory and leave all pointers null. Of F32 weights
-  // only the first ones are looked at to tell whether they are bfloat16.
+  // Find and check everything and count its bytes, but take no memory and leave all pointers null. Of F32
+  // weights only the first ones are looked at to tell whether they are bfloat16.
   bool plan_only = false;
   // The type in which a matrix is kept in memory; empty keeps the file's.
   std::function<TensorType(const file::Tensor&)> type_of;
@@ -55,9 +56,10 @@ struct BindOptions {
   std::function<bool(double fraction)> on_progress;
 };
 
-// Finds, checks and packs every tensor of the shape. Error(not_found) names a missing tensor, Error(bad_format) one of
-// the wrong shape or type.
-std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file, const ModelShape& shape,
-                                            ThreadPool& pool, const BindOptions& options);
+// Finds, checks and packs every tensor of the shape. Error(not_found) names a missing tensor,
+// Error(bad_format) one of the wrong shape or type.
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file,
+                                            const ModelShape& shape, ThreadPool& pool,
+                                            const BindOptions& options);
 
 }  // namespace qwen::model

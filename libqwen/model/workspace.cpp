@@ -22,7 +22,9 @@ std::size_t floats(int a, int b) {
                      sizeof(float), "activations");
 }
 
-int padded_tokens(int tokens) { return tokens == 1 ? 1 : static_cast<int>(round_up(static_cast<std::size_t>(tokens), kTileTokens)); }
+int padded_tokens(int tokens) {
+  return tokens == 1 ? 1 : static_cast<int>(round_up(static_cast<std::size_t>(tokens), kTileTokens));
+}
 
 }  // namespace
 
@@ -82,7 +84,8 @@ Workspace::Workspace(const Weights& weights, int thread_count)
       weights_(weights) {
   std::size_t scratch = kernels::matmul_scratch_bytes(weights.head);
   for (const LayerWeights& layer : weights.layers)
-    for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
+    for (const kernels::Matrix* matrix :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
       scratch = std::max(scratch, kernels::matmul_scratch_bytes(*matrix));
   const int width = std::max(weights.shape.hidden, query_dim(weights.shape));
   for (ThreadScratch& thread : threads) {
@@ -111,8 +114,9 @@ void Workspace::reserve(int row_count, int output_count, int context) {
     input.reserve(row_count, std::max(shape.hidden, q_dim), hidden_forms(weights_));
     ffn_input.reserve(row_count, shape.ffn, ffn_forms(weights_));
     // A unit is at least one head or 32 rows wide, for all tokens; single tokens get longer units.
-    unit_floats_ = std::max<std::size_t>(kUnitFloats, static_cast<std::size_t>(row_count) *
-                                                          static_cast<std::size_t>(std::max(32, shape.head_dim)));
+    unit_floats_ =
+        std::max<std::size_t>(kUnitFloats, static_cast<std::size_t>(row_count) *
+                                               static_cast<std::size_t>(std::max(32, shape.head_dim)));
     for (ThreadScratch& thread : threads) {
       thread.unit = AlignedBuffer();
       thread.unit = AlignedBuffer(2 * unit_floats_ * sizeof(float) + 64);

@@ -39,11 +39,11 @@ class InputBuffer {
 
 // Per thread.
 struct ThreadScratch {
-  InputBuffer input;       // a single token's input, prepared by each thread for itself
-  AlignedBuffer normed;    // [max cols]
-  AlignedBuffer unit;      // outputs of the unit of work at hand (two of them for gate and up)
-  AlignedBuffer matmul;    // the kernels' own
-  AlignedBuffer scores;    // attention
+  InputBuffer input;           // a single token's input, prepared by each thread for itself
+  AlignedBuffer normed;        // [max cols]
+  AlignedBuffer unit;          // outputs of the unit of work at hand (two of them for gate and up)
+  AlignedBuffer matmul;        // the kernels' own
+  AlignedBuffer scores;        // attention
   std::vector<float> largest;  // of the head's estimates
 };
 
@@ -57,15 +57,15 @@ class Workspace {
   std::size_t bytes() const noexcept;
 
   std::vector<Row> rows;
-  std::vector<int> outputs;       // indices of the rows whose final hidden state is wanted, ascending
-  std::vector<RowTile> tiles;     // of all rows
+  std::vector<int> outputs;           // indices of the rows whose final hidden state is wanted, ascending
+  std::vector<RowTile> tiles;         // of all rows
   std::vector<RowTile> output_tiles;  // of the output rows, numbered in `outputs`
 
-  float* x = nullptr;        // [rows][hidden] residual stream
-  float* q = nullptr;        // [rows][heads * head_dim] queries, scaled
+  float* x = nullptr;          // [rows][hidden] residual stream
+  float* q = nullptr;          // [rows][heads * head_dim] queries, scaled
   float* attention = nullptr;  // [rows][heads * head_dim]
-  float* angles = nullptr;   // [rows][head_dim] RoPE cosines and sines
-  float* hidden = nullptr;   // [outputs][hidden] after the final norm
+  float* angles = nullptr;     // [rows][head_dim] RoPE cosines and sines
+  float* hidden = nullptr;     // [outputs][hidden] after the final norm
 
   InputBuffer input;      // of q/k/v, o, gate/up and the head
   InputBuffer ffn_input;  // of down

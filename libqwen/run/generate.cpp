@@ -68,7 +68,7 @@ class Run {
     bool done = true;
     try {
       const CancelDuringPrefill guard(session_, options_.cancel);
-      logits = session_.forward(prompt);
+      logits = of_tokens(session_.forward(prompt));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::cancelled) throw;
       done = false;
@@ -100,11 +100,16 @@ class Run {
     }
   }
 
+  // Without the rows of padding that may follow the tokens: they are never chosen.
+  std::span<const float> of_tokens(std::span<const float> logits) const {
+    return logits.first(static_cast<std::size_t>(session_.model().tokenizer().size()));
+  }
+
   // Of the last token: all of them only where the sampler, or the caller's log-probabilities, ask for all.
   std::span<const float> next_logits() {
     const std::span<const Token> last{&result_.tokens.back(), 1};
     const auto need = options_.logprobs < 0 ? sampler_.need() : std::nullopt;
-    return need ? session_.forward_top(last, need->count, need->also) : session_.forward(last);
+    return of_tokens(need ? session_.forward_top(last, need->count, need->also) : session_.forward(last));
   }
 
   void record(Token token, std::span<const float> logits) {

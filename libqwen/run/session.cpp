@@ -28,11 +28,12 @@ void check_tokens(const SessionState& s, std::span<const Token> tokens) {
   const int vocab = s.m().info.shape.vocab;
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] < 0 || tokens[i] >= vocab)
-      fail(ErrorCode::invalid_argument, "token ", i, ": expected an id from 0 to ", vocab - 1, ", found ", tokens[i]);
+      fail(ErrorCode::invalid_argument, "token ", i, ": expected an id from 0 to ", vocab - 1, ", found ",
+           tokens[i]);
   const auto free = static_cast<std::size_t>(s.options.context - s.position());
   if (tokens.size() > free)
-    fail(ErrorCode::context_full, "the context is full: ", tokens.size(), " more tokens do not fit behind ", s.position(),
-         " of ", s.options.context);
+    fail(ErrorCode::context_full, "the context is full: ", tokens.size(), " more tokens do not fit behind ",
+         s.position(), " of ", s.options.context);
 }
 
 void check_ids(const SessionState& s, std::span<const Token> ids) {
@@ -42,8 +43,8 @@ void check_ids(const SessionState& s, std::span<const Token> ids) {
       fail(ErrorCode::invalid_argument, "logits: expected ids from 0 to ", vocab - 1, ", found ", id);
 }
 
-// Appends tokens in batches. each(first, count) is called after each batch, whose last `outputs(count)` hidden states
-// are then in the workspace.
+// Appends tokens in batches. each(first, count) is called after each batch, whose last `outputs(count)`
+// hidden states are then in the workspace.
 template <class Outputs, class Each>
 void append(SessionState& s, std::span<const Token> tokens, const Outputs& outputs, const Each& each) {
   check_tokens(s, tokens);
@@ -101,8 +102,8 @@ Session::Session(Model model, const SessionOptions& options) {
   SessionOptions chosen = options;
   if (chosen.context == 0) chosen.context = std::min(2048, limit);
   if (chosen.context < 1 || chosen.context > limit)
-    fail(ErrorCode::invalid_argument, "context: expected 1 to ", limit, " (what the model was trained for), found ",
-         chosen.context);
+    fail(ErrorCode::invalid_argument, "context: expected 1 to ", limit,
+         " (what the model was trained for), found ", chosen.context);
   if (options.batch < 1 || options.batch > 1 << 16)
     fail(ErrorCode::invalid_argument, "batch: expected 1 to 65536, found ", options.batch);
   state_ = std::make_unique<SessionState>(std::move(model), chosen);
@@ -132,17 +133,21 @@ std::span<const float> Session::forward(std::span<const Token> tokens) {
   return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
-std::span<const float> Session::forward_top(std::span<const Token> tokens, int count, std::span<const Token> also) {
+std::span<const float> Session::forward_top(std::span<const Token> tokens, int count,
+                                            std::span<const Token> also) {
   SessionState& s = *state_;
-  if (count < 1) fail(ErrorCode::invalid_argument, "forward_top: expected a count of at least 1, found ", count);
+  if (count < 1)
+    fail(ErrorCode::invalid_argument, "forward_top: expected a count of at least 1, found ", count);
   check_ids(s, also);
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
-  model::head_top(s.m().engine(), s.workspace, s.hidden.data(), count, also, logits);
+  model::head_top(s.m().engine(), s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
   return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
-void Session::prefill(std::span<const Token> tokens) { forward_last(*state_, tokens); }
+void Session::prefill(std::span<const Token> tokens) {
+  forward_last(*state_, tokens);
+}
 
 void Session::forward_each(std::span<const Token> tokens,
                            const std::function<void(int, std::span<const float>)>& on_row) {
@@ -164,9 +169,11 @@ void Session::forward_each(std::span<const Token> tokens,
 void Session::logits_of(std::span<const Token> ids, std::span<float> out) const {
   SessionState& s = *state_;
   if (s.hidden.empty())
-    fail(ErrorCode::invalid_argument, "logits_of: no token was computed since the session began or was rewound");
+    fail(ErrorCode::invalid_argument,
+         "logits_of: no token was computed since the session began or was rewound");
   if (out.size() < ids.size())
-    fail(ErrorCode::invalid_argument, "logits_of: expected room for ", ids.size(), " logits, found ", out.size());
+    fail(ErrorCode::invalid_argument, "logits_of: expected room for ", ids.size(), " logits, found ",
+         out.size());
   check_ids(s, ids);
   model::head_logits_of(s.m().engine(), s.workspace, s.hidden.data(), ids, out.data());
 }
@@ -206,17 +213,24 @@ void Session::restore(const Snapshot& snapshot, int length) {
   if (data.fingerprint != s.m().fingerprint || !(data.cache.layout() == s.cache.layout()))
     fail(ErrorCode::invalid_argument, "restore: the snapshot belongs to another model or KV type");
   if (count > s.options.context)
-    fail(ErrorCode::context_full, "restore: ", count, " tokens do not fit into a context of ", s.options.context);
+    fail(ErrorCode::context_full, "restore: ", count, " tokens do not fit into a context of ",
+         s.options.context);
   s.cache = data.cache;
   s.cache.truncate(count);
   s.tokens.assign(data.tokens.begin(), data.tokens.begin() + count);
   s.hidden = count == snapshot.length() ? data.hidden : std::vector<float>{};
 }
 
-void Session::save(const std::string& path) const { run::save_session(*state_, path); }
-void Session::load(const std::string& path) { run::load_session(*state_, path); }
+void Session::save(const std::string& path) const {
+  run::save_session(*state_, path);
+}
+void Session::load(const std::string& path) {
+  run::load_session(*state_, path);
+}
 
-int Snapshot::length() const noexcept { return data_ ? static_cast<int>(data_->tokens.size()) : 0; }
+int Snapshot::length() const noexcept {
+  return data_ ? static_cast<int>(data_->tokens.size()) : 0;
+}
 std::span<const Token> Snapshot::tokens() const noexcept {
   return data_ ? std::span<const Token>(data_->tokens) : std::span<const Token>();
 }

@@ -52,7 +52,9 @@ class Writer {
 };
 
 // Bytes of the vectors of one layer and head, keys and values, for n tokens.
-std::size_t vector_bytes(const model::KvLayout& kv) { return static_cast<std::size_t>(kv.head_dim) * kv.element(); }
+std::size_t vector_bytes(const model::KvLayout& kv) {
+  return static_cast<std::size_t>(kv.head_dim) * kv.element();
+}
 
 }  // namespace
 
@@ -67,7 +69,8 @@ void save_session(const SessionState& s, const std::string& path) {
   for (int layer = 0; layer < kv.layers; ++layer)
     for (int head = 0; head < kv.kv_heads; ++head) {
       for (int t = 0; t < s.position(); ++t)
-        s.cache.export_token(layer, head, t, both.data() + static_cast<std::size_t>(t) * 2 * vector_bytes(kv));
+        s.cache.export_token(layer, head, t,
+                             both.data() + static_cast<std::size_t>(t) * 2 * vector_bytes(kv));
       out.put(both.data(), both.size());
     }
   out.finish();
@@ -78,7 +81,8 @@ void load_session(SessionState& s, const std::string& path) {
   const std::span<const std::byte> bytes = file.bytes();
   const auto bad = [&](const auto&... parts) { fail(ErrorCode::bad_format, path, ": ", parts...); };
   Header header;
-  if (bytes.size() < sizeof header + sizeof(std::uint64_t)) bad("not a session file: only ", bytes.size(), " bytes");
+  if (bytes.size() < sizeof header + sizeof(std::uint64_t))
+    bad("not a session file: only ", bytes.size(), " bytes");
   std::memcpy(&header, bytes.data(), sizeof header);
   const Header own = header_of(s);
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) bad("not a session file of version 01");
@@ -87,15 +91,19 @@ void load_session(SessionState& s, const std::string& path) {
       header.f16 != own.f16)
     bad("the session was saved with another KV cache type");
   const auto width = static_cast<std::uint32_t>(s.m().info.shape.hidden);
-  if (header.hidden != 0 && header.hidden != width) bad("expected a state of ", width, " floats, found ", header.hidden);
+  if (header.hidden != 0 && header.hidden != width)
+    bad("expected a state of ", width, " floats, found ", header.hidden);
   const model::KvLayout& kv = s.cache.layout();
-  const std::size_t per_token = static_cast<std::size_t>(kv.layers * kv.kv_heads) * 2 * vector_bytes(kv) + sizeof(Token);
+  const std::size_t per_token =
+      static_cast<std::size_t>(kv.layers * kv.kv_heads) * 2 * vector_bytes(kv) + sizeof(Token);
   const std::size_t expected = sizeof header + checked_mul(per_token, header.tokens, path) +
                                header.hidden * sizeof(float) + sizeof(std::uint64_t);
-  if (bytes.size() != expected) bad("expected ", expected, " bytes for ", header.tokens, " tokens, found ", bytes.size());
+  if (bytes.size() != expected)
+    bad("expected ", expected, " bytes for ", header.tokens, " tokens, found ", bytes.size());
   std::uint64_t hash;
   std::memcpy(&hash, bytes.data() + bytes.size() - sizeof hash, sizeof hash);
-  if (hash != fnv1a(bytes.data(), bytes.size() - sizeof hash)) bad("the content is damaged (its hash differs)");
+  if (hash != fnv1a(bytes.data(), bytes.size() - sizeof hash))
+    bad("the content is damaged (its hash differs)");
   if (header.tokens > static_cast<std::uint32_t>(s.options.context))
     fail(ErrorCode::context_full, path, ": ", header.tokens, " tokens do not fit into a context of ",
          s.options.context);

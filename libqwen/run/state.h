@@ -38,9 +38,9 @@ struct SessionState {
   SessionOptions options;
   model::KvCache cache;
   model::Workspace workspace;
-  std::vector<Token> tokens;     // in the cache
-  std::vector<float> hidden;     // [hidden] final state of the last token, empty where none was computed
-  AlignedBuffer logits;          // [vocab rounded up to 16]
+  std::vector<Token> tokens;  // in the cache
+  std::vector<float> hidden;  // [hidden] final state of the last token, empty where none was computed
+  AlignedBuffer logits;       // [vocab rounded up to 16]
   std::function<bool(int, int)> on_batch;
 
   // Of the batches that this session leads: kept, so that a step allocates nothing.
