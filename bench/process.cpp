@@ -97,10 +97,14 @@ std::string noise_between(const Activity& before, const Activity& after) {
   const double steal = (after.steal - before.steal) / wall;
   std::ostringstream out;
   out.precision(2);
-  if (others > kOthers) out << "other programs used " << others << " CPU cores while this ran\n";
-  if (steal > kSteal) out << "other guests of this virtual machine's host took " << steal << " CPU cores\n";
+  const auto add = [&](const auto&... parts) {
+    if (out.tellp() > 0) out << "; ";
+    (out << ... << parts);
+  };
+  if (others > kOthers) add("other programs used ", others, " CPU cores while this ran");
+  if (steal > kSteal) add("other guests of this virtual machine's host took ", steal, " CPU cores");
   if (after.throttled > before.throttled)
-    out << "the CPU quota stopped this program " << after.throttled - before.throttled << " times\n";
+    add("the CPU quota stopped this program ", after.throttled - before.throttled, " times");
   return out.str();
 }
 

@@ -27,7 +27,7 @@ struct Activity {
 };
 Activity activity_now();
 
-// One line for each reason to distrust what was measured between the two; empty when it was quiet.
+// The reasons to distrust what was measured between the two, on one line; empty when it was quiet.
 std::string noise_between(const Activity& before, const Activity& after);
 
 std::string cpu_model();

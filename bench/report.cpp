@@ -139,7 +139,7 @@ std::string machine_line(const ThreadResult& run) {
 std::string warnings(const RunResult& result) {
   std::string out;
   for (const ThreadResult& run : result.runs)
-    if (!run.noise.empty()) out += cat("noisy: ", run.noise);
+    if (!run.noise.empty()) out += cat("noisy: ", run.noise, "\n");
   return out;
 }
 

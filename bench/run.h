@@ -63,7 +63,7 @@ struct ThreadResult {
   MemorySplit memory;
   std::vector<PrefillResult> prefill;
   std::vector<DecodeResult> decode;
-  std::string noise;  // reasons to distrust the figures, one a line
+  std::string noise;  // reasons to distrust the figures
 };
 
 struct RunResult {

@@ -50,9 +50,11 @@ def rate(entry):
 
 def machine(folder):
     runs = list(folder.runs.values())
-    middle = lambda key: statistics.median(run["machine"][key] for run in runs if run["isa"] == runs[0]["isa"])
+    isa, threads = statistics.mode((run["isa"], run["threads"]) for run in runs)
+    alike = [run for run in runs if (run["isa"], run["threads"]) == (isa, threads)]
+    middle = lambda key: statistics.median(run["machine"][key] for run in alike)
     noisy = sorted(name for name, run in folder.runs.items() if run["noise"])
-    text = (f"{runs[0]['cpu']}, {runs[0]['threads']} threads, {max((r['isa'] for r in runs), key=len)}. Medians of the "
+    text = (f"{runs[0]['cpu']}, {threads} threads, {isa}. Medians of the "
             f"probes: {middle('read_gb_per_s'):.1f} GB/s read, {middle('int8_gmac_per_s'):.0f} GMAC/s int8, "
             f"{middle('float_gmac_per_s'):.0f} GMAC/s float.")
     return text + (f" Measured while other programs ran: {', '.join(noisy)}." if noisy else " The machine was quiet.")

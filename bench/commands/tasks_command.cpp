@@ -257,7 +257,7 @@ int tasks(const Flags& flags) {
   show(latency_table(results));
   tools::write_out("\n");
   show(versus_table(results, flags, load_seconds, resident));
-  if (!noise.empty()) tools::write_out("\nnoisy: " + noise);
+  if (!noise.empty()) tools::write_out("\nnoisy: " + noise + "\n");
   return tools::kExitOk;
 }
 
