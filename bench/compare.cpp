@@ -21,12 +21,13 @@ std::vector<Test> tests_of(const Json& run) {
   std::vector<Test> tests;
   const auto add = [&](const Json& entry, int threads, const char* kind) {
     const int depth = entry.value("depth", 0), sequences = entry.value("sequences", 1);
-    const int batch = entry.value("batch", 512);
-    tests.push_back({cat(kind, " ", entry.at("tokens").get<int>(), depth > 0 ? cat(" @ ", depth) : "",
-                         sequences > 1 ? cat(" x ", sequences) : "", batch == 512 ? "" : cat(" -b ", batch),
-                         ", ", threads, threads == 1 ? " thread" : " threads"),
-                     {entry.at("tokens_per_s").get<double>(), entry.at("tokens_per_s_low").get<double>(),
-                      entry.at("tokens_per_s_high").get<double>(), 1}});
+    const int batch = entry.value("batch", 512), top = entry.value("top", 0);
+    tests.push_back(
+        {cat(kind, " ", entry.at("tokens").get<int>(), depth > 0 ? cat(" @ ", depth) : "",
+             sequences > 1 ? cat(" x ", sequences) : "", batch == 512 ? "" : cat(" -b ", batch),
+             top > 0 ? cat(" top ", top) : "", ", ", threads, threads == 1 ? " thread" : " threads"),
+         {entry.at("tokens_per_s").get<double>(), entry.at("tokens_per_s_low").get<double>(),
+          entry.at("tokens_per_s_high").get<double>(), 1}});
   };
   for (const Json& one : run.at("runs")) {
     const int threads = one.at("threads").get<int>();

@@ -152,8 +152,9 @@ Panel decode_panel(const RunResult& result, double left) {
   std::vector<Series> series;
   for (const ThreadResult& run : result.runs)
     for (const DecodeResult& d : run.decode) {
-      const std::string name =
-          threads_name(run.threads) + (d.sequences > 1 ? cat(", ", d.sequences, " at once") : "");
+      const std::string name = threads_name(run.threads) +
+                               (d.sequences > 1 ? cat(", ", d.sequences, " at once") : "") +
+                               (d.top > 0 ? cat(", top ", d.top) : "");
       auto found =
           std::find_if(series.begin(), series.end(), [&](const Series& s) { return s.name == name; });
       if (found == series.end()) found = series.insert(series.end(), Series{name, {}});

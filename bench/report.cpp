@@ -47,7 +47,7 @@ Json run_json(const ThreadResult& run) {
   }
   out["decode"] = Json::array();
   for (const DecodeResult& d : run.decode) {
-    Json entry{{"tokens", d.tokens}, {"depth", d.depth}, {"sequences", d.sequences}};
+    Json entry{{"tokens", d.tokens}, {"depth", d.depth}, {"sequences", d.sequences}, {"top", d.top}};
     add_rate(entry, d.tokens_per_s);
     entry["gb_per_s"] = rounded(d.gb_per_s, 2);
     entry["bandwidth_percent"] = rounded(d.bandwidth_percent, 2);
@@ -96,7 +96,7 @@ Table speed_table(const RunResult& result) {
     for (const DecodeResult& d : run.decode)
       row(run,
           cat("decode ", d.tokens, d.depth > 0 ? cat(" @ ", d.depth) : "",
-              d.sequences > 1 ? cat(" x ", d.sequences) : ""),
+              d.sequences > 1 ? cat(" x ", d.sequences) : "", d.top > 0 ? cat(" top ", d.top) : ""),
           d.tokens_per_s, fixed(d.gb_per_s, 1), d.bandwidth_percent, d.token_s);
   }
   return table;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/fail.h"
+#include "kernels/panel.h"
 #include "run/state.h"
 #include "statistics.h"
 
@@ -24,8 +25,9 @@ struct MatrixCost {
 
   void add(const kernels::Matrix& matrix) {
     const double weights = static_cast<double>(matrix.rows) * matrix.cols;
+    const TensorType type = matrix.type == kernels::kQ8Split ? TensorType::q8_0 : matrix.type;
     bytes += static_cast<double>(matrix.rows) *
-             static_cast<double>(row_bytes(matrix.type, static_cast<std::size_t>(matrix.cols)));
+             static_cast<double>(row_bytes(type, static_cast<std::size_t>(matrix.cols)));
     (kernels::input_form(matrix) == kernels::kInputQ8 ? int8_macs : float_macs) += weights;
   }
   double ideal_seconds(const MachinePeaks& peaks) const {
@@ -35,6 +37,7 @@ struct MatrixCost {
 
 struct ModelCost {
   MatrixCost body, head;
+  double high_plane = 1;  // the part of the head's bytes that the largest logits cost
 };
 
 ModelCost cost_of(const Model& model) {
@@ -45,6 +48,9 @@ ModelCost cost_of(const Model& model) {
          {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
       cost.body.add(*matrix);
   cost.head.add(weights.head);
+  if (weights.head.low != nullptr)
+    cost.high_plane = static_cast<double>(weights.head.stride) /
+                      static_cast<double>(weights.head.stride + weights.head.low_stride);
   return cost;
 }
 
@@ -77,7 +83,9 @@ class ThreadRun {
       for (const int batch : options_.batches)
         for (const int tokens : options_.prompts) prefill(tokens, depth, batch);
       for (const int count : options_.sequences)
-        for (const int tokens : options_.generate) decode(tokens, depth, count);
+        for (const int tokens : options_.generate)
+          for (const int top : options_.tops)
+            if (top == 0 || count == 1) decode(tokens, depth, count, top);
     }
     read_memory();
     result_.noise = noise_between(before, activity_now());
@@ -192,7 +200,7 @@ class ThreadRun {
     result_.prefill.push_back(std::move(out));
   }
 
-  void decode(int tokens, int depth, int sequences) {
+  void decode(int tokens, int depth, int sequences, int top) {
     if (tokens == 0) return;
     step_(cat("decode ", tokens, depth > 0 ? cat(" @ ", depth) : "",
               sequences > 1 ? cat(" x ", sequences) : ""));
@@ -200,6 +208,7 @@ class ThreadRun {
     out.tokens = tokens;
     out.depth = depth;
     out.sequences = sequences;
+    out.top = top;
     session(sequences - 1);
     const std::vector<Token> next = made_up_tokens(tokens * sequences, model_->shape().vocab, 13);
     std::vector<Session::BatchItem> items(static_cast<std::size_t>(sequences));
@@ -210,7 +219,9 @@ class ThreadRun {
       double last = 0;
       for (int t = 0; t < count; ++t) {
         const auto at = static_cast<std::size_t>(t * sequences);
-        if (sequences == 1) {
+        if (top > 0) {
+          sessions_[0].forward_top({&next[at], 1}, top);
+        } else if (sequences == 1) {
           sessions_[0].forward({&next[at], 1});
         } else {
           for (std::size_t k = 0; k < items.size(); ++k)
@@ -223,8 +234,8 @@ class ThreadRun {
       }
       if (i >= 0) out.tokens_per_s.push_back(tokens * sequences / last);
     }
-    const double bytes =
-        cost_.body.bytes + cost_.head.bytes + sequences * kv_token_bytes_ * (depth + 0.5 * tokens);
+    const double bytes = cost_.body.bytes + cost_.head.bytes * (top > 0 ? cost_.high_plane : 1) +
+                         sequences * kv_token_bytes_ * (depth + 0.5 * tokens);
     out.gb_per_s = bytes * median(out.tokens_per_s) / sequences * 1e-9;
     result_.decode.push_back(std::move(out));
   }
@@ -263,6 +274,7 @@ void check(const RunOptions& options, const std::vector<int>& threads) {
   need("-n", options.generate, 0);
   need("-d", options.depths, 0);
   need("-t", threads, 1);
+  need("--top", options.tops, 0);
   need("--sequences", options.sequences, 1);
   need("-b", options.batches, 1);
   need("-r", {options.repeats}, 1);
@@ -287,7 +299,8 @@ RunResult run_benchmark(const RunOptions& options,
       1 + static_cast<double>(threads.size()) *
               (2 + static_cast<double>(options.depths.size()) *
                        static_cast<double>(options.prompts.size() * options.batches.size() +
-                                           options.generate.size() * options.sequences.size()));
+                                           options.generate.size() * options.sequences.size() *
+                                               options.tops.size()));
   double done = 0;
   const std::function<void(const std::string&)> step = [&](const std::string& what) {
     on_step(what, done++ / steps_in_all);

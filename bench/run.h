@@ -22,6 +22,7 @@ struct RunOptions {
   std::vector<int> depths = {0};     // tokens in the context before
   std::vector<int> threads;          // empty: the library's choice
   std::vector<int> sequences = {1};  // decoded at once
+  std::vector<int> tops = {0};       // logits that are wanted of a single sequence, the largest ones; 0: all
   std::vector<int> batches = {512};  // prompt tokens computed at once
   int repeats = 5;
   bool exact = false;
@@ -49,7 +50,7 @@ struct PrefillResult {
 };
 
 struct DecodeResult {
-  int tokens = 0, depth = 0, sequences = 1;
+  int tokens = 0, depth = 0, sequences = 1, top = 0;
   std::vector<double> tokens_per_s;  // of all sequences together
   std::vector<double> token_s;       // of every step of every repeat
   double gb_per_s = 0, bandwidth_percent = 0;

@@ -24,7 +24,7 @@ measure() {  # NAME ARGUMENTS...
 
 # The types, with the machine's probes in every run.
 for type in f16 bf16 q8_0 q4_0 iq4_nl iq4_xs q4_k_m; do
-  measure "type-$type" --synthetic "$shape:$type"
+  measure "type-$type" --synthetic "$shape:$type" --top 0,40
 done
 # Forced AVX2, where this CPU has more.
 for type in q8_0 q4_0; do

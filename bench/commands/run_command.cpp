@@ -41,6 +41,9 @@ void add_options(CLI::App& app, Flags& flags) {
   app.add_option("-s,--sequences", o.sequences, "sequences decoded at once")
       ->delimiter(',')
       ->capture_default_str();
+  app.add_option("--top", o.tops, "logits that a sampler needs, the largest ones; 0: all, as llama-bench")
+      ->delimiter(',')
+      ->capture_default_str();
   app.add_option("-b,--batch-size", o.batches, "prompt tokens computed at once")
       ->delimiter(',')
       ->capture_default_str();

@@ -51,6 +51,7 @@ class Binder {
     const auto panels = static_cast<std::size_t>(result.panel_count());
     std::byte* high = own(checked_mul(result.stride, panels, name));
     std::byte* low = own(checked_mul(result.low_stride, panels, name));
+    if (options_.plan_only) return result;
     in_chunks(tensor, result.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
       kernels::pack_split_panels(tensor.data.data(), rows, cols, begin, end, high, low);
     });

@@ -23,8 +23,8 @@ RunResult made_up(double speed) {
   run.threads = 2;
   run.peaks = {qwen::Isa::avx2, 2, 40, 500, 100};
   run.prefill.push_back({512, 0, 512, {10 * speed, 11 * speed, 12 * speed}, {0.1, 0.2, 0.3}, 30});
-  run.decode.push_back({64, 0, 1, {speed, 1.01 * speed, 1.02 * speed}, {0.01, 0.02}, 30, 75});
-  run.decode.push_back({64, 1024, 1, {0.9 * speed, 0.91 * speed, 0.92 * speed}, {0.01, 0.02}, 30, 75});
+  run.decode.push_back({64, 0, 1, 0, {speed, 1.01 * speed, 1.02 * speed}, {0.01, 0.02}, 30, 75});
+  run.decode.push_back({64, 1024, 1, 0, {0.9 * speed, 0.91 * speed, 0.92 * speed}, {0.01, 0.02}, 30, 75});
   result.runs.push_back(run);
   return result;
 }

@@ -37,6 +37,10 @@ class Run(unittest.TestCase):
         self.assertAlmostEqual(load["total"], load["map"] + load["tokenizer"] + load["pack"] + load["first_token"],
                                delta=0.1)
 
+    def test_top(self):
+        out = json.loads(self.good(tiny("--json", "-p", "0", "--top", "0,5")))
+        self.assertEqual([d["top"] for d in out["decode"]], [0, 5])
+
     def test_forms(self):
         self.assertIn("decode 4", self.good(tiny()))
         rows = list(csv.DictReader(io.StringIO(self.good(tiny("--csv")))))
