@@ -69,7 +69,7 @@ def type_rows(folder, names):
         prefill, decode, memory = run["prefill"][0], run["decode"][0], run["memory_bytes"]
         megabytes = run["bytes_per_token"] * 1e-6
         peak = f"{memory['peak'] * 1e-6:.0f}" if memory["peak"] else "-"
-        top = next((rate(d) for d in run["decode"] if d["top"] > 0), "-")
+        top = next((rate(d) for d in run["decode"] if d.get("top", 0) > 0), "-")
         rows.append([run["type"].upper(), f"{megabytes:.1f}", f"{run['machine']['read_gb_per_s'] * 1e3 / megabytes:.0f}",
                      rate(decode), f"{decode['bandwidth_percent']:.1f}", top, rate(prefill), f"{prefill['peak_percent']:.1f}",
                      f"{run['load_ms']['total']:.0f}", f"{memory['resident'] * 1e-6:.0f}", peak])
