@@ -11,6 +11,7 @@
 #include <functional>
 #include <vector>
 
+#include "qwen/sampler.h"
 #include "qwen/session.h"
 #include "support/tiny_model.h"
 
@@ -88,6 +89,23 @@ void check_model(const test::TinyModel& tiny, bool exact) {
   expect_none("single tokens up to a page's end", [&] {
     session.rewind(1);
     for (int i = 1; i < 256; ++i) session.prefill({&prompt[static_cast<std::size_t>(i % 40)], 1});
+  });
+  SamplingOptions sampling;
+  sampling.temperature = 0.7f;
+  sampling.top_k = 20;
+  sampling.top_p = 0.8f;
+  Sampler sampler(sampling), greedy([] {
+    SamplingOptions options;
+    options.temperature = 0;
+    return options;
+  }());
+  expect_none("sampled tokens", [&] {
+    session.rewind(1);
+    for (int i = 0; i < 30; ++i) {
+      const std::span<const float> logits = session.forward({&prompt[static_cast<std::size_t>(i)], 1});
+      sampler.sample(logits);
+      greedy.sample(logits);
+    }
   });
   const std::vector<Token> ids = {1, 17, 200};
   float logits[3];
