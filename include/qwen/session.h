@@ -70,7 +70,7 @@ class Session {
   void forward_each(std::span<const Token> tokens,
                     const std::function<void(int index, std::span<const float> logits)>& on_row);
   // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s logits[ids[i]].
-  // Valid after forward, prefill or step_batch. Error(invalid_argument) where nothing was computed since the last rewind.
+  // Valid after any call that computes tokens. Error(invalid_argument) where nothing was computed since the last rewind.
   void logits_of(std::span<const Token> ids, std::span<float> out) const;
   // Called after each batch of a long prompt with the tokens done and in all; returning false cancels. Returns the
   // callback that stood before.
