@@ -94,6 +94,11 @@ constexpr PanelFormat panel_format(TensorType type) {
   }
 }
 
+// The type that the matrix has in a file: Q8_0 for one in two planes.
+constexpr TensorType file_type(const Matrix& matrix) {
+  return matrix.type == kQ8Split ? TensorType::q8_0 : matrix.type;
+}
+
 // All quantised types, for tables.
 #define QWEN_FOR_EACH_QUANTISED(X) \
   X(q8_0) X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(iq4_nl) X(iq4_xs) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k)

@@ -36,11 +36,11 @@ void check_tokens(const SessionState& s, std::span<const Token> tokens) {
          s.position(), " of ", s.options.context);
 }
 
-void check_ids(const SessionState& s, std::span<const Token> ids) {
+void check_ids(const SessionState& s, std::span<const Token> ids, const char* caller) {
   const int vocab = s.m().info.shape.vocab;
   for (const Token id : ids)
     if (id < 0 || id >= vocab)
-      fail(ErrorCode::invalid_argument, "logits: expected ids from 0 to ", vocab - 1, ", found ", id);
+      fail(ErrorCode::invalid_argument, caller, ": expected ids from 0 to ", vocab - 1, ", found ", id);
 }
 
 // Appends tokens in batches. each(first, count) is called after each batch, whose last `outputs(count)`
@@ -138,7 +138,7 @@ std::span<const float> Session::forward_top(std::span<const Token> tokens, int c
   SessionState& s = *state_;
   if (count < 1)
     fail(ErrorCode::invalid_argument, "forward_top: expected a count of at least 1, found ", count);
-  check_ids(s, also);
+  check_ids(s, also, "forward_top");
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
   model::head_top(s.m().engine(), s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
@@ -174,7 +174,7 @@ void Session::logits_of(std::span<const Token> ids, std::span<float> out) const 
   if (out.size() < ids.size())
     fail(ErrorCode::invalid_argument, "logits_of: expected room for ", ids.size(), " logits, found ",
          out.size());
-  check_ids(s, ids);
+  check_ids(s, ids, "logits_of");
   model::head_logits_of(s.m().engine(), s.workspace, s.hidden.data(), ids, out.data());
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "qwen/error.h"
@@ -26,12 +27,35 @@ std::string read_all(std::FILE* file, const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+// Ctrl-C waits until what is being written is written: an interrupted write would count as a failed one.
+class HoldInterrupt {
+ public:
+  HoldInterrupt() {
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &interrupt, &before_);
+  }
+  ~HoldInterrupt() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  HoldInterrupt(const HoldInterrupt&) = delete;
+  HoldInterrupt& operator=(const HoldInterrupt&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
 void write_out(std::string_view text) {
+  const HoldInterrupt hold;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
     fail_io("cannot write to standard output", errno);
 }
 
 void flush_out() {
+  const HoldInterrupt hold;
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) fail_io("cannot write to standard output", errno);
 }
 
