@@ -15,6 +15,9 @@
 
 namespace qwen {
 
+struct Analysis;
+struct SayOptions;
+
 struct ChatTurn {
   std::string user, assistant;
 };
@@ -75,6 +78,9 @@ class Chat {
   const Model& model() const noexcept;
 
  private:
+  friend Analysis analyze(Classifier&, Chat&, std::string_view,
+                          const std::function<bool(const Classification&)>&,
+                          const std::function<bool(std::string_view)>&, const SayOptions&);
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -16,6 +16,10 @@
 
 namespace qwen {
 
+class Chat;
+struct Analysis;
+struct SayOptions;
+
 enum class ClassifyMode {
   score,     // the labels' probabilities
   generate,  // greedy generation up to the first complete label: how prompt-only systems do it
@@ -89,6 +93,11 @@ class Classifier {
   const std::vector<std::vector<Token>>& label_tokens() const noexcept;
 
  private:
+  friend Analysis analyze(Classifier&, Chat&, std::string_view,
+                          const std::function<bool(const Classification&)>&,
+                          const std::function<bool(std::string_view)>&, const SayOptions&);
+  // classify(), with another session's tokens in the same pass where that is faster: then `joined` is set.
+  Classification classify_beside(std::string_view text, const Session::BatchItem& other, bool& joined);
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -51,7 +51,8 @@ struct GenerateResult {
 
 // Feeds `prompt` to the session (after what it already holds) and generates. on_text gets whole UTF-8 characters as they are
 // final; returning false ends generation (cancelled). The session ends up holding the prompt and the generated tokens that were
-// fed back. Error(invalid_argument) for an empty prompt; Error(context_full) where the prompt alone does not fit;
+// fed back. An empty prompt goes on after
+// the session's last token, whose state must be known (Session::logits); Error(invalid_argument) where it is not; Error(context_full) where the prompt alone does not fit;
 // running out of context later is FinishReason::context_full.
 GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
                         const std::function<bool(std::string_view text)>& on_text = {});

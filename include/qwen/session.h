@@ -72,6 +72,8 @@ class Session {
   // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s logits[ids[i]].
   // Valid after any call that computes tokens. Error(invalid_argument) where nothing was computed since the last rewind.
   void logits_of(std::span<const Token> ids, std::span<float> out) const;
+  // The logits [vocab] of the last token in the cache once more, valid until the next call. Needs what logits_of() needs.
+  std::span<const float> logits();
   // Called after each batch of a long prompt with the tokens done and in all; returning false cancels. Returns the
   // callback that stood before.
   std::function<bool(int, int)> on_batch(std::function<bool(int done, int total)> callback);

@@ -68,7 +68,7 @@ class Run {
     bool done = true;
     try {
       const CancelDuringPrefill guard(session_, options_.cancel);
-      logits = of_tokens(session_.forward(prompt));
+      logits = of_tokens(prompt.empty() ? session_.logits() : session_.forward(prompt));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::cancelled) throw;
       done = false;
@@ -161,7 +161,8 @@ const char* to_string(FinishReason reason) noexcept {
 
 GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
                         const std::function<bool(std::string_view text)>& on_text) {
-  if (prompt.empty()) fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least 1 token");
+  if (prompt.empty() && session.position() == 0)
+    fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least 1 token");
   if (options.max_new_tokens < 0)
     fail(ErrorCode::invalid_argument, "max_new_tokens: expected 0 or more, found ", options.max_new_tokens);
   return Run(session, options, on_text)(prompt);

@@ -128,6 +128,14 @@ std::function<bool(int, int)> Session::on_batch(std::function<bool(int, int)> ca
 std::span<const float> Session::forward(std::span<const Token> tokens) {
   SessionState& s = *state_;
   forward_last(s, tokens);
+  return logits();
+}
+
+std::span<const float> Session::logits() {
+  SessionState& s = *state_;
+  if (s.hidden.empty())
+    fail(ErrorCode::invalid_argument, "logits: no token was computed since the session began or was rewound");
+  s.workspace.reserve(1, 1, 1);  // the token may have been computed in another session's batch
   float* logits = logits_buffer(s);
   model::head_logits(s.m().engine(), s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
   return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};

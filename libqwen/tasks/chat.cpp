@@ -39,6 +39,9 @@ struct Chat::State {
   ChatOptions options;
   Session session;
   std::vector<ChatTurn> turns;
+  // analyze() computed the whole prompt beside the label's; of its tokens, so many were known before. -1: it
+  // did not.
+  int ready = -1;
 
   bool history() const { return options.history.value_or(task.history); }
   int max_new_tokens() const { return options.max_new_tokens.value_or(task.max_new_tokens); }
@@ -80,7 +83,8 @@ Chat::Chat(Model model, Task task, const ChatOptions& options) {
                 "max_new_tokens 1 or more");
   TaskRegistry().add(task);  // the rules for tasks made by hand
   Session session(model, session_options(options));
-  state_ = std::make_unique<State>(State{std::move(model), std::move(task), options, std::move(session), {}});
+  state_ =
+      std::make_unique<State>(State{std::move(model), std::move(task), options, std::move(session), {}, -1});
   if (options.prefixes) options.prefixes->pin(tasks::fixed_prefix(state_->model, state_->task));
 }
 
@@ -110,7 +114,9 @@ ChatReply Chat::say(std::string_view text, const std::function<bool(std::string_
   ChatReply reply;
   reply.prompt_tokens = static_cast<int>(prompt.tokens.size());
   reply.truncated_tokens = prompt.truncated_tokens;
-  reply.cached_tokens = s.reuse(prompt.tokens);
+  const int ready = std::exchange(s.ready, -1);
+  const bool computed = ready >= 0 && std::ranges::equal(s.session.tokens(), prompt.tokens);
+  reply.cached_tokens = computed ? ready : s.reuse(prompt.tokens);
   GenerateOptions generation;
   generation.max_new_tokens = s.max_new_tokens();
   generation.sampling = s.options.sampling.value_or(s.task.sampling);
@@ -118,7 +124,7 @@ ChatReply Chat::say(std::string_view text, const std::function<bool(std::string_
   generation.stop = options.stop;
   generation.cancel = options.cancel;
   reply.generation =
-      generate(s.session, std::span(prompt.tokens).subspan(static_cast<std::size_t>(reply.cached_tokens)),
+      generate(s.session, std::span(prompt.tokens).subspan(static_cast<std::size_t>(s.session.position())),
                generation, on_text);
   reply.text = reply.generation.text;
   reply.finish = reply.generation.finish;
@@ -135,7 +141,20 @@ Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
                  const std::function<bool(std::string_view)>& on_text, const SayOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   Analysis out;
-  out.classification = classifier.classify(text);
+  // A system prompt that the label chooses cannot be computed with it.
+  Chat::State& c = *chat.state_;
+  if (c.task.system_by_label.empty() && &c.model.state() == &classifier.model().state()) {
+    if (!c.history()) c.turns.clear();
+    std::size_t first = 0;
+    const tasks::Prompt prompt = c.prompt(text, {}, first);
+    const int known = c.reuse(prompt.tokens);
+    const auto rest = std::span<const Token>(prompt.tokens).subspan(static_cast<std::size_t>(known));
+    bool joined = false;
+    out.classification = classifier.classify_beside(text, {&c.session, rest, false, {}}, joined);
+    c.ready = joined ? known : -1;
+  } else {
+    out.classification = classifier.classify(text);
+  }
   out.label_seconds = seconds_since(start);
   if (on_label && !on_label(out.classification)) {
     out.reply.finish = FinishReason::cancelled;

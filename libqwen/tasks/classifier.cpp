@@ -17,7 +17,10 @@ namespace qwen {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::size_t kMaxBatch = 32;                           // texts in one pass
+constexpr std::size_t kMaxBatch = 32;  // texts in one pass
+// New tokens of two prompts that share a pass: with so few, reading the weights costs more than the
+// arithmetic.
+constexpr std::size_t kTogether = 32;
 constexpr std::size_t kMaxBatchBytes = std::size_t{128} << 20;  // of their KV, about
 
 double seconds_since(Clock::time_point start) {
@@ -112,11 +115,17 @@ struct Classifier::State {
     return each == 0 ? 4 : std::clamp(kMaxBatchBytes / each, std::size_t{1}, kMaxBatch);
   }
   void prefill(std::vector<Job>& jobs);
+  const Session::BatchItem* beside = nullptr;  // rides in the next pass, if that is worth it
+  bool joined = false;                         // it did
   void score(std::vector<Job>& jobs, std::vector<Classification>& results);
   void generate_label(Job& job, Classification& result);
   void run(std::vector<Job>& jobs, ClassifyMode mode, std::vector<Classification>& results);
 
-  std::mutex mutex;
+  std::vector<Classification> classify_batch(
+      std::span<const std::string> texts, ClassifyMode mode,
+      const std::function<bool(std::size_t, const Classification&)>& on_result);
+
+  std::mutex mutex;  // held by the calls of the Classifier
   Model model;
   Task task;
   ClassifierOptions options;
@@ -183,6 +192,10 @@ void Classifier::State::prefill(std::vector<Job>& jobs) {
     const auto rest =
         std::span<const Token>(jobs[i].prompt.tokens).subspan(static_cast<std::size_t>(jobs[i].cached));
     if (!rest.empty()) items.push_back({&session, rest, false, {}});
+  }
+  if (beside && items.size() == 1 && items[0].tokens.size() + beside->tokens.size() <= kTogether) {
+    items.push_back(*beside);
+    joined = true;
   }
   if (items.size() == 1)
     items[0].session->prefill(items[0].tokens);  // in parts, where it is long
@@ -285,21 +298,40 @@ Classification Classifier::classify(std::string_view text, ClassifyMode mode) {
   return std::move(classify_batch({&one, 1}, mode).front());
 }
 
+Classification Classifier::classify_beside(std::string_view text, const Session::BatchItem& other,
+                                           bool& joined) {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
+  const auto reset = [&](const Session::BatchItem*) { s.beside = nullptr; };
+  const std::unique_ptr<const Session::BatchItem, decltype(reset)> guard(&other, reset);
+  s.beside = &other;
+  s.joined = false;
+  const std::string one(text);
+  Classification result = std::move(s.classify_batch({&one, 1}, ClassifyMode::score, {}).front());
+  joined = s.joined;
+  return result;
+}
+
 std::vector<Classification> Classifier::classify_batch(
     std::span<const std::string> texts, ClassifyMode mode,
     const std::function<bool(std::size_t, const Classification&)>& on_result) {
-  State& s = *state_;
-  const std::lock_guard lock(s.mutex);
+  const std::lock_guard lock(state_->mutex);
+  return state_->classify_batch(texts, mode, on_result);
+}
+
+std::vector<Classification> Classifier::State::classify_batch(
+    std::span<const std::string> texts, ClassifyMode mode,
+    const std::function<bool(std::size_t, const Classification&)>& on_result) {
   std::vector<Classification> results(texts.size());
-  std::vector<State::Job> jobs;
+  std::vector<Job> jobs;
   std::size_t reported = 0;
   int tokens = 0;  // of jobs, without the fixed prompt
   const auto flush = [&](std::size_t end) {
-    if (!jobs.empty()) s.run(jobs, mode, results);
-    if (s.options.results)
-      for (const State::Job& job : jobs)
-        s.options.results->put(s.key_of(texts[job.index], mode), results[job.index],
-                               bytes_of(results[job.index]));
+    if (!jobs.empty()) run(jobs, mode, results);
+    if (options.results)
+      for (const Job& job : jobs)
+        options.results->put(key_of(texts[job.index], mode), results[job.index],
+                             bytes_of(results[job.index]));
     jobs.clear();
     tokens = 0;
     for (; reported < end; ++reported)
@@ -312,8 +344,8 @@ std::vector<Classification> Classifier::classify_batch(
   };
   for (std::size_t i = 0; i < texts.size(); ++i) {
     const auto start = Clock::now();
-    if (s.options.results) {
-      if (auto known = s.options.results->find(s.key_of(texts[i], mode))) {
+    if (options.results) {
+      if (auto known = options.results->find(key_of(texts[i], mode))) {
         results[i] = std::move(*known);
         results[i].cached = true;
         results[i].cached_tokens = results[i].prompt_tokens;
@@ -321,11 +353,11 @@ std::vector<Classification> Classifier::classify_batch(
         continue;
       }
     }
-    State::Job job{i, tasks::make_prompt(s.model, s.task, texts[i], s.limit)};
+    Job job{i, tasks::make_prompt(model, task, texts[i], limit)};
     job.seconds = seconds_since(start);
-    const int own = std::max(1, static_cast<int>(job.prompt.tokens.size()) - s.fixed_tokens);
+    const int own = std::max(1, static_cast<int>(job.prompt.tokens.size()) - fixed_tokens);
     // A batch is full at batch_tokens; a text longer than that goes alone, in parts.
-    const bool full = jobs.size() >= s.max_batch() || tokens + own > s.options.batch_tokens;
+    const bool full = jobs.size() >= max_batch() || tokens + own > options.batch_tokens;
     if (!jobs.empty() && full && !flush(i)) return cut(reported + 1);
     jobs.push_back(std::move(job));
     tokens += own;

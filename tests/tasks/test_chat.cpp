@@ -184,6 +184,33 @@ TEST_CASE("the label comes first, then the reply, steered by it where the task s
   CHECK(silent.turns().empty());
 }
 
+TEST_CASE("label and reply computed in one pass are what they are alone", "[tasks]") {
+  const Model model = task_model();
+  auto prefixes = std::make_shared<PrefixCache>(model);
+  ClassifierOptions classify;
+  classify.prefixes = prefixes;
+  classify.results = std::make_shared<ResultCache<Classification>>();
+  ChatOptions options;
+  options.prefixes = prefixes;
+  Classifier classifier(model, label_task({"good", "bad"}), classify),
+      plain(model, label_task({"good", "bad"}));
+  Chat chat(model, reply_task(), options), alone(model, reply_task());
+  // Short texts share a pass, long ones do not; the third label comes from the cache.
+  const std::vector<std::string> texts{"a", std::string(200, 'x'), "a", "b"};
+  for (const std::string& text : texts) {
+    const Analysis both = analyze(classifier, chat, text);
+    CHECK(both.classification.scores == plain.classify(text).scores);
+    const ChatReply reply = alone.say(text);
+    CHECK(both.reply.text == reply.text);
+    CHECK(both.reply.prompt_tokens == reply.prompt_tokens);
+    CHECK(both.reply.cached_tokens < both.reply.prompt_tokens);
+  }
+  CHECK(chat.turns().size() == alone.turns().size());
+  // A caller who stops after the label, and then says something else.
+  analyze(classifier, chat, "c", [](const Classification&) { return false; });
+  CHECK(chat.say("d").text == alone.say("d").text);
+}
+
 TEST_CASE("chats refuse tasks and options that cannot be", "[tasks]") {
   const Model model = task_model();
   CHECK_THROWS_AS(Chat(model, label_task({"a"})), Error);
