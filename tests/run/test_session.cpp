@@ -99,11 +99,11 @@ TEST_CASE("logits_of gives forward's logits", "[run][engine]") {
     prefilled.logits_of(wanted, again);
     CHECK(same_bits(again, found));
 
-    check_error(ErrorCode::invalid_argument, "logits: expected ids from 0 to", [&] {
+    check_error(ErrorCode::invalid_argument, "logits_of: expected ids from 0 to", [&] {
       const std::vector<Token> bad = {vocab};
       session.logits_of(bad, found);
     });
-    check_error(ErrorCode::invalid_argument, "logits: expected ids from 0 to", [&] {
+    check_error(ErrorCode::invalid_argument, "logits_of: expected ids from 0 to", [&] {
       const std::vector<Token> bad = {-1};
       session.logits_of(bad, found);
     });
