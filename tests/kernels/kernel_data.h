@@ -156,7 +156,7 @@ struct TestInput {
         padded(ceil_div(tokens, width) * width),
         rows(count(tokens, cols), slack),
         tiles(count(padded, cols), slack),
-        q(cols % kBlock == 0 ? count(padded, cols) : 0, slack == 0 ? 0 : slack + 1),
+        q(cols % kBlock == 0 ? count(padded, cols) : 0, 4 * slack),  // the kernels read q by dwords
         scale(count(padded, cols / kBlock), slack),
         neg_sum(count(padded, cols / 16), slack) {
     view = {tokens, cols, width, rows.data(), tiles.data(), q.data(), scale.data(), neg_sum.data()};
