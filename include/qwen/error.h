@@ -12,6 +12,7 @@ enum class ErrorCode {
   bad_format,        // bytes from outside break the rules of their format
   unsupported,       // a valid file or option that this build does not implement
   out_of_memory,     // an allocation was refused
+  busy,              // too much is under way already: try again later
   context_full,      // the sequence does not fit into the session's context
   cancelled,         // a callback or another thread asked to stop
   internal,          // a broken promise of the library itself: please report it

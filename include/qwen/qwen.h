@@ -3,6 +3,7 @@
 #include "qwen/chat.h"
 #include "qwen/chat_template.h"
 #include "qwen/classifier.h"
+#include "qwen/engine.h"
 #include "qwen/error.h"
 #include "qwen/evaluation.h"
 #include "qwen/generate.h"

@@ -12,6 +12,7 @@ const char* to_string(ErrorCode code) noexcept {
     case ErrorCode::bad_format: return "bad_format";
     case ErrorCode::unsupported: return "unsupported";
     case ErrorCode::out_of_memory: return "out_of_memory";
+    case ErrorCode::busy: return "busy";
     case ErrorCode::context_full: return "context_full";
     case ErrorCode::cancelled: return "cancelled";
     case ErrorCode::internal: return "internal";
