@@ -67,25 +67,40 @@ const T* page_keys(const KvPages& kv, int group, int head_dim) noexcept {
   return base + static_cast<std::size_t>(group % kGroups) * static_cast<std::size_t>(head_dim) * 16;
 }
 
+template <class T>
+const T* page_values(const KvPages& kv, int token, int head_dim) noexcept {
+  const auto* base = reinterpret_cast<const T*>(kv.pages[token / kPageTokens] + kv.value_offset);
+  return base + static_cast<std::size_t>(token % kPageTokens) * static_cast<std::size_t>(head_dim);
+}
+
 // Queries that share a load of keys or values, and groups of 16 keys, or of 16 dimensions of values, taken at
 // once: their products keep the registers full.
 constexpr int kQueryRun = kParts == 1 ? 8 : 4;
 constexpr int kWide = kParts == 1 ? 2 : 1;
 
+// The cache of a long context comes from memory: it is asked for so many groups of 16 keys, or so many values, before
+// it is used.
+constexpr int kKeysAhead = 8;
+constexpr int kValuesAhead = 128;
+static_assert(kPageTokens % kValuesAhead == 0);
+
 // scores[query][key] = q . k for kQ queries and kG groups of 16 keys; the sum runs over the head's dimensions
 // in order.
 template <class T, int kQ, int kG>
-void attention_scores_at(const AttentionTask& task, int first, int group, std::size_t stride) noexcept {
+void attention_scores_at(const AttentionTask& task, int first, int group, int groups,
+                         std::size_t stride) noexcept {
   const T* keys[kG];
-  for (int g = 0; g < kG; ++g) keys[g] = page_keys<T>(task.kv, group + g, task.head_dim);
+  const T* ahead[kG];
+  for (int g = 0; g < kG; ++g) {
+    keys[g] = page_keys<T>(task.kv, group + g, task.head_dim);
+    const int later = group + g + kKeysAhead;
+    ahead[g] = later < groups ? page_keys<T>(task.kv, later, task.head_dim) : keys[g];
+  }
   Lanes acc[kQ][kG];
   for (int i = 0; i < kQ; ++i)
     for (int g = 0; g < kG; ++g) acc[i][g] = broadcast(0.0f);
   for (int d = 0; d < task.head_dim; ++d) {
-    // The groups after the next ones: they lie behind these. (Beyond the page's end it is wasted, not wrong.)
-    for (int g = 0; g < kG; ++g)
-      __builtin_prefetch(keys[g] + static_cast<std::size_t>(task.head_dim) * 16 * 2 * kG +
-                         static_cast<std::size_t>(d) * 16);
+    for (int g = 0; g < kG; ++g) __builtin_prefetch(ahead[g] + static_cast<std::size_t>(d) * 16);
     Lanes k[kG];
     for (int g = 0; g < kG; ++g) k[g] = load_element(keys[g] + static_cast<std::size_t>(d) * 16);
     for (int i = 0; i < kQ; ++i) {
@@ -105,8 +120,8 @@ void attention_scores(const AttentionTask& task, int first, std::size_t stride) 
   const int groups = (task.lengths[first + kQ - 1] + 15) / 16;
   int group = 0;
   for (; group + kWide <= groups; group += kWide)
-    attention_scores_at<T, kQ, kWide>(task, first, group, stride);
-  for (; group < groups; ++group) attention_scores_at<T, kQ, 1>(task, first, group, stride);
+    attention_scores_at<T, kQ, kWide>(task, first, group, groups, stride);
+  for (; group < groups; ++group) attention_scores_at<T, kQ, 1>(task, first, group, groups, stride);
 }
 
 // Turns scores into exp(score - max) in place, zero from `length` on; returns the sum, lane by lane and then
@@ -136,12 +151,14 @@ void attention_values(const AttentionTask& task, int first, int d, std::size_t s
   // All queries run to the longest one's end: their weights beyond their own length are zero.
   const int length = task.lengths[first + Q - 1];
   const float* weights = task.scores + static_cast<std::size_t>(first) * stride;
-  for (int begin = 0; begin < length; begin += kPageTokens) {
-    const int end = length < begin + kPageTokens ? length : begin + kPageTokens;
-    const auto* values =
-        reinterpret_cast<const T*>(task.kv.pages[begin / kPageTokens] + task.kv.value_offset) + d;
-    for (int key = begin; key < end; ++key, values += task.head_dim) {
-      __builtin_prefetch(values + static_cast<std::size_t>(task.head_dim) * 16);
+  for (int begin = 0; begin < length; begin += kValuesAhead) {
+    const int end = length < begin + kValuesAhead ? length : begin + kValuesAhead;
+    const T* values = page_values<T>(task.kv, begin, task.head_dim) + d;
+    // The first columns' run brings in whole rows, so that the others find theirs.
+    const int line = d == 0 ? 64 / static_cast<int>(sizeof(T)) : task.head_dim;
+    const T* ahead = end < length ? page_values<T>(task.kv, end, task.head_dim) : values;
+    for (int key = begin; key < end; ++key, values += task.head_dim, ahead += task.head_dim) {
+      for (int i = 0; i < task.head_dim; i += line) __builtin_prefetch(ahead + i);
       Lanes value[V];
       for (int v = 0; v < V; ++v) value[v] = load_element(values + v * 16);
       for (int i = 0; i < Q; ++i) {
