@@ -30,8 +30,7 @@ struct Weights {
     for (float& weight : floats) weight = normal(random);
     std::vector<std::byte> blocks(rows * row_bytes(type, kCols));
     quant::quantize(type, floats, blocks.data());
-    kernels::pack_panels(type, type, blocks.data(), static_cast<int>(rows), kCols, 0, kDistinct,
-                         memory.data());
+    kernels::pack_panels(type, type, blocks.data(), static_cast<int>(rows), kCols, memory.data());
     for (int i = kDistinct; i < panels; ++i)
       std::memcpy(memory.data() + matrix.stride * static_cast<std::size_t>(i),
                   memory.data() + matrix.stride * static_cast<std::size_t>(i % kDistinct), matrix.stride);
@@ -84,7 +83,7 @@ void pack(benchmark::State& state, TensorType type) {
   std::vector<std::byte> blocks(kRows * row_bytes(type, kCols));
   AlignedBuffer out(kernels::panel_bytes(type, kCols) * (kRows / kernels::kPanelRows));
   for (auto _ : state) {
-    kernels::pack_panels(type, type, blocks.data(), kRows, kCols, 0, kRows / kernels::kPanelRows, out.data());
+    kernels::pack_panels(type, type, blocks.data(), kRows, kCols, out.data());
     benchmark::ClobberMemory();
   }
   count_rate(state, "GB/s", static_cast<double>(blocks.size()));

@@ -216,11 +216,11 @@ std::size_t panel_bytes(TensorType type, int cols) {
 }
 
 void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols,
-                 int panel_begin, int panel_end, std::byte* panels) noexcept {
+                 std::byte* panels) noexcept {
   const std::size_t stride =
       static_cast<std::size_t>(cols / info_of(source_type).block_weights) * info_of(source_type).block_bytes;
   const std::size_t bytes = panel_bytes(type, cols);
-  for (int p = panel_begin; p < panel_end; ++p) {
+  for (int p = 0; p * kPanelRows < rows; ++p) {
     const int count = std::min(kPanelRows, rows - p * kPanelRows);
     const std::byte* in = source + static_cast<std::size_t>(p) * kPanelRows * stride;
     std::byte* out = panels + static_cast<std::size_t>(p) * bytes;
@@ -260,12 +260,12 @@ std::size_t low_panel_bytes(int cols) {
   return static_cast<std::size_t>(cols / kBlock) * 256;
 }
 
-void pack_split_panels(const std::byte* source, int rows, int cols, int panel_begin, int panel_end,
-                       std::byte* high, std::byte* low) noexcept {
+void pack_split_panels(const std::byte* source, int rows, int cols, std::byte* high,
+                       std::byte* low) noexcept {
   constexpr PanelFormat kFormat = panel_format(kQ8Split);
   const int blocks = cols / kBlock;
   const std::size_t stride = panel_bytes(kQ8Split, cols), low_stride = low_panel_bytes(cols);
-  for (int row = panel_begin * kPanelRows; row < std::min(rows, panel_end * kPanelRows); ++row) {
+  for (int row = 0; row < rows; ++row) {
     const auto panel = static_cast<std::size_t>(row / kPanelRows);
     const int lane = row % kPanelRows;
     const auto* file_blocks = reinterpret_cast<const BlockQ8_0*>(source) +

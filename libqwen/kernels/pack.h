@@ -11,16 +11,14 @@ namespace qwen::kernels {
 // Bytes of one panel of 16 rows.
 std::size_t panel_bytes(TensorType type, int cols);
 
-// Packs panels [panel_begin, panel_end) of a matrix whose file rows start at `source`; `panels` is where
-// panel 0 goes. Rows beyond the matrix's last are zero. The type stays as it is, and so does every weight's
-// value; f32 is packed as bf16 by passing type bf16 with source_type f32 (the caller has checked
-// f32_is_bf16).
+// Packs `rows` rows as a file holds them into panels; where the rows are no multiple of 16, the last panel is
+// filled up with zeros. The type stays as it is, and so does every weight's value; f32 is packed as bf16 by
+// passing type bf16 with source_type f32 (the caller has checked f32_is_bf16).
 void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols,
-                 int panel_begin, int panel_end, std::byte* panels) noexcept;
+                 std::byte* panels) noexcept;
 
-// The same for Q8_0 rows into kQ8Split: `high` and `low` are where panel 0 of each plane goes.
-void pack_split_panels(const std::byte* source, int rows, int cols, int panel_begin, int panel_end,
-                       std::byte* high, std::byte* low) noexcept;
+// The same for Q8_0 rows into kQ8Split, the panels of the one plane to `high`, of the other to `low`.
+void pack_split_panels(const std::byte* source, int rows, int cols, std::byte* high, std::byte* low) noexcept;
 std::size_t low_panel_bytes(int cols);
 
 // True where every float's low 16 bits are zero: bfloat16 holds them exactly.

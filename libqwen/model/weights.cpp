@@ -30,13 +30,14 @@ class Binder {
 
   Matrix matrix(const std::string& name, int rows, int cols) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    const TensorType type = options_.type_of ? options_.type_of(tensor) : tensor.type;
-    Matrix result{
-        type, false, rows, cols, tensor.data.data(), row_bytes(type, static_cast<std::size_t>(cols))};
+    Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
+    result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
     if (!options_.exact)
       pack(tensor, result);
-    else if (type != tensor.type)
+    else if (result.type != tensor.type)
       convert(tensor, result);
+    else
+      stays_in_file_ = true;
     advance(tensor);
     return result;
   }
@@ -44,7 +45,7 @@ class Binder {
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
   Matrix head(const std::string& name, int rows, int cols) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    if (options_.exact || tensor.type != TensorType::q8_0) return matrix(name, rows, cols);
+    if (options_.exact || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
     Matrix result{kernels::kQ8Split, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
@@ -52,8 +53,10 @@ class Binder {
     std::byte* high = own(checked_mul(result.stride, panels, name));
     std::byte* low = own(checked_mul(result.low_stride, panels, name));
     if (options_.plan_only) return result;
-    in_chunks(tensor, result.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
-      kernels::pack_split_panels(tensor.data.data(), rows, cols, begin, end, high, low);
+    in_panels(tensor, TensorType::q8_0, result, [&](const std::byte* source, int count, int panel) {
+      const auto at = static_cast<std::size_t>(panel);
+      kernels::pack_split_panels(source, count, cols, high + at * result.stride,
+                                 low + at * result.low_stride);
     });
     result.data = high;
     result.low = low;
@@ -64,6 +67,7 @@ class Binder {
   // A matrix of which single rows are read: stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
     const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    stays_in_file_ = true;
     advance(tensor);
     return {tensor.type,
             false,
@@ -90,7 +94,14 @@ class Binder {
     return present ? vector(name, n) : nullptr;
   }
 
+  // Whether a matrix points into the file.
+  bool stays_in_file() const noexcept { return stays_in_file_; }
+
  private:
+  TensorType type_of(const file::Tensor& tensor) const {
+    return options_.type_of ? options_.type_of(tensor) : tensor.type;
+  }
+
   const file::Tensor& find(const std::string& name, const std::vector<std::size_t>& shape) {
     const file::Tensor* tensor = file_.find_tensor(name);
     if (tensor == nullptr) fail(ErrorCode::not_found, file_.path(), ": tensor ", name, " is missing");
@@ -126,25 +137,33 @@ class Binder {
   void pack(const file::Tensor& tensor, Matrix& matrix) {
     const TensorType source = tensor.type;
     if (matrix.type == TensorType::f32 && is_bf16(tensor)) matrix.type = TensorType::bf16;
-    const bool quantize = matrix.type != source && matrix.type != TensorType::bf16;
-    const std::size_t stride = matrix.stride;  // of the rows that are packed
+    const TensorType rows_type = matrix.type == TensorType::bf16 ? source : matrix.type;
     matrix.panels = true;
     matrix.stride = kernels::panel_bytes(matrix.type, matrix.cols);
-    const int panels = matrix.panel_count();
-    std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(panels), tensor.name));
+    std::byte* out =
+        own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.panel_count()), tensor.name));
     if (options_.plan_only) return;
-    in_chunks(tensor, panels, kernels::kPanelRows, [&](int begin, int end) {
-      if (!quantize)
-        return kernels::pack_panels(matrix.type, source, tensor.data.data(), matrix.rows, matrix.cols, begin,
-                                    end, out);
-      const int first = begin * kernels::kPanelRows;
-      const int count = std::min(matrix.rows, end * kernels::kPanelRows) - first;
-      std::vector<std::byte> rows(static_cast<std::size_t>(count) * stride);
-      convert_rows(tensor, matrix, first, count, rows.data());
-      kernels::pack_panels(matrix.type, matrix.type, rows.data(), count, matrix.cols, 0, end - begin,
-                           out + static_cast<std::size_t>(begin) * matrix.stride);
+    in_panels(tensor, rows_type, matrix, [&](const std::byte* rows, int count, int panel) {
+      kernels::pack_panels(matrix.type, rows_type, rows, count, matrix.cols,
+                           out + static_cast<std::size_t>(panel) * matrix.stride);
     });
     matrix.data = out;
+  }
+
+  // body(rows, count, first panel) for all panels of the tensor, some at a time, on all threads; `rows` are
+  // its rows, as `type`.
+  template <class Body>
+  void in_panels(const file::Tensor& tensor, TensorType type, const Matrix& matrix, const Body& body) {
+    in_chunks(tensor, matrix.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
+      const int first = begin * kernels::kPanelRows;
+      const int count = std::min(matrix.rows, end * kernels::kPanelRows) - first;
+      if (type == tensor.type)
+        return body(tensor.data.data() + static_cast<std::size_t>(first) * row_bytes(type, tensor.cols()),
+                    count, begin);
+      std::vector<std::byte> rows(static_cast<std::size_t>(count) * row_bytes(type, tensor.cols()));
+      convert_rows(tensor, type, first, count, rows.data());
+      body(rows.data(), count, begin);
+    });
   }
 
   // Rows of another type, for the exact path.
@@ -152,17 +171,18 @@ class Binder {
     std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name));
     if (options_.plan_only) return;
     in_chunks(tensor, matrix.rows, 1, [&](int begin, int end) {
-      convert_rows(tensor, matrix, begin, end - begin, out + static_cast<std::size_t>(begin) * matrix.stride);
+      convert_rows(tensor, matrix.type, begin, end - begin,
+                   out + static_cast<std::size_t>(begin) * matrix.stride);
     });
     matrix.data = out;
   }
 
-  static void convert_rows(const file::Tensor& tensor, const Matrix& matrix, int first, int count,
+  static void convert_rows(const file::Tensor& tensor, TensorType type, int first, int count,
                            std::byte* out) {
-    const auto cols = static_cast<std::size_t>(matrix.cols);
+    const std::size_t cols = tensor.cols();
     quant::convert_rows(tensor.type,
                         tensor.data.data() + static_cast<std::size_t>(first) * row_bytes(tensor.type, cols),
-                        matrix.type, out, static_cast<std::size_t>(count), cols);
+                        type, out, static_cast<std::size_t>(count), cols);
   }
 
   // body(begin, end) over [0, count) units of `unit_rows` rows on all threads; an error names the tensor. The
@@ -214,6 +234,7 @@ class Binder {
   ThreadPool& pool_;
   const BindOptions& options_;
   std::size_t total_bytes_ = 0, done_bytes_ = 0;
+  bool stays_in_file_ = false;
 };
 
 }  // namespace
@@ -262,6 +283,8 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFil
     weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
   }
   weights->file->check_unchanged();
+  // Nothing reads it any more: its pages, and what is known of its content, go.
+  if (!bind.stays_in_file()) weights->file.reset();
   return weights;
 }
 

@@ -42,7 +42,7 @@ struct Weights {
 
   // Where the pointers above point to.
   std::vector<AlignedBuffer> buffers;
-  std::shared_ptr<const file::ModelFile> file;
+  std::shared_ptr<const file::ModelFile> file;  // null where all of them are in buffers
 };
 
 struct BindOptions {

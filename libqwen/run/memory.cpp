@@ -13,17 +13,23 @@ namespace {
 // The program itself with its libraries, the allocator's reserve and the threads' stacks: measured.
 constexpr std::uint64_t kProgramBytes = 9'000'000;
 
-// The mapped header, which parsing has touched, and what the tokeniser keeps: 16 bytes for each string of a
-// list, and beside its text about 36 bytes for each token or merge (hash tables are up to half empty).
-std::uint64_t metadata_bytes(const file::ModelFile& file) {
+// What the tokeniser keeps: beside its text about 36 bytes for each token, and 20 for each merge (hash tables
+// are up to half empty).
+std::uint64_t tokenizer_bytes(const file::ModelFile& file) {
+  std::uint64_t bytes = 0;
+  if (const auto* tokens = file.strings("tokenizer.ggml.tokens"))
+    for (const std::string_view token : *tokens) bytes += token.size() + 36;
+  if (const auto* merges = file.strings("tokenizer.ggml.merges")) bytes += merges->size() * 20;
+  return bytes;
+}
+
+// A file that weights are read from in place stays open: its header, which parsing has touched, and 16 bytes
+// for each string of a list.
+std::uint64_t open_file_bytes(const file::ModelFile& file) {
   std::uint64_t bytes = 0;
   for (const auto& [key, value] : file.metadata()) {
-    bytes += key.size() + value.string.size() + value.numbers.size();
-    std::uint64_t text = 0;
-    for (const std::string_view item : value.strings) text += item.size() + 8;
-    bytes += text + value.strings.size() * 16;
-    if (key == "tokenizer.ggml.tokens") bytes += text;
-    if (key == "tokenizer.ggml.tokens" || key == "tokenizer.ggml.merges") bytes += value.strings.size() * 20;
+    bytes += key.size() + value.string.size() + value.numbers.size() + value.strings.size() * (8 + 16);
+    for (const std::string_view item : value.strings) bytes += item.size();
   }
   return bytes;
 }
@@ -72,7 +78,7 @@ MemoryEstimate Model::estimate(const std::string& path, int context, int sequenc
   const std::uint64_t logits =
       round_up(static_cast<std::size_t>(shape.vocab), kernels::kPanelRows) * sizeof(float);
   result.scratch = static_cast<std::uint64_t>(sequences) * (workspace.bytes() + logits);
-  result.other = kProgramBytes + metadata_bytes(*file);
+  result.other = kProgramBytes + tokenizer_bytes(*file) + (weights->file ? open_file_bytes(*file) : 0);
   return result;
 }
 

@@ -142,8 +142,8 @@ struct PanelMatrix {
               std::size_t slack = 0, TensorType source_type = TensorType{0xffff})
       : panels(panel_bytes(type, cols) * static_cast<std::size_t>(ceil_div(rows, kPanelRows)), slack) {
     matrix = {type, true, rows, cols, panels.data(), panel_bytes(type, cols)};
-    pack_panels(type, source_type == TensorType{0xffff} ? type : source_type, file_rows.data(), rows, cols, 0,
-                matrix.panel_count(), panels.data());
+    pack_panels(type, source_type == TensorType{0xffff} ? type : source_type, file_rows.data(), rows, cols,
+                panels.data());
   }
   GuardedBuffer<std::byte> panels;
   Matrix matrix;

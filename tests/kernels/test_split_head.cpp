@@ -26,9 +26,8 @@ struct SplitHead {
     whole_data.resize(whole.stride * panels);
     high.resize(split.stride * panels);
     low.resize(split.low_stride * panels);
-    pack_panels(TensorType::q8_0, TensorType::q8_0, source.data(), rows, cols, 0, static_cast<int>(panels),
-                whole_data.data());
-    pack_split_panels(source.data(), rows, cols, 0, static_cast<int>(panels), high.data(), low.data());
+    pack_panels(TensorType::q8_0, TensorType::q8_0, source.data(), rows, cols, whole_data.data());
+    pack_split_panels(source.data(), rows, cols, high.data(), low.data());
     whole.data = whole_data.data();
     split.data = high.data();
     split.low = low.data();

@@ -12,16 +12,19 @@ using namespace qwen::test;
 
 namespace {
 
-// A Q8_0 head with rows of padding.
-Model wide_model(const char* isa) {
+// A Q8_0 head with rows of padding; from a file of another type it is quantised while loading.
+Model wide_model(const char* isa, TensorType type = TensorType::q8_0) {
   const TestFolder folder("wide");
   TinyModel tiny;
-  tiny.type = TensorType::q8_0;
+  tiny.type = type;
   tiny.hidden = 96, tiny.heads = 6, tiny.kv_heads = 2, tiny.head_dim = 16, tiny.ffn = 160;
   tiny.spare_rows = 1700;
   const std::string path = write_tiny_model(tiny, folder / "wide.gguf");
   const WithIsa forced(isa);
-  return Model::load(path, {.threads = 2});
+  LoadOptions options;
+  options.threads = 2;
+  if (type != TensorType::q8_0) options.quantize = QuantizeOnLoad::int8;
+  return Model::load(path, options);
 }
 
 // Every finite logit is exact; whatever is among the `count` largest outside of `also`, or in `also`, is
@@ -72,6 +75,13 @@ TEST_CASE("forward_top gives the largest logits exactly and the same ones at eve
       CHECK(left_out > 0);  // else every head was computed in full
     }
   }
+}
+
+TEST_CASE("a head that is quantised while loading is shortened too", "[run]") {
+  const Model model = wide_model(nullptr, TensorType::f16);
+  Session full(model), top(model);
+  const Token token = 7;
+  CHECK(check_top(full.forward({&token, 1}), top.forward_top({&token, 1}, 5), 5, {}) > 0);
 }
 
 TEST_CASE("forward_top checks its arguments and takes any count", "[run]") {
