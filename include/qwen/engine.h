@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "qwen/generate.h"
@@ -16,21 +17,33 @@
 
 namespace qwen {
 
+namespace run {
+class EngineCore;  // internal
+}
+
 struct EngineOptions {
   int context = 0;  // tokens of each request, prompt and reply, as SessionOptions
   KvType kv_type = KvType::automatic;
   int parallel = 8;       // requests computed at the same time
   int queue = 64;         // requests that wait beyond these; more are refused
-  int batch = 512;        // prompt tokens in one pass while no reply is under way
+  int batch = 128;        // prompt tokens in one pass while no reply is under way
   int batch_beside = 64;  // and while some are: bounds the time between their tokens
-  std::size_t prefix_bytes = std::size_t{64}
-                             << 20;  // KV of finished requests kept for prompts that begin alike
+  // KV of finished requests that is kept for prompts that begin alike. It takes the room that running
+  // requests leave: with theirs it is never more than `parallel` requests of `context` tokens need.
+  std::size_t prefix_bytes = std::size_t{64} << 20;
+  std::string
+      prefix_folder;  // where pinned prefixes are kept as files (PrefixCacheOptions::folder); "": nowhere
 };
 
-// What is computed first when several requests wait. The lower one is never starved.
+// What is computed first when several requests wait; in order of arrival within each.
 enum class Priority {
-  interactive,  // short work whose answer somebody waits for: a classification
-  normal,       // a reply
+  // Short work whose answer somebody waits for: a classification. Two places beside `parallel` are for these
+  // alone, and of each pass's prompt tokens they get what they need, up to three quarters while a reply's
+  // prompt
+  // waits.
+  interactive,
+  // A reply. The interactive ones never starve it: they take none of the `parallel` places while it waits.
+  normal,
 };
 
 struct EngineRequest {
@@ -41,6 +54,9 @@ struct EngineRequest {
   // computed the prompt (so that Session::logits_of works), and the request ends with it. What it throws,
   // result() throws. It must leave the session as it was.
   std::function<void(Session&)> on_prompt;
+  // As generate()'s on_text, called on the engine's thread: everybody waits for it, so only for quick
+  // decisions about when to stop. Readers use EngineJob::next().
+  std::function<bool(std::string_view text)> on_text;
 };
 
 // Text that is final, with the tokens that are behind it (the text of a token may come with a later one).
@@ -76,7 +92,7 @@ class EngineJob {
   const EngineResult& result();
   // The request's place is free again after the pass that is being computed. May come at any moment.
   void cancel() const noexcept;
-  // Requests that are computed before this one: 0 once it is being computed.
+  // Its place in the queue: 1 is the next to be computed, 0 is no longer in the queue.
   int waiting() const noexcept;
 
  private:
@@ -103,7 +119,9 @@ class Engine {
   // does not fit; Error(invalid_argument) for an empty prompt, an id out of range, or bad sampling options.
   // All before the request takes any place.
   EngineJob submit(EngineRequest request);
-  // Computes these tokens and keeps their KV for good: the fixed part of a task's prompt.
+  // Computes these tokens (or reads them from prefix_folder) and keeps their KV for good: the fixed part of a
+  // task's prompt. Waits for it. Does nothing where they are pinned, or do not fit into the context.
+  // Error(busy) while draining.
   void pin(std::span<const Token> tokens);
   // Takes no more requests, and waits until those under way have ended or `wait` has passed: then the rest is
   // cancelled. Returns whether all ended by themselves.
@@ -116,7 +134,8 @@ class Engine {
     std::uint64_t cached_tokens = 0;  // of these, reused
     std::uint64_t generated_tokens = 0;
     std::uint64_t passes = 0, pass_rows = 0;  // forward passes, and the tokens in them
-    std::size_t kv_bytes = 0;  // held now: sequences, pinned and kept prefixes; pages that are shared once
+    std::size_t kv_bytes =
+        0;  // held after the last pass: sequences, pinned and kept prefixes; pages that are shared once
     std::size_t scratch_bytes = 0;
   };
   Counters counters() const;
@@ -124,8 +143,7 @@ class Engine {
   const EngineOptions& options() const noexcept;  // with defaults filled in
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<run::EngineCore> core_;
 };
 
 }  // namespace qwen

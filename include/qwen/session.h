@@ -35,6 +35,7 @@ class Snapshot {
   std::span<const Token> tokens() const noexcept;
   std::size_t bytes() const noexcept;        // memory held
   explicit operator bool() const noexcept { return data_ != nullptr; }
+  const struct SnapshotData& data() const noexcept { return *data_; }  // internal
 
  private:
   friend class Session;
@@ -46,6 +47,7 @@ class Snapshot {
 class Session {
  public:
   explicit Session(Model model, const SessionOptions& options = {});
+  explicit Session(std::unique_ptr<run::SessionState> state);  // internal
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();
@@ -104,6 +106,7 @@ class Session {
   static void forward_batch(std::span<BatchItem> items);
 
   run::SessionState& state() noexcept { return *state_; }  // internal
+  const run::SessionState& state() const noexcept { return *state_; }  // internal
 
  private:
   std::unique_ptr<run::SessionState> state_;

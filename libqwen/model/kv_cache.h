@@ -45,6 +45,8 @@ class KvCache {
   // Gives back the pages beyond the first `length` tokens.
   void truncate(int length);
   std::size_t bytes() const noexcept;  // of its pages, shared ones included
+  // Where the pages lie, layout().page_bytes() each: the same address in two caches is a shared page.
+  const std::vector<const std::byte*>& pages() const noexcept { return pointers_; }
 
   kernels::KvPages head(int layer, int head) const noexcept {
     return {pointers_.data(), layout_.key_offset(layer, head), layout_.value_offset(layer, head),

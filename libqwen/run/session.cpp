@@ -56,7 +56,7 @@ void append(SessionState& s, std::span<const Token> tokens, const Outputs& outpu
     s.cache.prepare(from, from + count);
     const auto part = tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count));
     const model::SequenceInput input{&s.cache, from, part, outputs(done, count)};
-    model::forward(s.m().engine(), s.workspace, {&input, 1});
+    model::forward(s.m().engine(), *s.workspace, {&input, 1});
     s.tokens.insert(s.tokens.end(), part.begin(), part.end());
     s.hidden.clear();
     each(done, count);
@@ -75,7 +75,7 @@ void forward_last(SessionState& s, std::span<const Token> tokens) {
   append(
       s, tokens, [&](int done, int count) { return done + count == total ? 1 : 0; },
       [&](int done, int count) {
-        if (done + count == total) keep_hidden(s, s.workspace.hidden);
+        if (done + count == total) keep_hidden(s, s.workspace->hidden);
       });
 }
 
@@ -89,37 +89,56 @@ KvType kv_type_for(const ModelState& model, KvType wanted) {
   return model.exact || model.weights->float32_source ? KvType::f32 : KvType::f16;
 }
 
-SessionState::SessionState(Model handle, const SessionOptions& session_options)
+int checked_context(const Model& model, int wanted) {
+  const int limit = model.shape().max_context;
+  const int chosen = wanted == 0 ? std::min(2048, limit) : wanted;
+  if (chosen < 1 || chosen > limit)
+    fail(ErrorCode::invalid_argument, "context: expected 1 to ", limit,
+         " (what the model was trained for), found ", chosen);
+  return chosen;
+}
+
+SessionState::SessionState(Model handle, const SessionOptions& session_options,
+                           std::shared_ptr<model::Workspace> shared)
     : model(std::move(handle)),
       options(session_options),
       cache(model::kv_layout(model.state().info.shape, kv_type_for(model.state(), session_options.kv_type))),
-      workspace(*model.state().weights, model.state().pool->size()) {}
+      workspace(
+          shared ? std::move(shared)
+                 : std::make_shared<model::Workspace>(*model.state().weights, model.state().pool->size())) {}
 
 }  // namespace run
 
 Session::Session(Model model, const SessionOptions& options) {
-  const int limit = model.shape().max_context;
   SessionOptions chosen = options;
-  if (chosen.context == 0) chosen.context = std::min(2048, limit);
-  if (chosen.context < 1 || chosen.context > limit)
-    fail(ErrorCode::invalid_argument, "context: expected 1 to ", limit,
-         " (what the model was trained for), found ", chosen.context);
+  chosen.context = run::checked_context(model, options.context);
   if (options.batch < 1 || options.batch > 1 << 16)
     fail(ErrorCode::invalid_argument, "batch: expected 1 to 65536, found ", options.batch);
   state_ = std::make_unique<SessionState>(std::move(model), chosen);
 }
 
+Session::Session(std::unique_ptr<SessionState> state) : state_(std::move(state)) {}
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-const Model& Session::model() const noexcept { return state_->model; }
-int Session::position() const noexcept { return state_->position(); }
-int Session::context() const noexcept { return state_->options.context; }
-std::span<const Token> Session::tokens() const noexcept { return state_->tokens; }
-std::size_t Session::kv_bytes() const noexcept { return state_->cache.bytes(); }
+const Model& Session::model() const noexcept {
+  return state_->model;
+}
+int Session::position() const noexcept {
+  return state_->position();
+}
+int Session::context() const noexcept {
+  return state_->options.context;
+}
+std::span<const Token> Session::tokens() const noexcept {
+  return state_->tokens;
+}
+std::size_t Session::kv_bytes() const noexcept {
+  return state_->cache.bytes();
+}
 std::size_t Session::scratch_bytes() const noexcept {
-  return state_->workspace.bytes() + state_->logits.size() + state_->batch_logits.size();
+  return state_->workspace->bytes() + state_->logits.size() + state_->batch_logits.size();
 }
 std::function<bool(int, int)> Session::on_batch(std::function<bool(int, int)> callback) {
   return std::exchange(state_->on_batch, std::move(callback));
@@ -135,9 +154,9 @@ std::span<const float> Session::logits() {
   SessionState& s = *state_;
   if (s.hidden.empty())
     fail(ErrorCode::invalid_argument, "logits: no token was computed since the session began or was rewound");
-  s.workspace.reserve(1, 1, 1);  // the token may have been computed in another session's batch
+  s.workspace->reserve(1, 1, 1);  // the token may have been computed in another session's batch
   float* logits = logits_buffer(s);
-  model::head_logits(s.m().engine(), s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
+  model::head_logits(s.m().engine(), *s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
   return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
@@ -149,7 +168,7 @@ std::span<const float> Session::forward_top(std::span<const Token> tokens, int c
   check_ids(s, also, "forward_top");
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
-  model::head_top(s.m().engine(), s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
+  model::head_top(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
   return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
@@ -166,11 +185,11 @@ void Session::forward_each(std::span<const Token> tokens,
       [&](int done, int count) {
         float* logits = logits_buffer(s);
         for (int i = 0; i < count; ++i) {
-          const float* hidden = s.workspace.hidden + static_cast<std::size_t>(i) * hidden_size;
-          model::head_logits(s.m().engine(), s.workspace, hidden, 1, logits, logits_stride(s));
+          const float* hidden = s.workspace->hidden + static_cast<std::size_t>(i) * hidden_size;
+          model::head_logits(s.m().engine(), *s.workspace, hidden, 1, logits, logits_stride(s));
           on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.vocab)});
         }
-        keep_hidden(s, s.workspace.hidden + static_cast<std::size_t>(count - 1) * hidden_size);
+        keep_hidden(s, s.workspace->hidden + static_cast<std::size_t>(count - 1) * hidden_size);
       });
 }
 
@@ -183,7 +202,7 @@ void Session::logits_of(std::span<const Token> ids, std::span<float> out) const 
     fail(ErrorCode::invalid_argument, "logits_of: expected room for ", ids.size(), " logits, found ",
          out.size());
   check_ids(s, ids, "logits_of");
-  model::head_logits_of(s.m().engine(), s.workspace, s.hidden.data(), ids, out.data());
+  model::head_logits_of(s.m().engine(), *s.workspace, s.hidden.data(), ids, out.data());
 }
 
 void Session::rewind(int length) {
@@ -269,12 +288,12 @@ void Session::forward_batch(std::span<BatchItem> items) {
     wanted += item.want_logits ? 1 : 0;
   }
   const model::Engine engine = lead.m().engine();
-  model::forward(engine, lead.workspace, inputs);
+  model::forward(engine, *lead.workspace, inputs);
   const auto hidden_size = static_cast<std::size_t>(lead.m().info.shape.hidden);
   for (std::size_t i = 0; i < items.size(); ++i) {
     SessionState& s = *items[i].session->state_;
     s.tokens.insert(s.tokens.end(), items[i].tokens.begin(), items[i].tokens.end());
-    keep_hidden(s, lead.workspace.hidden + i * hidden_size);
+    keep_hidden(s, lead.workspace->hidden + i * hidden_size);
   }
   if (wanted == 0) return;
   // The wanted states side by side, so that the head's weights are read once.
@@ -290,7 +309,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
     logits = AlignedBuffer();
     logits = AlignedBuffer(bytes);
   }
-  model::head_logits(engine, lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
+  model::head_logits(engine, *lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
   std::size_t row = 0;
   for (BatchItem& item : items) {
     item.logits = {};

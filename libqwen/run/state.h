@@ -30,14 +30,18 @@ struct ModelState {
 
 // The KV type that a session uses where `wanted` leaves it to the model.
 KvType kv_type_for(const ModelState& model, KvType wanted);
+// The context in tokens for SessionOptions::context. Error(invalid_argument) where the model has no such one.
+int checked_context(const Model& model, int wanted);
 
 struct SessionState {
-  SessionState(Model handle, const SessionOptions& session_options);
+  // Sessions that one thread uses may share a workspace; null: one of its own.
+  SessionState(Model handle, const SessionOptions& session_options,
+               std::shared_ptr<model::Workspace> shared = nullptr);
 
   Model model;
   SessionOptions options;
   model::KvCache cache;
-  model::Workspace workspace;
+  std::shared_ptr<model::Workspace> workspace;
   std::vector<Token> tokens;  // in the cache
   std::vector<float> hidden;  // [hidden] final state of the last token, empty where none was computed
   AlignedBuffer logits;       // [vocab rounded up to 16]

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "tasks/errors.h"
-#include "tasks/prefix.h"
+#include "qwen/prefix_cache.h"
 #include "tasks/prompt.h"
 
 namespace qwen {
@@ -67,7 +67,7 @@ struct Chat::State {
     if (options.prefixes) {
       length = options.prefixes->begin(session, prompt);
     } else {
-      length = tasks::common_prefix(session.tokens(), prompt);
+      length = common_prefix(session.tokens(), prompt);
     }
     length = std::min(length, static_cast<int>(prompt.size()) - 1);
     session.rewind(length);

@@ -10,7 +10,7 @@
 #include "tasks/calibration.h"
 #include "tasks/errors.h"
 #include "tasks/label_scorer.h"
-#include "tasks/prefix.h"
+#include "qwen/prefix_cache.h"
 #include "tasks/prompt.h"
 
 namespace qwen {

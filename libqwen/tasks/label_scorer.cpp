@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "tasks/errors.h"
-#include "tasks/prefix.h"
+#include "qwen/prefix_cache.h"
 
 namespace qwen::tasks {
 namespace {

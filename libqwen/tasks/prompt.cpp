@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tasks/errors.h"
-#include "tasks/prefix.h"
+#include "qwen/prefix_cache.h"
 
 namespace qwen::tasks {
 namespace {

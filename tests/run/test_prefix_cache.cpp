@@ -21,7 +21,7 @@ std::vector<float> logits_after(Session& session, std::span<const Token> rest) {
 
 }  // namespace
 
-TEST_CASE("the longest known prefix is found, and changes no bit", "[tasks]") {
+TEST_CASE("the longest known prefix is found, and changes no bit", "[run]") {
   const Model model = task_model();
   PrefixCache cache(model);
   const std::vector<Token> a = some_tokens(100);
@@ -40,7 +40,7 @@ TEST_CASE("the longest known prefix is found, and changes no bit", "[tasks]") {
   }
 }
 
-TEST_CASE("a prompt that is a pinned prefix leaves its last token to compute", "[tasks]") {
+TEST_CASE("a prompt that is a pinned prefix leaves its last token to compute", "[run]") {
   const Model model = task_model();
   PrefixCache cache(model);
   const std::vector<Token> a = some_tokens(30);
@@ -51,7 +51,7 @@ TEST_CASE("a prompt that is a pinned prefix leaves its last token to compute", "
   CHECK(cache.begin(session, std::span(a).first(1)) == 0);
 }
 
-TEST_CASE("what the session holds counts too", "[tasks]") {
+TEST_CASE("what the session holds counts too", "[run]") {
   const Model model = task_model();
   PrefixCache cache(model);
   const std::vector<Token> a = some_tokens(80);
@@ -64,7 +64,7 @@ TEST_CASE("what the session holds counts too", "[tasks]") {
   CHECK(session.position() == 0);
 }
 
-TEST_CASE("a remembered prompt needs no computing, the oldest is forgotten", "[tasks]") {
+TEST_CASE("a remembered prompt needs no computing, the oldest is forgotten", "[run]") {
   const Model model = task_model();
   PrefixCacheOptions options;
   options.recent = 2;
@@ -85,7 +85,7 @@ TEST_CASE("a remembered prompt needs no computing, the oldest is forgotten", "[t
   CHECK(found == expected);
 }
 
-TEST_CASE("prefixes are kept in a folder, bound to model and tokens", "[tasks]") {
+TEST_CASE("prefixes are kept in a folder, bound to model and tokens", "[run]") {
   const TestFolder folder("prefix-cache");
   const Model model = task_model(TensorType::q8_0, 1);
   PrefixCacheOptions options;
