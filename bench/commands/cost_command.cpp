@@ -6,6 +6,7 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "cost.h"
+#include "model_choice.h"
 #include "report.h"
 #include "run.h"
 #include "statistics.h"
@@ -14,7 +15,8 @@ namespace qwen::bench {
 namespace {
 
 struct Flags {
-  std::string model, synthetic, currency = "USD", versus;
+  ModelChoice choice;
+  std::string currency = "USD", versus;
   double watts = 0, price = 0, hours = 24, purchase = 0, upkeep = 0, prefill = 0, decode = 0;
   int prompt = 50, answer = 50, years = 3, threads = 0;
   bool round_down = false, json = false;
@@ -33,8 +35,8 @@ struct Inputs {
 
 void measure_speed(const Flags& flags, Inputs& inputs) {
   RunOptions options;
-  options.model = flags.model;
-  if (!flags.synthetic.empty()) options.synthetic = parse_synthetic(flags.synthetic);
+  options.model = flags.choice.model;
+  if (!flags.choice.synthetic.empty()) options.synthetic = parse_synthetic(flags.choice.synthetic);
   options.prompts = {flags.prompt};
   options.generate = {std::max(flags.answer, 16)};
   options.repeats = 5;
@@ -73,8 +75,6 @@ void check(const Flags& flags) {
   need("--decode", flags.decode);
   if (!(flags.hours >= 0 && flags.hours <= 24))
     throw tools::UsageError("--hours: expected 0 to 24 hours a day");
-  if (!flags.model.empty() && !flags.synthetic.empty())
-    throw tools::UsageError("expected one model: either -m FILE or --synthetic SHAPE:TYPE");
 }
 
 // Every figure as a row for people and an entry for programs.
@@ -123,10 +123,14 @@ std::string years_table(const Flags& flags, const Machine& ours, const Machine& 
   return table.text() + cat("saved: ", fixed(saved_percent(b.total(), a.total()), 1), " %\n");
 }
 
-int cost(const Flags& flags) {
+int cost(Flags& flags) {
   check(flags);
   Inputs inputs;
-  const bool measured = !flags.model.empty() || !flags.synthetic.empty();
+  const bool assumed = flags.prefill > 0 || flags.decode > 0;
+  flags.choice.settle(assumed);
+  const bool measured = !flags.choice.none();
+  if (assumed && measured)
+    throw tools::UsageError("expected either a model to measure, or --prefill and --decode");
   if (measured) measure_speed(flags, inputs);
   if (flags.watts_option->count() > 0) {
     inputs.watts = {flags.watts, "assumed"};
@@ -167,9 +171,9 @@ int cost(const Flags& flags) {
 
 std::function<int()> cost_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("-m,--model", flags->model, "measure the speed of this model");
-  app.add_option("--synthetic", flags->synthetic, "or of made-up weights: SHAPE:TYPE");
-  app.add_option("--prefill", flags->prefill, "or assume this many prompt tokens/s");
+  flags->choice.add_options(app);
+  app.add_option("--prefill", flags->prefill,
+                 "instead of measuring a model: assume this many prompt tokens/s");
   app.add_option("--decode", flags->decode, "and this many generated tokens/s");
   flags->watts_option = app.add_option("--watts", flags->watts,
                                        "power of the machine while it works; not given: read from the CPU");

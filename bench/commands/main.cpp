@@ -1,8 +1,10 @@
 // qwen-bench: what a model needs and gives on this machine.
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "commands.h"
+#include "common/config.h"
 #include "common/output.h"
 #include "common/program.h"
 
@@ -16,11 +18,16 @@ int main_checked(int argc, char** argv) {
   const auto add = [&](const char* name, const char* what, auto command) {
     CLI::App* sub = app.add_subcommand(name, what);
     sub->callback([&code, run = command(*sub)] { code = run(); });
+    tools::add_config_option(*sub);
   };
   add("run", "prefill, decode, load time and memory of a model", qwen::bench::run_command);
   add("memory", "what a model will need, before loading it", qwen::bench::memory_command);
   add("tasks", "sentiment and chat as a service would do them", qwen::bench::tasks_command);
   add("cost", "energy and money: per token, per request, per year", qwen::bench::cost_command);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  for (CLI::App* sub :
+       app.get_subcommands([&](CLI::App* each) { return argc > 1 && each->get_name() == argv[1]; }))
+    tools::apply_config(*sub, {arguments.begin() + 1, arguments.end()});
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "common/output.h"
 #include "common/program.h"
+#include "model_choice.h"
 #include "process.h"
 #include "qwen/session.h"
 #include "report.h"
@@ -12,7 +13,8 @@ namespace qwen::bench {
 namespace {
 
 struct Flags {
-  std::string model, synthetic, quantize = "none";
+  ModelChoice choice;
+  std::string quantize = "none";
   std::vector<int> contexts = {2048}, sequences = {1};
   int threads = 0;
   bool exact = false, check = false, json = false, markdown = false;
@@ -45,15 +47,12 @@ std::uint64_t measured(const std::string& path, const Flags& flags, int context,
   return process_memory().resident;
 }
 
-int memory(const Flags& flags) {
-  if (flags.model.empty() == flags.synthetic.empty())
-    throw tools::UsageError(
-        "expected one model: either -m FILE or --synthetic SHAPE:TYPE, for example --synthetic "
-        "qwen2.5-0.5b:q4_0");
+int memory(Flags& flags) {
+  flags.choice.require();
   std::unique_ptr<SyntheticFile> synthetic;
-  std::string path = flags.model;
-  if (!flags.synthetic.empty()) {
-    synthetic = std::make_unique<SyntheticFile>(parse_synthetic(flags.synthetic));
+  std::string path = flags.choice.model;
+  if (!flags.choice.synthetic.empty()) {
+    synthetic = std::make_unique<SyntheticFile>(parse_synthetic(flags.choice.synthetic));
     path = synthetic->path();
   }
   std::vector<std::string> header = {"context", "sequences", "weights", "KV", "scratch", "other", "total"};
@@ -91,9 +90,7 @@ int memory(const Flags& flags) {
 
 std::function<int()> memory_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("-m,--model", flags->model, "GGUF file or Hugging Face directory");
-  app.add_option("--synthetic", flags->synthetic,
-                 "a shape and type instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0");
+  flags->choice.add_options(app);
   app.add_option("-c,--ctx-size", flags->contexts, "tokens of context")
       ->delimiter(',')
       ->capture_default_str();

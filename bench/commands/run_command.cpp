@@ -6,6 +6,7 @@
 #include "common/program.h"
 #include "common/terminal.h"
 #include "compare.h"
+#include "model_choice.h"
 #include "plot.h"
 #include "report.h"
 #include "run.h"
@@ -15,7 +16,8 @@ namespace {
 
 struct Flags {
   RunOptions options;
-  std::string synthetic, kv = "auto", quantize = "none", format = "table", plot;
+  ModelChoice choice;
+  std::string kv = "auto", quantize = "none", format = "table", plot;
   std::vector<std::string> compare;
   bool json = false, csv = false, markdown = false, quick = false, no_progress = false;
   const CLI::Option *prompts = nullptr, *generate = nullptr, *repeats = nullptr;
@@ -23,9 +25,7 @@ struct Flags {
 
 void add_options(CLI::App& app, Flags& flags) {
   RunOptions& o = flags.options;
-  app.add_option("-m,--model", o.model, "GGUF file or Hugging Face directory");
-  app.add_option("--synthetic", flags.synthetic,
-                 "made-up weights instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0");
+  flags.choice.add_options(app);
   app.add_option("--keep", o.keep,
                  "write the synthetic model to this file, so that other programs can load it");
   flags.prompts = app.add_option("-p,--n-prompt", o.prompts, "tokens of prefill; 0: none")
@@ -49,7 +49,8 @@ void add_options(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   flags.repeats =
       app.add_option("-r,--repetitions", o.repeats, "repeats of each test")->capture_default_str();
-  app.add_option("--kv", flags.kv, "type of the KV cache")->check(CLI::IsMember({"auto", "f16", "f32"}));
+  app.add_option("--kv,--kv-type", flags.kv, "type of the KV cache")
+      ->check(CLI::IsMember({"auto", "f16", "f32"}));
   app.add_option("--quantize", flags.quantize, "quantise float weights while loading")
       ->check(CLI::IsMember({"none", "int8", "q4", "q4_k"}));
   app.add_flag("--exact", o.exact, "float weights and activations everywhere");
@@ -70,11 +71,9 @@ void add_options(CLI::App& app, Flags& flags) {
 
 void settle(Flags& flags) {
   RunOptions& o = flags.options;
-  if (o.model.empty() == flags.synthetic.empty())
-    throw tools::UsageError(
-        "expected one model: either -m FILE or --synthetic SHAPE:TYPE, for example --synthetic "
-        "qwen2.5-0.5b:q4_0");
-  if (!flags.synthetic.empty()) o.synthetic = parse_synthetic(flags.synthetic);
+  flags.choice.require();
+  o.model = flags.choice.model;
+  if (!flags.choice.synthetic.empty()) o.synthetic = parse_synthetic(flags.choice.synthetic);
   if (!o.keep.empty() && !o.synthetic) throw tools::UsageError("--keep goes with --synthetic");
   if (flags.quick) {
     if (flags.prompts->count() == 0) o.prompts = {128};

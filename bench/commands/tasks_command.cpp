@@ -7,6 +7,7 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
+#include "model_choice.h"
 #include "process.h"
 #include "qwen/chat.h"
 #include "qwen/classifier.h"
@@ -19,7 +20,8 @@ namespace qwen::bench {
 namespace {
 
 struct Flags {
-  std::string model, synthetic, vocabulary, chat_template;
+  ModelChoice choice;
+  std::string vocabulary, chat_template;
   int requests = 8, tokens = 50, threads = 0;
   std::vector<int> at_once = {1, 2, 4, 8};
   bool json = false, markdown = false, no_progress = false;
@@ -208,18 +210,15 @@ tools::Json to_json(const std::vector<Result>& results) {
   return out;
 }
 
-int tasks(const Flags& flags) {
-  if (flags.model.empty() == flags.synthetic.empty())
-    throw tools::UsageError(
-        "expected one model: either -m FILE or --synthetic SHAPE:TYPE, for example --synthetic "
-        "qwen2.5-0.5b:q4_0");
+int tasks(Flags& flags) {
+  flags.choice.require();
   std::unique_ptr<SyntheticFile> synthetic;
   LoadOptions load;
   load.threads = flags.threads;
   load.chat_template = flags.chat_template;
-  std::string path = flags.model;
-  if (!flags.synthetic.empty()) {
-    SyntheticSpec spec = parse_synthetic(flags.synthetic);
+  std::string path = flags.choice.model;
+  if (!flags.choice.synthetic.empty()) {
+    SyntheticSpec spec = parse_synthetic(flags.choice.synthetic);
     spec.vocabulary = flags.vocabulary;
     synthetic = std::make_unique<SyntheticFile>(spec);
     path = synthetic->path();
@@ -265,9 +264,7 @@ int tasks(const Flags& flags) {
 
 std::function<int()> tasks_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("-m,--model", flags->model, "GGUF file or Hugging Face directory");
-  app.add_option("--synthetic", flags->synthetic,
-                 "made-up weights instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0");
+  flags->choice.add_options(app);
   app.add_option("--vocab", flags->vocabulary,
                  "model file whose tokeniser the made-up weights get: prompts then have their real lengths");
   app.add_option("--chat-template", flags->chat_template, "for models without a known one");

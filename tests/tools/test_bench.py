@@ -169,6 +169,55 @@ print(json.dumps([{"n_prompt": 16, "n_gen": 0, "n_depth": 0, "avg_ts": 5, "sampl
 """
 
 
+class Config(unittest.TestCase):
+    """config.yaml and the environment stand behind the command line, for every command."""
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.model = os.path.join(self.folder.name, "model.gguf")
+        self.assertEqual(tiny("--keep", self.model).returncode, 0)
+
+    def config(self, text):
+        path = os.path.join(self.folder.name, "config.yaml")
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def estimate(self, *args, **env):
+        result = bench("memory", "--json", *args, env=env)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)[0]
+
+    def test_order(self):
+        config = self.config(f"model: {self.model}\ncontext: 32\nthreads: 1\nport: 1234\n")
+        self.assertEqual(self.estimate("--config", config)["context"], 32)
+        self.assertEqual(self.estimate(QWEN_CONFIG=config)["context"], 32)
+        self.assertEqual(self.estimate("--config", config, QWEN_CONTEXT="48")["context"], 48)
+        self.assertEqual(self.estimate("--config", config, "-c", "64", QWEN_CONTEXT="48")["context"], 64)
+        run = json.loads(bench("run", "--config", config, "-p", "8", "-n", "2", "-r", "1", "--json").stdout)
+        self.assertEqual(run["threads"], 1)
+
+    def test_made_up_weights_beat_the_models_of_file_and_environment(self):
+        config = self.config(f"model: {self.model}\ncontext: 64\n")
+        small = self.estimate("--config", config)
+        large = self.estimate("--config", config, "--synthetic", "small:q4_0")
+        self.assertGreater(large["weights"], small["weights"])
+        self.assertEqual(self.estimate("--synthetic", "small:q4_0", "-c", "64", QWEN_MODEL=self.model), large)
+        two = bench("memory", "-m", self.model, "--synthetic", "small:q4_0")
+        self.assertEqual(two.returncode, 2)
+        self.assertIn("one model", two.stderr)
+        cost = bench("cost", "--config", config, "--watts", "20", "--price", "0.1", "--prefill", "10", "--decode", "5")
+        self.assertIn("assumed", cost.stdout)
+        self.assertNotIn("measured", cost.stdout)
+        both = bench("cost", "-m", self.model, "--watts", "20", "--price", "0.1", "--prefill", "10", "--decode", "5")
+        self.assertEqual(both.returncode, 2)
+
+    def test_unknown_keys(self):
+        result = bench("run", "--config", self.config("model: x\ncolour: red\n"))
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(":2: unknown key", result.stderr)
+
+
 class CompareWithLlamaBench(unittest.TestCase):
     SCRIPT = os.path.join(SOURCE, "scripts", "compare_llama_bench.py")
 

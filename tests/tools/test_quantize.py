@@ -126,6 +126,17 @@ def main():
         done = run(source, out, "--type", "Q8_0", "--force", "--threads", "2")
         check(done.returncode == 0 and read_header(out)[1]["blk.0.attn_q.weight"] == "Q8_0", "--force overwrites")
 
+        config = os.path.join(folder, "config.yaml")
+        with open(config, "w") as file:
+            file.write("threads: 1\nport: 80\n")
+        done = run(source, out, "--type", "Q8_0", "--force", "--config", config)
+        check(done.returncode == 0, f"config.yaml: {done.stderr}")
+        with open(config, "w") as file:
+            file.write("threads: many\n")
+        done = run(source, out, "--type", "Q8_0", "--force", "--config", config)
+        check(done.returncode == 2 and one_line(done) and ":1: threads" in done.stderr, f"config.yaml: {done.stderr}")
+        os.remove(config)
+
         for name in ["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"]:
             write_model(source, hidden=256, ffn=256, layers=1)
             done = run(source, out, "--type", name, "--pure", "--force", "--json")

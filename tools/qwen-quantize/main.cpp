@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/config.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
@@ -220,6 +221,8 @@ int run(int argc, char** argv) {
   CLI::App app("", "qwen-quantize");
   set_up(app, arguments);
   app.set_version_flag("--version", "qwen-quantize " + tools::version_text());
+  tools::add_config_option(app);
+  tools::apply_config(app, {argv + 1, argv + argc});
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
