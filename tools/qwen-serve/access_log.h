@@ -1,0 +1,28 @@
+// Lines of JSON, whole, to a file or to stdout.
+#pragma once
+#include <atomic>
+#include <string>
+#include <string_view>
+
+namespace qwen_serve {
+
+class AccessLog {
+ public:
+  // "-" is stdout. Error(io) where the file cannot be opened for appending.
+  explicit AccessLog(const std::string& path);
+  ~AccessLog();
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+  // One write() a line, so that lines stay whole whoever else writes. A full disk is told once on stderr.
+  void write(std::string_view line);
+
+ private:
+  int fd_;
+  bool owned_;
+  std::atomic<bool> complained_{false};
+};
+
+// "2026-01-31T12:00:00.123Z"
+std::string utc_now();
+
+}  // namespace qwen_serve

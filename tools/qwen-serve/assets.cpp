@@ -1,0 +1,37 @@
+#include "qwen-serve/assets.h"
+
+#include <algorithm>
+
+#include "qwen-serve/web_files.h"
+
+namespace qwen_serve {
+namespace {
+
+// What the page may load: its own files, and nothing that stands in the HTML itself.
+constexpr const char* kPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+}  // namespace
+
+void serve_file(Exchange& exchange, std::string_view name) {
+  const auto files = web_files();
+  const auto file =
+      std::find_if(files.begin(), files.end(), [&](const WebFile& f) { return f.name == name; });
+  if (file == files.end()) throw ApiError(404, "not_found", "there is no such file");
+  httplib::Response& response = *exchange.response;
+  const std::string tag(file->etag);
+  response.set_header("ETag", tag);
+  response.set_header("Cache-Control", "no-cache");  // ask whether it has changed
+  response.set_header("Content-Security-Policy", kPolicy);
+  response.set_header("X-Content-Type-Options", "nosniff");
+  response.set_header("Referrer-Policy", "no-referrer");
+  if (exchange.request->get_header_value("If-None-Match").find(tag) != std::string::npos) {
+    response.status = 304;
+    return;
+  }
+  response.status = 200;
+  response.set_content(file->content.data(), file->content.size(), std::string(file->content_type));
+}
+
+}  // namespace qwen_serve

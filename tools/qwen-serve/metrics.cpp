@@ -1,0 +1,101 @@
+#include "qwen-serve/metrics.h"
+
+#include <prometheus/text_serializer.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <sstream>
+
+namespace qwen_serve {
+namespace {
+
+using prometheus::MetricType;
+
+const prometheus::Histogram::BucketBoundaries kSeconds = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                                          1,     2.5,  5,     10,   25,  50,   100};
+const prometheus::Histogram::BucketBoundaries kIntervals = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05,
+                                                            0.075, 0.1,    0.15,  0.2,  0.3,  0.5,  1};
+
+prometheus::Family<prometheus::Histogram>& histogram(prometheus::Registry& registry, const char* name,
+                                                     const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+}
+
+prometheus::Family<prometheus::Counter>& counter(prometheus::Registry& registry, const char* name,
+                                                 const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+std::map<std::string, std::string> labels_of(const Record& record) {
+  return {{"endpoint", record.endpoint}, {"task", record.task}};
+}
+
+}  // namespace
+
+Metrics::Metrics()
+    : registry_(std::make_shared<prometheus::Registry>()),
+      requests_(counter(*registry_, "qwen_http_requests_total", "Requests answered, by endpoint and status")),
+      prompt_tokens_(counter(*registry_, "qwen_prompt_tokens_total", "Tokens of prompts")),
+      cached_tokens_(counter(*registry_, "qwen_prompt_tokens_cached_total",
+                             "Tokens of prompts whose KV was known before")),
+      generated_tokens_(counter(*registry_, "qwen_generated_tokens_total", "Tokens of replies")),
+      cache_hits_(counter(*registry_, "qwen_result_cache_hits_total", "Answers that were known before")),
+      cache_misses_(counter(*registry_, "qwen_result_cache_misses_total", "Answers that were computed")),
+      whole_(histogram(*registry_, "qwen_request_seconds", "Whole requests that used the model")),
+      first_token_(histogram(*registry_, "qwen_time_to_first_token_seconds",
+                             "From a request to the first token of its reply, or to its label")),
+      interval_(histogram(*registry_, "qwen_inter_token_seconds", "Between two tokens of a reply")),
+      queue_(histogram(*registry_, "qwen_queue_wait_seconds", "From a request until it was computed first")) {
+}
+
+void Metrics::record(const Record& record, double seconds) {
+  requests_.Add({{"endpoint", record.endpoint}, {"status", std::to_string(record.status)}}).Increment();
+  if (!record.work) return;
+  const auto labels = labels_of(record);
+  whole_.Add(labels, kSeconds).Observe(seconds);
+  if (record.queue_seconds >= 0) queue_.Add(labels, kSeconds).Observe(record.queue_seconds);
+  if (record.first_token_seconds >= 0) first_token_.Add(labels, kSeconds).Observe(record.first_token_seconds);
+  prompt_tokens_.Add(labels).Increment(record.prompt_tokens);
+  cached_tokens_.Add(labels).Increment(record.cached_tokens);
+  generated_tokens_.Add(labels).Increment(record.generated_tokens);
+  (record.cache_hit ? cache_hits_ : cache_misses_).Add(labels).Increment();
+}
+
+void Metrics::token_interval(const Record& record, double seconds) {
+  interval_.Add(labels_of(record), kIntervals).Observe(seconds);
+}
+
+void Metrics::add(Reading reading) {
+  readings_.push_back(std::move(reading));
+}
+
+std::string Metrics::text() const {
+  std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
+  for (const Reading& reading : readings_) {
+    prometheus::MetricFamily family;
+    family.name = reading.name;
+    family.help = reading.help;
+    family.type = reading.kind == Reading::gauge ? MetricType::Gauge : MetricType::Counter;
+    prometheus::ClientMetric metric;
+    for (const auto& [name, value] : reading.labels) metric.label.push_back({name, value});
+    (reading.kind == Reading::gauge ? metric.gauge.value : metric.counter.value) = reading.read();
+    family.metric.push_back(std::move(metric));
+    families.push_back(std::move(family));
+  }
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, families);
+  return out.str();
+}
+
+double resident_bytes() {
+  long pages = 0;
+  if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(file, "%*d %ld", &pages) != 1) pages = 0;
+    std::fclose(file);
+  }
+  return static_cast<double>(pages) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace qwen_serve

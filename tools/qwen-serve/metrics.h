@@ -1,0 +1,53 @@
+// What Prometheus reads at /metrics.
+#pragma once
+#include <prometheus/collectable.h>
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "qwen-serve/exchange.h"
+
+namespace qwen_serve {
+
+class Metrics {
+ public:
+  Metrics();
+
+  // A request that has been answered.
+  void record(const Record& record, double seconds);
+  // Seconds between two pieces of a reply, for `tokens` tokens.
+  void token_interval(const Record& record, double seconds);
+
+  // A number that is read when it is asked for.
+  struct Reading {
+    enum Kind { gauge, counter } kind;
+    std::string name, help;
+    std::function<double()> read;
+    std::vector<std::pair<std::string, std::string>> labels = {};
+  };
+  void add(Reading reading);
+
+  // The text format, version 0.0.4.
+  std::string text() const;
+
+ private:
+  using Histograms = prometheus::Family<prometheus::Histogram>;
+  using Counters = prometheus::Family<prometheus::Counter>;
+
+  std::shared_ptr<prometheus::Registry> registry_;
+  Counters &requests_, &prompt_tokens_, &cached_tokens_, &generated_tokens_, &cache_hits_, &cache_misses_;
+  Histograms &whole_, &first_token_, &interval_, &queue_;
+  std::vector<Reading> readings_;
+};
+
+// The process's memory that is in RAM, in bytes.
+double resident_bytes();
+
+}  // namespace qwen_serve
