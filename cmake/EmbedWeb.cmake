@@ -1,5 +1,5 @@
 # Lays the page's files out under OUT and writes OUT/web_files.S, which takes them in, and OUT/web_files.cpp, the table
-# of them.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DDOMPURIFY=... -DHIGHLIGHT=... -P EmbedWeb.cmake
+# of them.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=... -P EmbedWeb.cmake
 cmake_minimum_required(VERSION 3.22)
 
 # highlight.js as Debian packs it knows 185 languages in 850 kB. The page takes its core and these.
@@ -34,13 +34,9 @@ endif()
 file(MAKE_DIRECTORY ${OUT}/lib)
 file(WRITE ${OUT}/lib/highlight.js "${highlight}\n")
 configure_file(${MARKED} ${OUT}/lib/marked.js COPYONLY)
-# Without the name of a source map, which nobody could fetch.
-file(READ ${DOMPURIFY} dompurify)
-string(REGEX REPLACE "\n//# sourceMappingURL=[^\n]*" "" dompurify "${dompurify}")
-file(WRITE ${OUT}/lib/dompurify.js "${dompurify}")
 
-set(names lib/marked.js lib/dompurify.js lib/highlight.js)
-set(paths ${OUT}/lib/marked.js ${OUT}/lib/dompurify.js ${OUT}/lib/highlight.js)
+set(names lib/marked.js lib/highlight.js)
+set(paths ${OUT}/lib/marked.js ${OUT}/lib/highlight.js)
 foreach(path IN LISTS PAGE)
   get_filename_component(name ${path} NAME)
   list(APPEND names ${name})
