@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of packages.txt that are missing. Needs root or sudo, and only where some are missing.
+# A package whose line names a command too is not missing where that command is there, whoever brought it.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,10 +10,13 @@ if ! command -v dpkg-query >/dev/null; then
 fi
 
 missing=()
-while read -r package; do
+while read -r package command; do
+  if [[ -n $command ]] && command -v "$command" >/dev/null; then
+    continue
+  fi
   status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
   [[ $status == "install ok installed" ]] || missing+=("$package")
-done < <(sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' packages.txt)
+done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' packages.txt)
 
 if ((${#missing[@]} == 0)); then
   exit 0

@@ -2,6 +2,7 @@
 """The set-up scripts, with stand-ins for the package tools: nothing is installed here."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -12,12 +13,12 @@ SCRIPTS = os.path.join(SOURCE, "scripts")
 
 def packages():
     with open(os.path.join(SCRIPTS, "packages.txt"), encoding="utf-8") as file:
-        lines = [line.split("#")[0].strip() for line in file]
-    return [line for line in lines if line]
+        lines = [line.split("#")[0].split() for line in file]
+    return [words[0] for words in lines if words]
 
 
 class InstallPackages(unittest.TestCase):
-    def install(self, installed, apt_works=True):
+    def install(self, installed, apt_works=True, scripts=SCRIPTS):
         with tempfile.TemporaryDirectory() as folder:
 
             def tool(name, body):
@@ -32,7 +33,7 @@ class InstallPackages(unittest.TestCase):
             tool("apt-get", f'echo "$@" >> {log}\nexit {0 if apt_works else 100}\n')
             tool("sudo", 'exec "$@"\n')
             result = subprocess.run(
-                [os.path.join(SCRIPTS, "install_packages.sh")],
+                [os.path.join(scripts, "install_packages.sh")],
                 env={**os.environ, "PATH": folder + ":" + os.environ["PATH"]},
                 capture_output=True,
                 text=True,
@@ -54,6 +55,15 @@ class InstallPackages(unittest.TestCase):
         self.assertEqual(len(calls), 2)
         self.assertTrue(calls[0].startswith("update"))
         self.assertEqual(calls[1].split()[-2:], missing)
+
+    def test_a_command_stands_for_its_package(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(os.path.join(SCRIPTS, "install_packages.sh"), folder)
+            with open(os.path.join(folder, "packages.txt"), "w", encoding="utf-8") as file:
+                file.write("# comment\none-package bash\n\nother-package no-such-command  # comment\n")
+            result, calls = self.install([], scripts=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(calls[1].split()[-2:], ["--no-install-recommends", "other-package"])
 
     def test_offline(self):
         result, _ = self.install([], apt_works=False)

@@ -65,8 +65,10 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
       head();
       response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
     };
+    let kept = body.history === false;
     const keep = () => {
-      if (body.history === false) return;
+      if (kept) return;
+      kept = true;
       const turns = state.sessions.get(id);
       if (body.regenerate && turns.at(-1)?.user === body.text) turns.pop();
       turns.push(turn);

@@ -33,25 +33,25 @@ export function setKey(value) {
 
 export const hasKey = () => key !== "";
 
-function kindOf(status, code) {
-  if (status === 401) return "auth";
+// By the status of an answer, or by the type of an error event, which comes without one.
+function kindOf(status, { type, code }) {
+  if (status === 401 || type === "authentication_error") return "auth";
   if (code === "session_not_found") return "expired";
-  if (status === 429 || status === 503 || code === "queue_full" || code === "rate_limit_exceeded") return "busy";
-  return status >= 400 && status < 500 ? "refused" : "failed";
+  if (status === 429 || status === 503 || type === "rate_limit_error" || type === "overloaded_error") return "busy";
+  return (status >= 400 && status < 500) || type === "invalid_request_error" ? "refused" : "failed";
 }
 
 async function errorOf(response) {
   let message = `${response.status} ${response.statusText}`;
-  let code = null;
+  let error = {};
   try {
-    const { error } = await response.json();
+    error = (await response.json()).error ?? {};
     message = error.message || message;
-    code = error.code;
   } catch {
     // Not the server's own words (a proxy's page, perhaps): the status has to do.
   }
   const after = Number.parseFloat(response.headers.get("Retry-After"));
-  return new ApiError(kindOf(response.status, code), message, {
+  return new ApiError(kindOf(response.status, error), message, {
     status: response.status,
     retryAfter: Number.isFinite(after) ? after : null,
   });
@@ -123,7 +123,7 @@ export async function analyze(body, on, signal) {
       if (event === "done") return value;
       if (event === "error") {
         const error = value.error ?? {};
-        throw new ApiError(kindOf(error.status ?? 500, error.code), error.message ?? data);
+        throw new ApiError(kindOf(0, error), error.message ?? data);
       }
       on[event]?.(value);
     }

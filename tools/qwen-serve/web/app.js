@@ -24,6 +24,11 @@ let reconnecting = false;
 
 // ---- What is shown
 
+// Not where focus would bring up a keyboard over half of the screen.
+function focusInput() {
+  if (matchMedia("(hover: hover)").matches) input.focus();
+}
+
 function announce(text) {
   get("announcer").textContent = text;
 }
@@ -174,6 +179,7 @@ function handlers(turn, view) {
       const scroll = follow();
       turn.label = label;
       view.status = null;
+      view.freshLabel = true;
       view.draw();
       scroll();
       const name = label.abstained ? t("unsure") : labelName(label.display ?? label.label);
@@ -181,7 +187,7 @@ function handlers(turn, view) {
     },
     delta: ({ text }) => {
       turn.reply += text;
-      view.scheduleBody(follow());
+      view.scheduleBody(follow);
       if (performance.now() - saved > 1000) {
         saved = performance.now();
         saveChat(chat);
@@ -194,6 +200,7 @@ async function run(turn, view, again, tries = 0) {
   cancelRetry();
   const controller = new AbortController();
   running = { controller, turn, view };
+  const { reply: partial } = turn;
   Object.assign(turn, { status: "streaming", reply: "", done: null, error: null, history: settings.history,
     labelOnly: !settings.reply, limit: settings.length ?? info?.defaults?.max_tokens ?? null });
   view.status = null;
@@ -219,6 +226,7 @@ async function run(turn, view, again, tries = 0) {
       const known = error instanceof ApiError;
       turn.status = "error";
       turn.error = { kind: known ? error.kind : "failed", message: error.message };
+      turn.reply ||= partial;  // a try that failed at once takes nothing away
       if (error.kind === "busy" && tries < kTriesWhenBusy) wait = Math.max(1, Math.ceil(error.retryAfter ?? 2));
       if (error.kind === "offline" || error.kind === "broken") reconnect();
       announce(t(turn.error.kind, { why: turn.error.message }));
@@ -274,12 +282,12 @@ function send(text) {
 // A connection that broke may have left the turn at the server: it is replaced there, where it is.
 function tryAgain(turn, view) {
   if (!running) run(turn, view, turn.error.kind === "broken");
-  input.focus();
+  focusInput();
 }
 
 function regenerate(turn, view) {
   if (!running) run(turn, view, turn.history !== false);
-  input.focus();
+  focusInput();
 }
 
 function stop() {
@@ -365,7 +373,7 @@ function newChat() {
   forgotten = false;
   saveChat(chat);
   showAll();
-  input.focus();
+  focusInput();
   toast(t("cleared"), t("undo"), () => {
     stop();
     Object.assign(chat, { session: old.session, turns: [...old.turns, ...chat.turns] });
@@ -414,7 +422,7 @@ document.addEventListener("keydown", (event) => {
 });
 get("stop").addEventListener("click", () => {
   stop();
-  input.focus();
+  focusInput();
 });
 get("new").addEventListener("click", newChat);
 get("export").addEventListener("click", () => openExport(exportChat));
@@ -443,5 +451,5 @@ showTheme();
 showAll();
 showLanguage();
 growInput();
-if (matchMedia("(hover: hover)").matches) input.focus();
+focusInput();
 begin();

@@ -96,7 +96,7 @@ let highlighter = null;  // a promise, once some code was seen
 
 function loadHighlighter() {
   highlighter ??= import("./lib/highlight.js").then(() => {
-    window.hljs.configure({ hideUpgradeWarning: true });
+    window.hljs.configure({ hideUpgradeWarningAcceptNoSupportOrSecurityUpdates: true });
     return window.hljs;
   });
   return highlighter;

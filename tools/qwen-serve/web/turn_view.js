@@ -12,6 +12,7 @@ export class TurnView {
     this.status = null;   // a line in place of a reply that has not begun
     this.retryIn = null;  // seconds until the next try by itself
     this.labelOpen = false;
+    this.freshLabel = false;  // has just come: it fades in, once
     this.node = element("article", { class: "turn" });
     this.body = element("div", { class: "body" });
     this.shown = null;
@@ -57,13 +58,15 @@ export class TurnView {
     this.body.replaceChildren(...render(turn.reply, (language, code) => this.codeFrame(language, code)));
   }
 
-  // At most once a frame, and not at all while the page is hidden.
-  scheduleBody(after) {
+  // At most once a frame, and not at all while the page is hidden. follow() tells before it where the reader is, and
+  // returns what to do after it.
+  scheduleBody(follow) {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
+      const after = follow();
       this.node.classList.toggle("streaming", this.turn.status === "streaming");
       this.drawBody();
-      after?.();
+      after();
     });
   }
 
@@ -95,12 +98,13 @@ export class TurnView {
       meter(label.probability),
       element("span", { class: "share", text: percent(label.probability) }));
     const rows = Object.entries(label.probabilities ?? {}).sort((a, b) => b[1] - a[1]);
-    const details = element("details", { class: "label", open: this.labelOpen }, summary,
+    const details = element("details", { class: this.freshLabel ? "label fresh" : "label", open: this.labelOpen }, summary,
       element("table", { "aria-label": t("allShares") },
         element("tbody", {}, ...rows.map(([text, share]) =>
           element("tr", {}, element("th", { scope: "row", text: labelName(text) }),
             element("td", {}, meter(share, true)), element("td", { text: percent(share) }))))),
       ...(label.ms >= 0 ? [element("p", { text: t("labelTime", { ms: duration(label.ms) }) })] : []));
+    this.freshLabel = false;
     details.addEventListener("toggle", () => { this.labelOpen = details.open; });
     return details;
   }
