@@ -5,14 +5,6 @@
 #include "qwen-serve/web_files.h"
 
 namespace qwen_serve {
-namespace {
-
-// What the page may load: its own files, and nothing that stands in the HTML itself.
-constexpr const char* kPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-}  // namespace
 
 void serve_file(Exchange& exchange, std::string_view name) {
   const auto files = web_files();
@@ -23,7 +15,7 @@ void serve_file(Exchange& exchange, std::string_view name) {
   const std::string tag(file->etag);
   response.set_header("ETag", tag);
   response.set_header("Cache-Control", "no-cache");  // ask whether it has changed
-  response.set_header("Content-Security-Policy", kPolicy);
+  response.set_header("Content-Security-Policy", std::string(kWebSecurityPolicy));
   response.set_header("X-Content-Type-Options", "nosniff");
   response.set_header("Referrer-Policy", "no-referrer");
   if (exchange.request->get_header_value("If-None-Match").find(tag) != std::string::npos) {
