@@ -46,7 +46,8 @@ export async function openPage(browser, url, options = {}) {
     if (!to.startsWith(url) && !to.startsWith("blob:")) page.complaints.push(`request to ${to}`);
   });
   await page.goto(url);
-  await page.waitForFunction(() => document.title !== "" && document.getElementById("examples").children.length > 0);
+  // Until it knows the server, or asks for the key.
+  await page.waitForFunction(() => document.getElementById("model").textContent !== "" || document.querySelector("dialog[open]"));
   return page;
 }
 

@@ -9,7 +9,7 @@ export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Starts it and waits for its ready line. {url, process, stop(), metric(name)}
 export async function startServer(options = [], env = {}) {
-  const process_ = spawn(kProgram, ["--port", "0", ...options], {
+  const process_ = spawn(kProgram, options.includes("--port") ? options : ["--port", "0", ...options], {
     env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";

@@ -14,7 +14,7 @@ export const kInfo = {
     { name: "intent", kind: "classify", heading: "LLM 意图识别", labels: [] },
     { name: "chat", kind: "generate", labels: [] }, { name: "summary", kind: "generate", labels: [] },
   ],
-  defaults: { temperature: 0.7, top_p: 0.9, max_tokens: 128 },
+  defaults: { task: "sentiment", reply: "chat", temperature: 0.7, top_p: 0.9, max_tokens: 128 },
   limits: { body_bytes: 1048576, prompt_tokens: 2048 },
 };
 

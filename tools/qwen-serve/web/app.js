@@ -147,12 +147,18 @@ async function withKey(call) {
   }
 }
 
+// A task's name, null for none, undefined for the server's choice where that is not known.
+function chosen(kind) {
+  const name = settings[kind] ?? info?.defaults?.[kind];
+  return name === "" ? null : name;
+}
+
 function requestBody(turn, again) {
-  const body = { text: turn.user, task: settings.task, reply: settings.reply, history: settings.history };
+  const body = { text: turn.user, task: chosen("task"), reply: chosen("reply"), history: settings.history };
   if (chat.session) body.session = chat.session;
   // A turn that was not kept by the server cannot be replaced there.
   if (again && chat.session && settings.history) body.regenerate = true;
-  if (again && turn.label && turn.label.task === settings.task && settings.reply) body.task = null;
+  if (again && turn.label && turn.label.task === body.task && body.reply) body.task = null;
   if (settings.temperature !== null) body.temperature = settings.temperature;
   if (settings.length !== null) body.max_tokens = settings.length;
   if (settings.seed !== null) body.seed = settings.seed;
@@ -202,7 +208,7 @@ async function run(turn, view, again, tries = 0) {
   running = { controller, turn, view };
   const { reply: partial } = turn;
   Object.assign(turn, { status: "streaming", reply: "", done: null, error: null, history: settings.history,
-    labelOnly: !settings.reply, limit: settings.length ?? info?.defaults?.max_tokens ?? null });
+    labelOnly: chosen("reply") === null, limit: settings.length ?? info?.defaults?.max_tokens ?? null });
   view.status = null;
   view.draw();
   showMode();

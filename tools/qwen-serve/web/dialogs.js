@@ -17,14 +17,14 @@ const numberOrNull = (input) => (input.value === "" || !input.validity.valid ? n
 
 // Opens the settings; `info` is what the server told about itself, or null; changed() is called after every change.
 export function openSettings(info, changed) {
-  const tasks = info?.tasks ?? [];
+  const tasks = info?.tasks ?? [];  // none where the server has not answered yet
   const task = get("set-task");
   const reply = get("set-reply");
   const temperature = get("set-temperature");
   const shown = () => settings.temperature ?? info?.defaults?.temperature ?? 0.7;
   const show = () => {
-    fillTasks(task, tasks.filter(({ kind }) => kind === "classify"), settings.task);
-    fillTasks(reply, tasks.filter(({ kind }) => kind !== "classify"), settings.reply);
+    fillTasks(task, tasks.filter(({ kind }) => kind === "classify"), settings.task ?? info?.defaults?.task);
+    fillTasks(reply, tasks.filter(({ kind }) => kind !== "classify"), settings.reply ?? info?.defaults?.reply);
     get("set-history").checked = settings.history;
     temperature.value = shown();
     temperature.nextElementSibling.value = Number(shown()).toFixed(1);
@@ -36,15 +36,15 @@ export function openSettings(info, changed) {
   const store = (event) => {
     // One of the two has to be asked for.
     if (!task.value && !reply.value && tasks.length) {
-      const other = event?.target === task ? reply : task;
+      const other = event.target === task ? reply : task;
       other.value = other.options[0].value;
     }
-    if (tasks.length) {
-      settings.task = task.value || null;
-      settings.reply = reply.value || null;
+    if (event.target === task || event.target === reply) {
+      settings.task = task.value;
+      settings.reply = reply.value;
     }
     settings.history = get("set-history").checked;
-    if (event?.target === temperature) settings.temperature = Number(temperature.value);
+    if (event.target === temperature) settings.temperature = Number(temperature.value);
     settings.length = numberOrNull(get("set-length"));
     settings.seed = numberOrNull(get("set-seed"));
     temperature.nextElementSibling.value = Number(shown()).toFixed(1);

@@ -20,12 +20,12 @@ function save(name, value) {
   }
 }
 
-// null: what the server has as its default.
+// null: what the server or the browser has as its default; a task may also be "", for none.
 export const kDefaults = {
   theme: null,
   language: null,
-  task: "sentiment",
-  reply: "chat",
+  task: null,
+  reply: null,
   history: true,
   temperature: null,
   length: null,
