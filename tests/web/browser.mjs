@@ -46,8 +46,9 @@ export async function openPage(browser, url, options = {}) {
     if (!to.startsWith(url) && !to.startsWith("blob:")) page.complaints.push(`request to ${to}`);
   });
   await page.goto(url);
-  // Until it knows the server, or asks for the key.
-  await page.waitForFunction(() => document.getElementById("model").textContent !== "" || document.querySelector("dialog[open]"));
+  // Until it knows the server, asks for the key, or says that there is none.
+  await page.waitForFunction(() => document.getElementById("model").textContent !== "" ||
+    document.querySelector("dialog[open], #banner:not([hidden])"));
   return page;
 }
 

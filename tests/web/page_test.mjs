@@ -21,6 +21,7 @@ after(async () => {
 beforeEach(() => {
   server.script = usual;
   server.key = null;
+  server.ready = true;
   server.requests.length = 0;
 });
 
@@ -401,6 +402,24 @@ test("a server that breaks off, goes and comes back", async () => {
   await page.click(".notice button");
   await page.waitForFunction(() => document.querySelector(".notice span")?.textContent.includes("9999"));
   await closeClean(page, /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)|413/);
+});
+
+test("a server that is not ready yet", async () => {
+  server.ready = false;
+  const page = await openPage(browser, server.url);
+  assert.match(await page.textContent("#banner"), /^The server takes no requests yet/);
+  await page.click("#language");
+  assert.match(await page.textContent("#banner"), /^服务器暂不接受请求/);
+  await page.click("#settings");  // what needs the server's answer is empty, the rest works
+  await page.fill("#set-length", "50");
+  await page.keyboard.press("Escape");
+  server.ready = true;
+  await page.waitForSelector("#banner", { state: "hidden" });
+  assert.equal(await page.textContent("#model"), "stand-in-0.5b");
+  await send(page, "hello");
+  await settled(page);
+  assert.deepEqual(server.requests, [{ text: "hello", task: "sentiment", reply: "chat", history: true, max_tokens: 50 }]);
+  await closeClean(page, /503/);
 });
 
 test("a server that wants a key", async () => {

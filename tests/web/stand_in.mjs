@@ -114,6 +114,7 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
     if (url.startsWith("/web/")) return file(response, url.slice(5));
     if (url === "/ready") return state.ready ? json(response, 200, { status: "ready" }) : fail(response, 503, "starting", "starting");
     if (state.key && request.headers.authorization !== `Bearer ${state.key}`) return fail(response, 401, "invalid_api_key", "wrong or missing API key");
+    if (url.startsWith("/api/") && !state.ready) return fail(response, 503, "starting", "starting", { "Retry-After": "1" });
     if (url === "/api/info") return json(response, 200, state.info);
     if (url === "/api/analyze") return analyze(request, response);
     const session = /^\/api\/sessions\/([^/]+)$/.exec(url)?.[1];

@@ -76,11 +76,12 @@ export const getInfo = async () => (await request("/api/info")).json();
 export const getSession = async (id) => (await request(`/api/sessions/${encodeURIComponent(id)}`)).json();
 export const deleteSession = (id) => request(`/api/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
 
-export async function isReady() {
+// "ready", "starting" (it answers, but takes no work) or "gone".
+export async function serverState() {
   try {
-    return (await fetch("/ready", { cache: "no-store" })).ok;
+    return (await fetch("/ready", { cache: "no-store" })).ok ? "ready" : "starting";
   } catch {
-    return false;
+    return "gone";
   }
 }
 

@@ -1,5 +1,5 @@
 // The page: one conversation with the server, and everything around it.
-import { ApiError, analyze, deleteSession, getInfo, getSession, isReady } from "./api.js";
+import { ApiError, analyze, deleteSession, getInfo, getSession, serverState } from "./api.js";
 import { askKey, openExport, openSettings } from "./dialogs.js";
 import { element } from "./dom.js";
 import { download, toJson, toMarkdown } from "./export.js";
@@ -9,6 +9,7 @@ import { TurnView } from "./turn_view.js";
 
 const kTriesWhenBusy = 5;  // by itself; then the button
 const kUndoMs = 8000;
+const kAskAgainMs = 1500;  // for a server that does not answer
 
 const get = (id) => document.getElementById(id);
 const input = get("input");
@@ -102,7 +103,6 @@ function showLanguage() {
   get("language").lang = currentLanguage() === "zh" ? "en" : "zh-CN";
   get("examples").replaceChildren(...t("examples").map((text) =>
     element("button", { type: "button", text, onclick: () => send(text) })));
-  if (!get("banner").hidden) get("banner").textContent = t("offlineBanner");
   for (const view of views) view.draw();
   showForgotten();
   showMode();
@@ -355,14 +355,19 @@ async function begin() {
 async function reconnect() {
   if (reconnecting) return;
   reconnecting = true;
-  const banner = get("banner");
-  if (await isReady()) {
+  let state = await serverState();
+  if (state === "ready") {
     reconnecting = false;
+    if (!info) setTimeout(begin, kAskAgainMs);
     return;
   }
-  banner.textContent = t("offlineBanner");
+  const banner = get("banner");
   banner.hidden = false;
-  while (!(await isReady())) await new Promise((resolve) => setTimeout(resolve, 1500));
+  for (; state !== "ready"; state = await serverState()) {
+    banner.dataset.i18n = state === "gone" ? "offlineBanner" : "starting";
+    banner.textContent = t(banner.dataset.i18n);
+    await new Promise((resolve) => setTimeout(resolve, kAskAgainMs));
+  }
   banner.hidden = true;
   reconnecting = false;
   announce(t("onlineAgain"));
