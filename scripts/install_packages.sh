@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of packages.txt that are missing. Needs root or sudo, and only where some are missing.
+# install_packages.sh [LIST...]: installs the Debian packages of packages.txt, or of these files beside it, that are
+# missing. Needs root or sudo, and only where some are missing.
 # A package whose line names a command too is not missing where that command is there, whoever brought it.
 set -euo pipefail
 cd "$(dirname "$0")"
+(($#)) || set -- packages.txt
 
 if ! command -v dpkg-query >/dev/null; then
-  echo "install_packages.sh: this is no Debian system; install what scripts/packages.txt lists by other means" >&2
+  echo "install_packages.sh: this is no Debian system; install what these list by other means: $*" >&2
   exit 1
 fi
 
@@ -16,7 +18,7 @@ while read -r package command; do
   fi
   status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
   [[ $status == "install ok installed" ]] || missing+=("$package")
-done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' packages.txt)
+done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@")
 
 if ((${#missing[@]} == 0)); then
   exit 0

@@ -11,14 +11,14 @@ SOURCE = os.environ["QWEN_SOURCE_DIR"]
 SCRIPTS = os.path.join(SOURCE, "scripts")
 
 
-def packages():
-    with open(os.path.join(SCRIPTS, "packages.txt"), encoding="utf-8") as file:
+def packages(name="packages.txt"):
+    with open(os.path.join(SCRIPTS, name), encoding="utf-8") as file:
         lines = [line.split("#")[0].split() for line in file]
     return [words[0] for words in lines if words]
 
 
 class InstallPackages(unittest.TestCase):
-    def install(self, installed, apt_works=True, scripts=SCRIPTS):
+    def install(self, installed, apt_works=True, scripts=SCRIPTS, lists=()):
         with tempfile.TemporaryDirectory() as folder:
 
             def tool(name, body):
@@ -33,7 +33,7 @@ class InstallPackages(unittest.TestCase):
             tool("apt-get", f'echo "$@" >> {log}\nexit {0 if apt_works else 100}\n')
             tool("sudo", 'exec "$@"\n')
             result = subprocess.run(
-                [os.path.join(scripts, "install_packages.sh")],
+                [os.path.join(scripts, "install_packages.sh"), *lists],
                 env={**os.environ, "PATH": folder + ":" + os.environ["PATH"]},
                 capture_output=True,
                 text=True,
@@ -56,14 +56,16 @@ class InstallPackages(unittest.TestCase):
         self.assertTrue(calls[0].startswith("update"))
         self.assertEqual(calls[1].split()[-2:], missing)
 
-    def test_a_command_stands_for_its_package(self):
+    def test_lists_and_commands_that_stand_for_packages(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(os.path.join(SCRIPTS, "install_packages.sh"), folder)
             with open(os.path.join(folder, "packages.txt"), "w", encoding="utf-8") as file:
                 file.write("# comment\none-package bash\n\nother-package no-such-command  # comment\n")
-            result, calls = self.install([], scripts=folder)
+            with open(os.path.join(folder, "more.txt"), "w", encoding="utf-8") as file:
+                file.write("third-package\n")
+            result, calls = self.install([], scripts=folder, lists=["packages.txt", "more.txt"])
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(calls[1].split()[-2:], ["--no-install-recommends", "other-package"])
+        self.assertEqual(calls[1].split()[-3:], ["--no-install-recommends", "other-package", "third-package"])
 
     def test_offline(self):
         result, _ = self.install([], apt_works=False)
@@ -74,7 +76,8 @@ class InstallPackages(unittest.TestCase):
 
 class Scripts(unittest.TestCase):
     def test_packages_are_sorted_and_once(self):
-        self.assertEqual(packages(), sorted(set(packages())))
+        for name in ["packages.txt", "packages-web-tests.txt"]:
+            self.assertEqual(packages(name), sorted(set(packages(name))))
 
     def test_every_script_is_valid_and_executable(self):
         scripts = [os.path.join(SCRIPTS, name) for name in os.listdir(SCRIPTS) if name.endswith(".sh")]
