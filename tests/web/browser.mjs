@@ -31,7 +31,7 @@ export async function launch() {
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ locale: "en-US", reducedMotion: "reduce", ...kDesktop, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(60000);
   page.complaints = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) page.complaints.push(`console: ${message.text()}`);

@@ -154,18 +154,18 @@ function chosen(kind) {
 }
 
 function requestBody(turn, again) {
-  const body = { text: turn.user, task: chosen("task"), reply: chosen("reply"), history: settings.history };
+  const body = { text: turn.user, task: chosen("task"), reply: chosen("reply") };
+  if (!settings.history) body.history = false;  // else as the task has it
   if (chat.session) body.session = chat.session;
   // A turn that was not kept by the server cannot be replaced there.
   if (again && chat.session && settings.history) body.regenerate = true;
-  if (again && turn.label && turn.label.task === body.task && body.reply) body.task = null;
   if (settings.temperature !== null) body.temperature = settings.temperature;
   if (settings.length !== null) body.max_tokens = settings.length;
   if (settings.seed !== null) body.seed = settings.seed;
   return body;
 }
 
-function handlers(turn, view) {
+function handlers(turn, view, again) {
   let saved = performance.now();
   const follow = () => {
     const stick = atEnd();
@@ -185,7 +185,7 @@ function handlers(turn, view) {
       const scroll = follow();
       turn.label = label;
       view.status = null;
-      view.freshLabel = true;
+      view.freshLabel = !again;
       view.draw();
       scroll();
       const name = label.abstained ? t("unsure") : labelName(label.display ?? label.label);
@@ -214,7 +214,7 @@ async function run(turn, view, again, tries = 0) {
   showMode();
   let wait = null;
   try {
-    turn.done = await withKey(() => analyze(requestBody(turn, again), handlers(turn, view), controller.signal));
+    turn.done = await withKey(() => analyze(requestBody(turn, again), handlers(turn, view, again), controller.signal));
     turn.status = "done";
     if (turn.done.session && turn.history) chat.session = turn.done.session;
     if (turn.reply) announce(t("announceReply", { text: turn.reply }));
