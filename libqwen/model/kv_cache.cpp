@@ -1,5 +1,6 @@
 #include "model/kv_cache.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
@@ -16,7 +17,11 @@ void store_elements(std::byte* page_part, std::size_t first, std::size_t stride,
                     const float* in) {
   if (f16) {
     auto* out = reinterpret_cast<std::uint16_t*>(page_part);
-    for (int i = 0; i < n; ++i) out[first + static_cast<std::size_t>(i) * stride] = f32_to_f16(in[i]);
+    // Values beyond half precision stay finite: a query tile multiplies keys that some of its queries do not
+    // see by a weight of zero, and an infinity there would be NaN for those queries.
+    constexpr float kLargest = 65504.0f;
+    for (int i = 0; i < n; ++i)
+      out[first + static_cast<std::size_t>(i) * stride] = f32_to_f16(std::clamp(in[i], -kLargest, kLargest));
   } else {
     auto* out = reinterpret_cast<float*>(page_part);
     for (int i = 0; i < n; ++i) out[first + static_cast<std::size_t>(i) * stride] = in[i];
@@ -61,7 +66,8 @@ void KvCache::prepare(int from, int to) {
     if (i < pages_.size() && pages_[i].use_count() == 1) {
       // The last other owner may have just let go on another thread: its reads come before our writes.
 #if defined(__SANITIZE_THREAD__)
-      std::shared_ptr<AlignedBuffer>(pages_[i]).reset();  // the sanitiser knows no fences, but counts of owners
+      std::shared_ptr<AlignedBuffer>(pages_[i])
+          .reset();  // the sanitiser knows no fences, but counts of owners
 #else
       std::atomic_thread_fence(std::memory_order_acquire);
 #endif

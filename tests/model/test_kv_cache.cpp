@@ -1,5 +1,6 @@
 // The cache of one sequence: pages, copies that share them, and every element in its place.
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 
 #include "base/half.h"
@@ -108,6 +109,20 @@ TEST_CASE("copies of a cache share pages until one of them writes", "[model]") {
   CHECK(holds(cache, 0, 10));
   CHECK(holds(cache, 10, 20, 3));
   CHECK(holds(cache, 20, 590));
+}
+
+TEST_CASE("values beyond half precision are kept as its largest", "[model]") {
+  KvCache cache(KvLayout{1, 1, kDim, true});
+  cache.prepare(0, 1);
+  std::vector<float> wide(kDim, 1.0f);
+  wide[0] = 1e30f, wide[1] = -INFINITY, wide[2] = 65519.0f, wide[3] = -65504.0f;
+  cache.store_key(0, 0, 0, wide.data());
+  cache.store_value(0, 0, 0, wide.data());
+  for (const bool key : {true, false}) {
+    const std::vector<float> kept = read(cache, 0, 0, 0, key);
+    CHECK(std::vector(kept.begin(), kept.begin() + 5) ==
+          std::vector{65504.0f, -65504.0f, 65504.0f, -65504.0f, 1.0f});
+  }
 }
 
 TEST_CASE("truncating a cache gives back whole pages", "[model]") {
