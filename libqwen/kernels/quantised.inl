@@ -260,16 +260,28 @@ inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first
 
 // Brings the panels' next part into the L2 cache while the present one is at work: a few lines at a time.
 struct Ahead {
-  const std::byte* at[2] = {nullptr, nullptr};
-  const std::byte* end[2] = {nullptr, nullptr};
+  static constexpr int kStreams = 4;  // two panels, and the lower halves of their codes
+  const std::byte* at[kStreams] = {};
+  const std::byte* end[kStreams] = {};
+  int stream = 0, streams = 0;
   int lines = 0;  // a call
 
+  void add(const std::byte* begin, std::size_t bytes) noexcept {
+    at[streams] = begin;
+    end[streams++] = begin + bytes;
+  }
+  // So many lines a call that `calls` of them bring all.
+  void spread(int calls) noexcept {
+    std::ptrdiff_t bytes = 0;
+    for (int i = 0; i < streams; ++i) bytes += end[i] - at[i];
+    lines = static_cast<int>(bytes / 64 + calls - 1) / calls;
+  }
   void fetch() noexcept {
     for (int i = 0; i < lines; ++i) {
-      const int p = at[0] < end[0] ? 0 : 1;
-      if (at[p] >= end[p]) return;
-      __builtin_prefetch(at[p], 0, 2);
-      at[p] += 64;
+      if (stream < streams && at[stream] >= end[stream]) ++stream;
+      if (stream == streams) return;
+      __builtin_prefetch(at[stream], 0, 2);
+      at[stream] += 64;
     }
   }
 };
@@ -339,32 +351,31 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
   const auto panel = [&](int row) {
     return matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
   };
+  const auto low = [&](int row) {
+    return matrix.low + static_cast<std::size_t>(row / kPanelRows) * matrix.low_stride;
+  };
   for (int row = row_begin; row < row_end; row += 2 * kPanelRows) {
     const int panels = row + kPanelRows < row_end ? 2 : 1;
     for (int first = 0; first < blocks; first += kPartBlocks) {
       const int count = blocks - first < kPartBlocks ? blocks - first : kPartBlocks;
       for (int p = 0; p < panels; ++p)
         unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)),
-                      reinterpret_cast<const std::uint8_t*>(matrix.low) +
-                          static_cast<std::size_t>(row / kPanelRows + p) * matrix.low_stride,
-                      first, count, p * kVecs, unpacked);
+                      reinterpret_cast<const std::uint8_t*>(low(row + p * kPanelRows)), first, count, p * kVecs,
+                      unpacked);
       // What comes next: further columns of these panels, or the first columns of the next ones.
       const bool more = first + count < blocks;
       const int next_row = more ? row : row + 2 * kPanelRows;
       const int next_first = more ? first + count : 0;
+      const int next_count = blocks - next_first < kPartBlocks ? blocks - next_first : kPartBlocks;
+      const auto records = static_cast<std::size_t>((next_count + f.record_blocks() - 1) / f.record_blocks());
       Ahead ahead;
-      for (int p = 0; p < 2 && next_row + p * kPanelRows < row_end; ++p) {
-        const int next_count = blocks - next_first < kPartBlocks ? blocks - next_first : kPartBlocks;
-        ahead.at[p] = panel(next_row + p * kPanelRows) +
-                      static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes();
-        ahead.end[p] =
-            ahead.at[p] + static_cast<std::size_t>((next_count + f.record_blocks() - 1) / f.record_blocks()) *
-                              f.record_bytes();
+      for (int r = next_row; r < next_row + 2 * kPanelRows && r < row_end; r += kPanelRows) {
+        ahead.add(panel(r) + static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes(),
+                  records * f.record_bytes());
+        if constexpr (f.split)
+          ahead.add(low(r) + static_cast<std::size_t>(next_first) * 256, static_cast<std::size_t>(next_count) * 256);
       }
-      const auto lines = static_cast<int>(((ahead.end[0] - ahead.at[0]) + (ahead.end[1] - ahead.at[1])) / 64);
-      const int calls =
-          in.tile_count() * count * (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1);
-      ahead.lines = (lines + calls - 1) / calls;
+      ahead.spread(in.tile_count() * count * (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
       multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
           unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, ahead);
     }
@@ -372,7 +383,7 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
 }
 
 // Up to here decoding a panel again for each tile costs less than a detour through memory.
-constexpr int kStreamTokens = 4 * kTileTokens;
+constexpr int kStreamTokens = kTileTokens;
 
 template <TensorType kType>
 void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
