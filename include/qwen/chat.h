@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qwen/classifier.h"
+#include "qwen/engine.h"
 #include "qwen/generate.h"
 #include "qwen/prefix_cache.h"
 #include "qwen/session.h"
@@ -34,10 +35,17 @@ struct ChatOptions {
   std::optional<SamplingOptions> sampling;
   std::shared_ptr<PrefixCache>
       prefixes;  // shared with others of the same model, context and KV type; null: none
+  // Computes the replies beside those of other chats; the text is still delivered by the calling thread. It
+  // must be of the same model; context, KV type and prefixes are its own. null: the chat has a session of its
+  // own and computes in the calling thread.
+  std::shared_ptr<Engine> engine;
 };
 
 struct SayOptions {
-  CancelToken cancel;
+  CancelToken cancel;  // also while the reply waits in the engine's queue
+  // Over an engine, while there is no text: called after a tenth of a second and then every second, with the
+  // place in the queue (0: it is being computed). Returning false cancels.
+  std::function<bool(int place)> on_wait;
   std::string reply_to;  // a label's text: Task::system_by_label may have a system prompt for it
   std::vector<std::string> stop;
   std::optional<std::uint64_t> seed;
@@ -46,11 +54,14 @@ struct SayOptions {
 struct ChatReply {
   std::string text;
   FinishReason finish = FinishReason::length;
-  GenerateResult generation;  // tokens and times
-  int prompt_tokens = 0;      // of the whole prompt
-  int cached_tokens = 0;      // of these, known before
-  int dropped_turns = 0;      // oldest turns that left the window with this message
-  int truncated_tokens = 0;   // of the message, left out because it did not fit
+  GenerateResult generation;       // tokens and times
+  int prompt_tokens = 0;           // of the whole prompt
+  int cached_tokens = 0;           // of these, known before
+  int dropped_turns = 0;           // oldest turns that left the window with this message
+  int truncated_tokens = 0;        // of the message, left out because it did not fit
+  double queue_seconds = 0;        // waiting for a place in the engine; before the times in `generation`
+  double first_token_seconds = 0;  // from the call to the first token
+  double total_seconds = 0;        // from the call to the end
 };
 
 // A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time.
@@ -65,9 +76,18 @@ class Chat {
   // Answers a message. on_text gets whole characters as they are final; returning false ends the reply. The
   // turn is kept, also a reply that was ended early; where an error is thrown, nothing has happened. Turns
   // that do not fit into the window any more are dropped whole, the oldest first. Error(context_full) where
-  // the message alone does not fit and the task refuses to cut it.
+  // the message alone does not fit and the task refuses to cut it; Error(busy) where the engine's queue is
+  // full. Over an engine on_text may get the text of several tokens at once: it goes on meanwhile.
   ChatReply say(std::string_view text, const std::function<bool(std::string_view)>& on_text = {},
                 const SayOptions& options = {});
+
+  // The prompt that say() would compute for this message. For those who run requests of their own.
+  struct Prompt {
+    std::vector<Token> tokens;
+    int dropped_turns = 0;     // oldest turns that are not in it
+    int truncated_tokens = 0;  // of the message
+  };
+  Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;
 
   // The turns that are kept: none where history is off.
   const std::vector<ChatTurn>& turns() const noexcept;
@@ -92,8 +112,10 @@ struct Analysis {
   double reply_seconds = 0;  // from the call to the first of the reply's tokens
 };
 
-// The label, then the reply: on_label is called before the first token of the reply is made; returning false
+// The label, then the reply: on_label is called before the first text of the reply is given; returning false
 // ends the work there. The label's text is the reply's SayOptions::reply_to, unless the classifier abstained.
+// Where both are over one engine, and the label does not change the reply's prompt, they are computed at the
+// same time. Error(cancelled) where options.cancel was raised before the label was known.
 Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
                  const std::function<bool(const Classification&)>& on_label = {},
                  const std::function<bool(std::string_view)>& on_text = {}, const SayOptions& options = {});

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "qwen/engine.h"
+#include "qwen/generate.h"
 #include "qwen/model.h"
 #include "qwen/prefix_cache.h"
 #include "qwen/result_cache.h"
@@ -41,6 +43,7 @@ struct Classification {
   int truncated_tokens = 0;  // of the text, left out because it did not fit
   bool cached = false;       // the whole answer came from the result cache
   double seconds = 0;        // for this text alone: in a batch, its share by computed tokens
+  double queue_seconds = 0;  // of these, waiting for a place in the engine
 };
 
 struct ClassifierOptions {
@@ -50,6 +53,10 @@ struct ClassifierOptions {
   std::shared_ptr<PrefixCache>
       prefixes;  // shared with others of the same model, context and KV type; null: one of its own
   std::shared_ptr<ResultCache<Classification>> results;  // null: none
+  // Computes the prompts, in interactive requests: then calls of many threads go at the same time, beside
+  // chats. It must be of the same model; context, KV type, batches and prefixes are its own. null: the
+  // classifier computes in the calling thread.
+  std::shared_ptr<Engine> engine;
 };
 
 // A task of kind classify on a model. The label sequence of a label is its tokens as the model would write
@@ -57,8 +64,8 @@ struct ClassifierOptions {
 // label ("good", "good value"), since they could not be told apart without. The score of a label is the sum
 // of the log-probabilities of its sequence's tokens, and the probabilities are their softmax over the labels.
 //
-// Safe from many threads; calls take turns. The bits of a result do not depend on batches, caches or earlier
-// calls.
+// Safe from many threads; without an engine calls take turns. The bits of a result do not depend on batches,
+// caches, the engine or earlier calls.
 class Classifier {
  public:
   // Computes the task's fixed prompt. Error(invalid_argument) for a task of another kind, or for labels that
@@ -70,12 +77,16 @@ class Classifier {
 
   const Task& task() const noexcept;
   const Model& model() const noexcept;
+  const std::shared_ptr<Engine>& engine() const noexcept;  // ClassifierOptions::engine
   // Whether the task has a calibration and it belongs to this model and prompt. One that does not is not
   // used.
   bool calibrated() const noexcept;
 
-  // Error(context_full) where the text does not fit and the task refuses that.
-  Classification classify(std::string_view text, ClassifyMode mode = ClassifyMode::score);
+  // Error(context_full) where the text does not fit and the task refuses that; Error(cancelled) where
+  // `cancel` was raised before it was done (without an engine: before it began); Error(busy) where the
+  // engine's queue is full.
+  Classification classify(std::string_view text, ClassifyMode mode = ClassifyMode::score,
+                          const CancelToken& cancel = {});
   // Many texts, computed together. Results in order; on_result, where given, gets each of them in order as
   // soon as it is known, and ends the work by returning false (the rest of the results is missing then).
   std::vector<Classification> classify_batch(
