@@ -8,6 +8,7 @@ namespace qwen::bench {
 std::function<int()> run_command(CLI::App& app);
 std::function<int()> memory_command(CLI::App& app);
 std::function<int()> tasks_command(CLI::App& app);
+std::function<int()> engine_command(CLI::App& app);
 std::function<int()> cost_command(CLI::App& app);
 
 }  // namespace qwen::bench

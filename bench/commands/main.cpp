@@ -23,6 +23,7 @@ int main_checked(int argc, char** argv) {
   add("run", "prefill, decode, load time and memory of a model", qwen::bench::run_command);
   add("memory", "what a model will need, before loading it", qwen::bench::memory_command);
   add("tasks", "sentiment and chat as a service would do them", qwen::bench::tasks_command);
+  add("engine", "many replies at once, and short questions beside them", qwen::bench::engine_command);
   add("cost", "energy and money: per token, per request, per year", qwen::bench::cost_command);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   for (CLI::App* sub :

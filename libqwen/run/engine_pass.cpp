@@ -13,7 +13,7 @@ namespace {
 // A prompt that begins like an earlier one waits until that is computed, where it saves as many tokens.
 constexpr int kWorthWaiting = 32;
 // With so few answers each reads the shortened head alone; for more the whole head is read once for all.
-constexpr std::size_t kShortHeads = 2;
+constexpr std::size_t kShortHeads = 1;
 
 }  // namespace
 
