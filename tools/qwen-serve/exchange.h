@@ -55,6 +55,7 @@ class StreamWriter {
   bool data(std::string_view line);
   bool comment(std::string_view text);  // keeps proxies and clients from giving up
   bool alive() const noexcept { return alive_; }
+  void abort() noexcept { alive_ = false; }  // the body stays without its end
 
  private:
   httplib::DataSink& sink_;

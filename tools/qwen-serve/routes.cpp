@@ -12,7 +12,18 @@ constexpr Route kRoutes[] = {
     {"GET", "/health", health, Route::open},
     {"GET", "/ready", ready, Route::open},
     {"GET", "/metrics", metrics, Route::keyed},
+    {"GET", "/v1/models", models, Route::keyed},
+    {"GET", "/v1/models/*", model, Route::keyed},
+    {"POST", "/v1/chat/completions", chat_completions, Route::work},
+    {"POST", "/v1/completions", completions, Route::work},
+    {"POST", "/v1/classify", classify, Route::work},
+    {"POST", "/tokenize", tokenize, Route::work},
+    {"POST", "/detokenize", detokenize, Route::work},
+    {"POST", "/chat", plain_chat, Route::work},
     {"GET", "/api/info", info, Route::keyed},
+    {"POST", "/api/analyze", analyze, Route::work},
+    {"GET", "/api/sessions/*", session, Route::keyed},
+    {"DELETE", "/api/sessions/*", delete_session, Route::keyed},
 };
 
 }  // namespace

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <random>
+
+#include "qwen-serve/connection.h"
+#include "qwen-serve/conversation.h"
 
 namespace qwen_serve {
 namespace {
-
-constexpr int kDefaultContext = 2048;
 
 qwen::TaskRegistry read_tasks(const Options& options) {
   qwen::TaskRegistry tasks;
@@ -27,6 +29,32 @@ std::string id_of(const qwen::Model& model) {
   return id.empty() ? "qwen" : id;
 }
 
+qwen::EngineOptions engine_options(const Options& options) {
+  qwen::EngineOptions engine;
+  engine.context = options.context;
+  engine.kv_type = options.kv_type == "f16"   ? qwen::KvType::f16
+                   : options.kv_type == "f32" ? qwen::KvType::f32
+                                              : qwen::KvType::automatic;
+  engine.parallel = options.parallel;
+  // Admission bounds the requests; one of them may be a label and a reply.
+  engine.queue = 2 * (options.parallel + options.queue);
+  engine.prefix_bytes = static_cast<std::size_t>(options.prefix_mb) << 20;
+  return engine;
+}
+
+qwen::ResultCacheOptions cache_options(const Options& options) {
+  qwen::ResultCacheOptions cache;
+  cache.entries = static_cast<std::size_t>(options.cache_entries);
+  cache.bytes = static_cast<std::size_t>(options.cache_mb) << 20;
+  cache.time_to_live = std::chrono::seconds(options.cache_ttl);
+  return cache;
+}
+
+Classifiers::Results result_cache(const Options& options) {
+  if (options.cache_entries == 0) return nullptr;
+  return std::make_shared<qwen::ResultCache<qwen::Classification>>(cache_options(options));
+}
+
 }  // namespace
 
 Service::Service(const Options& given, qwen::Model loaded)
@@ -36,7 +64,14 @@ Service::Service(const Options& given, qwen::Model loaded)
       tasks(read_tasks(options)),
       keys(options.api_key_file, key_list()),
       rates(options.rate),
-      admission(options.parallel, options.queue) {
+      admission(options.parallel, options.queue),
+      engine(std::make_shared<qwen::Engine>(model, engine_options(options))),
+      answers(cache_options(options)),
+      classifiers(engine, tasks, result_cache(options)),
+      sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions)) {
+  // What the page asks for first is computed before anybody asks.
+  classifiers.task(options.task);
+  make_chat(*this, options.chat_task, {}, std::nullopt, {});
   if (!options.access_log.empty()) access_log = std::make_unique<AccessLog>(options.access_log);
   metrics.add({Metrics::Reading::gauge,
                "qwen_build_info",
@@ -50,15 +85,56 @@ Service::Service(const Options& given, qwen::Model loaded)
       {Metrics::Reading::gauge, "process_resident_memory_bytes", "Memory that is in RAM", resident_bytes});
   metrics.add({Metrics::Reading::gauge, "qwen_weight_bytes", "Memory of the packed weights",
                [this] { return static_cast<double>(model.weight_bytes()); }});
-}
-
-int Service::context() const {
-  const int longest = model.shape().max_context;
-  return std::min(longest, options.context > 0 ? options.context : kDefaultContext);
+  const auto engine_gauge = [this](const char* name, const char* help, auto read) {
+    metrics.add({Metrics::Reading::gauge, name, help,
+                 [this, read] { return static_cast<double>(read(engine->counters())); }});
+  };
+  using Counters = qwen::Engine::Counters;
+  engine_gauge("qwen_jobs_running", "Sequences that are being computed",
+               [](const Counters& c) { return c.running; });
+  engine_gauge("qwen_jobs_queued", "Sequences that wait", [](const Counters& c) { return c.queued; });
+  engine_gauge("qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
+  engine_gauge("qwen_scratch_bytes", "Memory of activations",
+               [](const Counters& c) { return c.scratch_bytes; });
+  metrics.add({Metrics::Reading::gauge, "qwen_requests_admitted", "Requests that are computed or wait",
+               [this] { return static_cast<double>(admission.taken()); }});
+  metrics.add({Metrics::Reading::gauge, "qwen_sessions", "Sessions that are kept",
+               [this] { return static_cast<double>(sessions.count()); }});
+  metrics.add({Metrics::Reading::counter, "qwen_passes_total", "Forward passes",
+               [this] { return static_cast<double>(engine->counters().passes); }});
+  metrics.add({Metrics::Reading::counter, "qwen_pass_rows_total", "Tokens in forward passes",
+               [this] { return static_cast<double>(engine->counters().pass_rows); }});
 }
 
 int Service::max_prompt() const {
   return options.max_prompt > 0 ? std::min(options.max_prompt, context()) : context();
+}
+
+qwen::SamplingOptions Service::default_sampling() const {
+  qwen::SamplingOptions sampling = model.info().sampling;
+  const auto set = [](float& target, double value) {
+    if (value >= 0) target = static_cast<float>(value);
+  };
+  set(sampling.temperature, options.temperature);
+  set(sampling.top_p, options.top_p);
+  set(sampling.min_p, options.min_p);
+  set(sampling.repetition_penalty, options.repetition_penalty);
+  if (options.top_k >= 0) sampling.top_k = options.top_k;
+  return sampling;
+}
+
+std::uint64_t random_seed() {
+  std::random_device random;
+  return (std::uint64_t{random()} << 32) | random();
+}
+
+void Service::check_prompt(std::size_t tokens, const char* field) const {
+  // One token of the context is for the reply.
+  const std::size_t most = static_cast<std::size_t>(std::min(max_prompt(), context() - 1));
+  if (tokens <= most) return;
+  throw ApiError(400, "context_length_exceeded",
+                 "the prompt has " + std::to_string(tokens) + " tokens; expected at most " + std::to_string(most),
+                 field);
 }
 
 void Service::check_model(const std::string& name) const {
@@ -66,6 +142,35 @@ void Service::check_model(const std::string& name) const {
   throw ApiError(404, "model_not_found",
                  "there is no model \"" + name.substr(0, 100) + "\" here; expected \"" + model_id + "\"",
                  "model");
+}
+
+Work::Work(Service& service, Exchange& exchange, int places)
+    : ticket_(service.admission, places),
+      guard_(service.watch, Connection::current()->fd(), std::chrono::seconds(service.options.timeout)),
+      options_(service.options) {
+  exchange.record.work = true;
+}
+
+void Work::check() const {
+  switch (guard_.ended()) {
+    case Ended::no: return;
+    case Ended::client_gone: throw ApiError(499, "client_gone", "the client has closed the connection");
+    case Ended::timed_out:
+      throw ApiError(504, "timeout",
+                     "the request took longer than " + std::to_string(options_.timeout) + " seconds");
+    case Ended::shutdown: throw ApiError(503, "shutting_down", "the server is shutting down");
+  }
+}
+
+void note(Service& service, Record& record, const qwen::EngineResult& result) {
+  const auto& generation = result.generation;
+  record.prompt_tokens += result.prompt_tokens;
+  record.cached_tokens += result.cached_tokens;
+  record.generated_tokens += static_cast<int>(generation.tokens.size());
+  record.queue_seconds = std::max(record.queue_seconds, result.queue_seconds);
+  record.first_token_seconds = std::max(record.first_token_seconds, result.first_token_seconds);
+  for (std::size_t i = 1; i < generation.token_seconds.size(); ++i)
+    service.metrics.token_interval(record, generation.token_seconds[i] - generation.token_seconds[i - 1]);
 }
 
 }  // namespace qwen_serve

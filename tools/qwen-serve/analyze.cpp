@@ -1,0 +1,138 @@
+// /api/analyze: the label first, then the reply, in a session.
+#include "qwen-serve/conversation.h"
+#include "qwen-serve/endpoints.h"
+#include "qwen-serve/task_json.h"
+
+namespace qwen_serve {
+namespace {
+
+// One request, until its last event has been sent.
+struct Run {
+  Run(Service& service, Exchange& exchange, AnalyzeRequest given)
+      : service(service),
+        exchange(exchange),
+        request(std::move(given)),
+        lease(service.sessions, request.session),
+        work(service, exchange) {}
+
+  Service& service;
+  Exchange& exchange;
+  AnalyzeRequest request;
+  SessionStore::Lease lease;
+  Work work;
+  std::vector<Turn> turns;  // before this message
+  std::shared_ptr<qwen::Classifier> classifier;  // null: no label
+  std::optional<qwen::Chat> chat;                // none: no reply
+  Json label;
+  Usage usage;
+  Timings timings;
+  const char* finish = "stop";
+  int dropped_turns = 0;
+};
+
+// What was said last, taken back, is what is said now.
+void regenerate(Run& run) {
+  if (!run.request.regenerate) return;
+  const bool same = !run.turns.empty() && (run.request.text.empty() || run.request.text == run.turns.back().user);
+  if (same) {
+    run.request.text = run.turns.back().user;
+    run.turns.pop_back();
+  } else if (run.request.text.empty()) {
+    throw bad_field("regenerate", "regenerate: nothing has been said in this session");
+  }
+}
+
+void send_label(Run& run, StreamWriter& out, const qwen::Classification& found) {
+  run.label = {{"task", run.classifier->task().name}};
+  run.label.update(label_json(run.classifier->task(), found));
+  run.label["ms"] = to_ms(found.seconds);
+  add(run.usage, found);
+  out.event("sentiment", run.label);
+}
+
+void keep_turn(Run& run, const qwen::ChatReply& reply) {
+  run.dropped_turns = reply.dropped_turns;
+  run.finish = finish_name(reply.finish);
+  add(run.usage, reply);
+  run.timings = timings_of(reply);
+  note(run.service, run.exchange.record, reply);
+  // A reply that was stopped is a part of the conversation; one that never began is not.
+  if (run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty())) return;
+  run.turns.push_back({run.request.text, reply.text, run.label});
+  run.lease.set_turns(run.turns);
+}
+
+void compute(Run& run, StreamWriter& out) {
+  qwen::SayOptions say = say_options(run.work, run.request.fields);
+  say.on_wait = [&](int place) {
+    return place > 0 ? out.event("queued", {{"position", place}}) : out.comment("waiting");
+  };
+  const auto on_label = [&](const qwen::Classification& found) {
+    send_label(run, out, found);
+    return out.alive();
+  };
+  const auto on_text = [&](std::string_view text) { return out.event("delta", {{"text", text}}); };
+  if (run.classifier && run.chat) {
+    keep_turn(run, qwen::analyze(*run.classifier, *run.chat, run.request.text, on_label, on_text, say).reply);
+  } else if (run.chat) {
+    keep_turn(run, run.chat->say(run.request.text, on_text, say));
+  } else {
+    const auto found =
+        run.classifier->classify(run.request.text, qwen::ClassifyMode::score, run.work.token());
+    on_label(found);
+    run.timings.queue_seconds = found.queue_seconds;
+    run.timings.first_token_seconds = run.timings.total_seconds = found.seconds;
+    run.exchange.record.queue_seconds = found.queue_seconds;
+    run.exchange.record.first_token_seconds = found.seconds;
+  }
+}
+
+void stream_events(Run& run, StreamWriter& out) {
+  Record& record = run.exchange.record;
+  try {
+    try {
+      compute(run, out);
+    } catch (const qwen::Error& error) {
+      if (error.code() == qwen::ErrorCode::cancelled) run.work.check();
+      throw;
+    }
+    run.work.check();
+    run.timings.total_seconds = run.exchange.seconds();
+    record.prompt_tokens = run.usage.prompt_tokens;
+    record.cached_tokens = run.usage.cached_tokens;
+    out.event("done", {{"session", run.lease.id()},
+                       {"finish_reason", run.finish},
+                       {"usage", usage_json(run.usage)},
+                       {"timings", timings_json(run.timings)},
+                       {"dropped_turns", run.dropped_turns}});
+    if (!out.alive()) record.error = "client_gone";
+  } catch (...) {
+    const ApiError error = current_api_error();
+    record.error = error.code;
+    out.event("error", error.body());
+  }
+}
+
+}  // namespace
+
+void analyze(Service& service, Exchange& exchange) {
+  AnalyzeRequest request = read_analyze_request(parse_body(exchange.body));
+  const std::string task = request.task.value_or(service.options.task);
+  const std::string reply = request.reply.value_or(service.options.chat_task);
+  auto run = std::make_shared<Run>(service, exchange, std::move(request));
+  run->turns = run->lease.turns();
+  regenerate(*run);
+  if (run->request.label) {
+    run->classifier = service.classifiers.task(task);
+    service.check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
+  }
+  if (run->request.answer) {
+    run->chat.emplace(make_chat(service, reply, run->request.fields, run->request.history, chat_turns(run->turns)));
+    service.check_prompt(run->chat->prompt(run->request.text).tokens.size(), "text");
+  }
+  exchange.record.task = run->request.answer ? reply : task;
+  exchange.response->set_header("X-Session-Id", run->lease.id());
+  stream(exchange, "text/event-stream; charset=utf-8", [run](StreamWriter& out) { stream_events(*run, out); });
+}
+
+}  // namespace qwen_serve

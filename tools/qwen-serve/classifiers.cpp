@@ -1,0 +1,56 @@
+#include "qwen-serve/classifiers.h"
+
+#include <algorithm>
+
+#include "common/program.h"
+#include "qwen-serve/api_error.h"
+
+namespace qwen_serve {
+namespace {
+
+constexpr std::size_t kLabelSets = 64;
+
+}  // namespace
+
+std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool keep) {
+  qwen::ClassifierOptions options;
+  options.engine = engine_;
+  options.results = results_;
+  options.pin = keep;
+  auto classifier = std::make_shared<qwen::Classifier>(engine_->model(), task, options);
+  if (task.calibration && !classifier->calibrated())
+    tools::warn("the calibration of task " + task.name +
+                " was fitted with another model or prompt and is not used");
+  return classifier;
+}
+
+std::shared_ptr<qwen::Classifier> Classifiers::task(const std::string& name) {
+  const qwen::Task* task = tasks_.find(name);
+  if (!task) throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "task");
+  if (task->kind != qwen::TaskKind::classify)
+    throw ApiError(400, "invalid_value", "task " + name + " writes text: it has no labels", "task");
+  // Making one computes its prompt; nobody needs it twice.
+  const std::lock_guard lock(mutex_);
+  auto& classifier = by_name_[name];
+  if (!classifier) classifier = make(*task, true);
+  return classifier;
+}
+
+std::shared_ptr<qwen::Classifier> Classifiers::labels(const std::vector<std::string>& labels) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(by_labels_.begin(), by_labels_.end(),
+                                    [&](const auto& entry) { return entry.first == labels; });
+    if (found != by_labels_.end()) {
+      by_labels_.splice(by_labels_.begin(), by_labels_, found);
+      return found->second;
+    }
+  }
+  auto classifier = make(qwen::Task::for_labels(labels), false);
+  const std::lock_guard lock(mutex_);
+  by_labels_.emplace_front(labels, classifier);
+  if (by_labels_.size() > kLabelSets) by_labels_.pop_back();
+  return classifier;
+}
+
+}  // namespace qwen_serve

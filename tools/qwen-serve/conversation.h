@@ -1,0 +1,16 @@
+// What /api/analyze and /chat share: a chat made for one request, and what a reply leaves behind.
+#pragma once
+#include "qwen-serve/service.h"
+#include "qwen-serve/task_requests.h"
+
+namespace qwen_serve {
+
+// A chat over the engine that knows these turns. ApiError 404 or 400 for a task that is none.
+qwen::Chat make_chat(Service& service, const std::string& task, const ReplyFields& fields,
+                     std::optional<bool> history, std::vector<qwen::ChatTurn> turns);
+std::vector<qwen::ChatTurn> chat_turns(const std::vector<Turn>& turns);
+qwen::SayOptions say_options(const Work& work, const ReplyFields& fields);
+// What a reply adds to the record and the metrics.
+void note(Service& service, Record& record, const qwen::ChatReply& reply);
+
+}  // namespace qwen_serve

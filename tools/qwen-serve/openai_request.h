@@ -1,0 +1,51 @@
+// What clients ask of /v1/chat/completions and /v1/completions, read and checked. Pure functions of the body.
+#pragma once
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "qwen-serve/json_fields.h"
+#include "qwen/generate.h"
+#include "qwen/chat_template.h"
+
+namespace qwen_serve {
+
+inline constexpr int kMaxChoices = 16;
+inline constexpr int kMaxLogprobs = 20;
+inline constexpr std::size_t kMaxStops = 16;
+
+// The options of a reply that all endpoints share: absent where the request does not say.
+struct ReplyFields {
+  std::optional<double> temperature, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty;
+  std::optional<int> top_k, max_tokens;
+  std::optional<std::uint64_t> seed;
+
+  // temperature, top_p, top_k, min_p, the penalties and seed.
+  void read_sampling(Fields& fields);
+  void apply(qwen::SamplingOptions& sampling) const;
+};
+
+struct CompletionRequest {
+  bool chat = false;
+  std::optional<std::string> model;
+  std::vector<qwen::Message> messages;  // chat
+  std::vector<std::variant<std::string, std::vector<qwen::Token>>> prompts;  // else
+  ReplyFields reply;
+  std::vector<std::pair<qwen::Token, float>> logit_bias;
+  std::vector<std::string> stop;
+  int n = 1;
+  int logprobs = -1;  // >= 0: wanted, with so many alternatives
+  bool stream = false, include_usage = false;
+  std::string user;
+};
+
+CompletionRequest read_chat_request(const InputJson& body);
+CompletionRequest read_completion_request(const InputJson& body);
+
+// A list of {"role", "content"}: at least one.
+std::vector<qwen::Message> read_messages(const InputJson& list, const std::string& path);
+// A list of token ids.
+std::vector<qwen::Token> read_tokens(const InputJson& list, const std::string& path);
+
+}  // namespace qwen_serve

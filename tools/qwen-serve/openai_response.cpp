@@ -1,0 +1,171 @@
+#include "qwen-serve/openai_response.h"
+
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+
+namespace qwen_serve {
+namespace {
+
+// JSON has no infinity; a token that cannot come is as unlikely as OpenAI's own floor says.
+double finite(float logprob) {
+  return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0;
+}
+
+Json token_json(const qwen::Tokenizer& tokenizer, const qwen::TokenProbability& entry) {
+  const std::string bytes = tokenizer.token_bytes(entry.token);
+  Json list = Json::array();
+  for (const char c : bytes) list.push_back(static_cast<unsigned char>(c));
+  return {{"token", bytes}, {"logprob", finite(entry.logprob)}, {"bytes", std::move(list)}};
+}
+
+}  // namespace
+
+std::size_t count_characters(std::string_view text) {
+  std::size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  return count;
+}
+
+const char* finish_name(qwen::FinishReason reason) {
+  using qwen::FinishReason;
+  return reason == FinishReason::end_of_turn || reason == FinishReason::stop_string ? "stop" : "length";
+}
+
+Json usage_json(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.generated_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.generated_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
+}
+
+Json timings_json(const Timings& timings) {
+  const double decoded = timings.generated_tokens > 1 && timings.decode_seconds > 0
+                             ? (timings.generated_tokens - 1) / timings.decode_seconds
+                             : 0;
+  return {{"queue_ms", to_ms(timings.queue_seconds)},
+          {"ttft_ms", to_ms(timings.first_token_seconds)},
+          {"total_ms", to_ms(timings.total_seconds)},
+          {"tokens_per_second", std::round(decoded * 100) / 100}};
+}
+
+CompletionBodies::CompletionBodies(bool chat, std::string model, std::uint64_t fingerprint,
+                                   qwen::Tokenizer tokenizer, bool logprobs, bool include_usage)
+    : chat_(chat),
+      logprobs_(logprobs),
+      include_usage_(include_usage),
+      id_((chat ? "chatcmpl-" : "cmpl-") + random_id()),
+      model_(std::move(model)),
+      created_(static_cast<long>(std::time(nullptr))),
+      tokenizer_(std::move(tokenizer)) {
+  char text[24];
+  std::snprintf(text, sizeof text, "fp_%016llx", static_cast<unsigned long long>(fingerprint));
+  fingerprint_ = text;
+}
+
+Json CompletionBodies::head(bool chunk) const {
+  Json body = {{"id", id_},
+               {"object", !chat_ ? "text_completion" : chunk ? "chat.completion.chunk" : "chat.completion"},
+               {"created", created_},
+               {"model", model_},
+               {"system_fingerprint", fingerprint_}};
+  if (chunk && include_usage_) body["usage"] = nullptr;
+  return body;
+}
+
+Json CompletionBodies::logprobs(const Piece& piece, std::size_t offset) const {
+  if (!logprobs_) return nullptr;
+  if (chat_) {
+    Json content = Json::array();
+    for (std::size_t i = 0; i < piece.logprobs.size(); ++i) {
+      Json entry = token_json(tokenizer_, piece.logprobs[i]);
+      entry["top_logprobs"] = Json::array();
+      if (i < piece.alternatives.size())
+        for (const auto& other : piece.alternatives[i])
+          entry["top_logprobs"].push_back(token_json(tokenizer_, other));
+      content.push_back(std::move(entry));
+    }
+    return {{"content", std::move(content)}, {"refusal", nullptr}};
+  }
+  Json tokens = Json::array(), values = Json::array(), top = Json::array(), offsets = Json::array();
+  for (std::size_t i = 0; i < piece.logprobs.size(); ++i) {
+    const std::string bytes = tokenizer_.token_bytes(piece.logprobs[i].token);
+    tokens.push_back(bytes);
+    values.push_back(finite(piece.logprobs[i].logprob));
+    Json others = Json::object();
+    if (i < piece.alternatives.size())
+      for (const auto& other : piece.alternatives[i])
+        others[tokenizer_.token_bytes(other.token)] = finite(other.logprob);
+    top.push_back(std::move(others));
+    offsets.push_back(offset);
+    offset += count_characters(bytes);
+  }
+  return {{"tokens", std::move(tokens)},
+          {"token_logprobs", std::move(values)},
+          {"top_logprobs", std::move(top)},
+          {"text_offset", std::move(offsets)}};
+}
+
+Json CompletionBodies::whole(const Answer& answer, const Timings& timings) const {
+  Json body = head(false);
+  body["choices"] = Json::array();
+  for (std::size_t i = 0; i < answer.choices.size(); ++i) {
+    const Choice& choice = answer.choices[i];
+    Json entry = {{"index", i}};
+    if (chat_)
+      entry["message"] = {{"role", "assistant"}, {"content", choice.piece.text}, {"refusal", nullptr}};
+    else
+      entry["text"] = choice.piece.text;
+    entry["logprobs"] = logprobs(choice.piece, 0);
+    entry["finish_reason"] = finish_name(choice.finish);
+    body["choices"].push_back(std::move(entry));
+  }
+  body["usage"] = usage_json(answer.usage);
+  body["timings"] = timings_json(timings);
+  return body;
+}
+
+Json CompletionBodies::role_chunk(int index) const {
+  Json body = head(true);
+  body["choices"] = Json::array({{{"index", index},
+                                  {"delta", {{"role", "assistant"}, {"content", ""}}},
+                                  {"logprobs", nullptr},
+                                  {"finish_reason", nullptr}}});
+  return body;
+}
+
+Json CompletionBodies::piece_chunk(int index, const Piece& piece, std::size_t text_offset) const {
+  Json body = head(true);
+  Json entry = {{"index", index}};
+  if (chat_)
+    entry["delta"] = {{"content", piece.text}};
+  else
+    entry["text"] = piece.text;
+  entry["logprobs"] = logprobs(piece, text_offset);
+  entry["finish_reason"] = nullptr;
+  body["choices"] = Json::array({std::move(entry)});
+  return body;
+}
+
+Json CompletionBodies::finish_chunk(int index, qwen::FinishReason reason) const {
+  Json body = head(true);
+  Json entry = {{"index", index}};
+  if (chat_)
+    entry["delta"] = Json::object();
+  else
+    entry["text"] = "";
+  entry["logprobs"] = nullptr;
+  entry["finish_reason"] = finish_name(reason);
+  body["choices"] = Json::array({std::move(entry)});
+  return body;
+}
+
+Json CompletionBodies::usage_chunk(const Usage& usage, const Timings& timings) const {
+  Json body = head(true);
+  body["choices"] = Json::array();
+  body["usage"] = usage_json(usage);
+  body["timings"] = timings_json(timings);
+  return body;
+}
+
+}  // namespace qwen_serve

@@ -1,0 +1,69 @@
+// The bodies that OpenAI's clients read.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "qwen-serve/exchange.h"
+#include "qwen/generate.h"
+#include "qwen/tokenizer.h"
+
+namespace qwen_serve {
+
+// A part of a reply, or all of it.
+struct Piece {
+  std::string text;
+  std::vector<qwen::Token> tokens;
+  std::vector<qwen::TokenProbability> logprobs;
+  std::vector<std::vector<qwen::TokenProbability>> alternatives;
+};
+
+struct Choice {
+  Piece piece;
+  qwen::FinishReason finish = qwen::FinishReason::length;
+};
+
+struct Usage {
+  int prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
+};
+
+struct Timings {
+  double queue_seconds = 0, first_token_seconds = 0, total_seconds = 0, decode_seconds = 0;
+  int generated_tokens = 0;
+};
+
+struct Answer {
+  std::vector<Choice> choices;
+  Usage usage;
+};
+
+const char* finish_name(qwen::FinishReason reason);
+Json usage_json(const Usage& usage);
+Json timings_json(const Timings& timings);
+
+// What is the same in every body of one request.
+class CompletionBodies {
+ public:
+  CompletionBodies(bool chat, std::string model, std::uint64_t fingerprint, qwen::Tokenizer tokenizer,
+                   bool logprobs, bool include_usage);
+  Json whole(const Answer& answer, const Timings& timings) const;
+  // Streamed: the role, then pieces, then the reason, then perhaps usage.
+  Json role_chunk(int index) const;
+  Json piece_chunk(int index, const Piece& piece, std::size_t text_offset) const;
+  Json finish_chunk(int index, qwen::FinishReason reason) const;
+  Json usage_chunk(const Usage& usage, const Timings& timings) const;
+
+ private:
+  Json head(bool chunk) const;
+  Json logprobs(const Piece& piece, std::size_t text_offset) const;
+
+  bool chat_, logprobs_, include_usage_;
+  std::string id_, model_, fingerprint_;
+  long created_;
+  qwen::Tokenizer tokenizer_;
+};
+
+// Characters, not bytes, of UTF-8 text.
+std::size_t count_characters(std::string_view text);
+
+}  // namespace qwen_serve

@@ -1,0 +1,141 @@
+#include "qwen-serve/task_requests.h"
+
+namespace qwen_serve {
+namespace {
+
+// ["user", "assistant"] pairs, or {"role", "content"} messages of a user and an assistant in turn.
+std::vector<qwen::ChatTurn> read_turns(const InputJson& list) {
+  std::vector<qwen::ChatTurn> turns;
+  if (list.empty()) return turns;
+  if (list[0].is_array()) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      const InputJson& pair = list[i];
+      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string())
+        throw bad_field("history", "history[" + std::to_string(i) + "]: expected a pair of strings, found " +
+                                       describe(pair));
+      turns.push_back({pair[0].get<std::string>(), pair[1].get<std::string>()});
+    }
+    return turns;
+  }
+  const auto messages = read_messages(list, "history");
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    if (messages[i].role != (i % 2 == 0 ? "user" : "assistant"))
+      throw bad_field("history", "history: expected messages of a user and an assistant in turn");
+    if (i % 2 == 0)
+      turns.push_back({messages[i].content, ""});
+    else
+      turns.back().assistant = messages[i].content;
+  }
+  if (messages.size() % 2 != 0) throw bad_field("history", "history: expected an assistant's message at the end");
+  return turns;
+}
+
+void read_max_tokens(Fields& fields, ReplyFields& reply) {
+  if (const auto tokens = fields.integer("max_tokens", 1, INT32_MAX)) reply.max_tokens = static_cast<int>(*tokens);
+}
+
+// A name, or null for "none": `wanted` tells which.
+std::optional<std::string> read_name(Fields& fields, const InputJson& body, const char* name, bool& wanted) {
+  const auto value = fields.text(name);
+  wanted = !(body.contains(name) && body[name].is_null());
+  return value;
+}
+
+}  // namespace
+
+ClassifyRequest read_classify_request(const InputJson& body) {
+  Fields fields(body);
+  ClassifyRequest request;
+  request.model = fields.text("model");
+  request.task = fields.text("task");
+  request.labels = fields.texts("labels", kMaxLabels);
+  if (request.task && !request.labels.empty())
+    throw bad_field("labels", "labels: a task has its own; give one of the two");
+  const auto text = fields.text("text");
+  const InputJson* texts = fields.find("texts");
+  if ((text.has_value()) == (texts != nullptr))
+    throw bad_field("text", "expected one of \"text\" and \"texts\"", text ? "invalid_value" : "missing_field");
+  if (text) {
+    request.texts.push_back(*text);
+  } else {
+    request.many = true;
+    if (!texts->is_array() || texts->empty() || texts->size() > kMaxTexts)
+      throw bad_field("texts", "texts: expected a list of 1 to " + std::to_string(kMaxTexts) + " strings, found " +
+                                   describe(*texts));
+    for (const InputJson& item : *texts) {
+      if (!item.is_string()) throw bad_field("texts", "texts: expected strings, found " + describe(item));
+      request.texts.push_back(item.get<std::string>());
+    }
+  }
+  fields.finish();
+  return request;
+}
+
+AnalyzeRequest read_analyze_request(const InputJson& body) {
+  Fields fields(body);
+  AnalyzeRequest request;
+  request.session = fields.text("session");
+  request.task = read_name(fields, body, "task", request.label);
+  request.reply = read_name(fields, body, "reply", request.answer);
+  if (!request.label && !request.answer)
+    throw bad_field("task", "task and reply are both null: there is nothing to do");
+  request.history = fields.flag("history");
+  request.regenerate = fields.flag("regenerate").value_or(false);
+  const auto text = fields.text("text");
+  request.text = text.value_or("");
+  if (request.text.empty() && !request.regenerate)
+    throw bad_field("text", text ? "text is empty" : "text is missing", text ? "invalid_value" : "missing_field");
+  if (request.regenerate && !request.session)
+    throw bad_field("regenerate", "regenerate: only in a session");
+  request.fields.read_sampling(fields);
+  read_max_tokens(fields, request.fields);
+  fields.finish();
+  return request;
+}
+
+ChatRequest read_plain_chat_request(const InputJson& body) {
+  Fields fields(body);
+  ChatRequest request;
+  request.session = fields.text("session");
+  const auto prompt = fields.text("prompt");
+  if (!prompt || prompt->empty())
+    throw bad_field("prompt", prompt ? "prompt is empty" : "prompt is missing",
+                    prompt ? "invalid_value" : "missing_field");
+  request.prompt = *prompt;
+  if (const InputJson* history = fields.find("history")) {
+    if (history->is_array())
+      request.turns = read_turns(*history);
+    else if (history->is_boolean())
+      request.history = history->get<bool>();
+    else
+      throw bad_field("history", "history: expected true, false or a list of turns, found " + describe(*history));
+  }
+  if (request.turns && request.session)
+    throw bad_field("history", "history: a session has its own; give one of the two");
+  request.fields.read_sampling(fields);
+  read_max_tokens(fields, request.fields);
+  fields.finish();
+  return request;
+}
+
+TokenizeRequest read_tokenize_request(const InputJson& body) {
+  Fields fields(body);
+  TokenizeRequest request;
+  const auto text = fields.text("text");
+  if (!text) throw bad_field("text", "text is missing", "missing_field");
+  request.text = *text;
+  request.special = fields.flag("special").value_or(false);
+  fields.finish();
+  return request;
+}
+
+std::vector<qwen::Token> read_detokenize_request(const InputJson& body) {
+  Fields fields(body);
+  const InputJson* tokens = fields.find("tokens");
+  if (!tokens) throw bad_field("tokens", "tokens is missing", "missing_field");
+  auto out = read_tokens(*tokens, "tokens");
+  fields.finish();
+  return out;
+}
+
+}  // namespace qwen_serve
