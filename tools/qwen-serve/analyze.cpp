@@ -12,15 +12,17 @@ struct Run {
       : service(service),
         exchange(exchange),
         request(std::move(given)),
-        lease(service.sessions, request.session),
-        work(service, exchange) {}
+        lease(std::in_place, service.sessions, request.session),
+        session(lease->id()),
+        work(std::in_place, service, exchange) {}
 
   Service& service;
   Exchange& exchange;
   AnalyzeRequest request;
-  SessionStore::Lease lease;
-  Work work;
-  std::vector<Turn> turns;  // before this message
+  std::optional<SessionStore::Lease> lease;
+  const std::string session;
+  std::optional<Work> work;
+  std::vector<Turn> turns;                       // before this message
   std::shared_ptr<qwen::Classifier> classifier;  // null: no label
   std::optional<qwen::Chat> chat;                // none: no reply
   Json label;
@@ -33,7 +35,8 @@ struct Run {
 // What was said last, taken back, is what is said now.
 void regenerate(Run& run) {
   if (!run.request.regenerate) return;
-  const bool same = !run.turns.empty() && (run.request.text.empty() || run.request.text == run.turns.back().user);
+  const bool same =
+      !run.turns.empty() && (run.request.text.empty() || run.request.text == run.turns.back().user);
   if (same) {
     run.request.text = run.turns.back().user;
     run.turns.pop_back();
@@ -57,13 +60,14 @@ void keep_turn(Run& run, const qwen::ChatReply& reply) {
   run.timings = timings_of(reply);
   note(run.service, run.exchange.record, reply);
   // A reply that was stopped is a part of the conversation; one that never began is not.
-  if (run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty())) return;
+  if (run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
+    return;
   run.turns.push_back({run.request.text, reply.text, run.label});
-  run.lease.set_turns(run.turns);
+  run.lease->set_turns(run.turns);
 }
 
 void compute(Run& run, StreamWriter& out) {
-  qwen::SayOptions say = say_options(run.work, run.request.fields);
+  qwen::SayOptions say = say_options(*run.work, run.request.fields);
   say.on_wait = [&](int place) {
     return place > 0 ? out.event("queued", {{"position", place}}) : out.comment("waiting");
   };
@@ -78,7 +82,7 @@ void compute(Run& run, StreamWriter& out) {
     keep_turn(run, run.chat->say(run.request.text, on_text, say));
   } else {
     const auto found =
-        run.classifier->classify(run.request.text, qwen::ClassifyMode::score, run.work.token());
+        run.classifier->classify(run.request.text, qwen::ClassifyMode::score, run.work->token());
     on_label(found);
     run.timings.queue_seconds = found.queue_seconds;
     run.timings.first_token_seconds = run.timings.total_seconds = found.seconds;
@@ -93,14 +97,17 @@ void stream_events(Run& run, StreamWriter& out) {
     try {
       compute(run, out);
     } catch (const qwen::Error& error) {
-      if (error.code() == qwen::ErrorCode::cancelled) run.work.check();
+      if (error.code() == qwen::ErrorCode::cancelled) run.work->check();
       throw;
     }
-    run.work.check();
+    run.work->check();
+    // Who has read the last event may go on with the session at once.
+    run.work.reset();
+    run.lease.reset();
     run.timings.total_seconds = run.exchange.seconds();
     record.prompt_tokens = run.usage.prompt_tokens;
     record.cached_tokens = run.usage.cached_tokens;
-    out.event("done", {{"session", run.lease.id()},
+    out.event("done", {{"session", run.session},
                        {"finish_reason", run.finish},
                        {"usage", usage_json(run.usage)},
                        {"timings", timings_json(run.timings)},
@@ -120,19 +127,21 @@ void analyze(Service& service, Exchange& exchange) {
   const std::string task = request.task.value_or(service.options.task);
   const std::string reply = request.reply.value_or(service.options.chat_task);
   auto run = std::make_shared<Run>(service, exchange, std::move(request));
-  run->turns = run->lease.turns();
+  run->turns = run->lease->turns();
   regenerate(*run);
   if (run->request.label) {
     run->classifier = service.classifiers.task(task);
     service.check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
   }
   if (run->request.answer) {
-    run->chat.emplace(make_chat(service, reply, run->request.fields, run->request.history, chat_turns(run->turns)));
+    run->chat.emplace(
+        make_chat(service, reply, run->request.fields, run->request.history, chat_turns(run->turns)));
     service.check_prompt(run->chat->prompt(run->request.text).tokens.size(), "text");
   }
   exchange.record.task = run->request.answer ? reply : task;
-  exchange.response->set_header("X-Session-Id", run->lease.id());
-  stream(exchange, "text/event-stream; charset=utf-8", [run](StreamWriter& out) { stream_events(*run, out); });
+  exchange.response->set_header("X-Session-Id", run->session);
+  stream(exchange, "text/event-stream; charset=utf-8",
+         [run](StreamWriter& out) { stream_events(*run, out); });
 }
 
 }  // namespace qwen_serve

@@ -8,15 +8,17 @@
 namespace qwen_serve {
 namespace {
 
-constexpr std::size_t kLabelSets = 64;
+constexpr std::size_t kLabelSets = 16;
 
 }  // namespace
 
-std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool keep) {
+std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool by_engine) {
   qwen::ClassifierOptions options;
-  options.engine = engine_;
+  if (by_engine)
+    options.engine = engine_;
+  else
+    options.context = engine_->options().context;
   options.results = results_;
-  options.pin = keep;
   auto classifier = std::make_shared<qwen::Classifier>(engine_->model(), task, options);
   if (task.calibration && !classifier->calibrated())
     tools::warn("the calibration of task " + task.name +
@@ -26,7 +28,8 @@ std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool
 
 std::shared_ptr<qwen::Classifier> Classifiers::task(const std::string& name) {
   const qwen::Task* task = tasks_.find(name);
-  if (!task) throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "task");
+  if (!task)
+    throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "task");
   if (task->kind != qwen::TaskKind::classify)
     throw ApiError(400, "invalid_value", "task " + name + " writes text: it has no labels", "task");
   // Making one computes its prompt; nobody needs it twice.
@@ -46,6 +49,7 @@ std::shared_ptr<qwen::Classifier> Classifiers::labels(const std::vector<std::str
       return found->second;
     }
   }
+  // The engine would keep the prompt of every list of labels for good; a session of its own goes with it.
   auto classifier = make(qwen::Task::for_labels(labels), false);
   const std::lock_guard lock(mutex_);
   by_labels_.emplace_front(labels, classifier);

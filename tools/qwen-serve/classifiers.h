@@ -23,14 +23,15 @@ class Classifiers {
   std::shared_ptr<qwen::Classifier> labels(const std::vector<std::string>& labels);
 
  private:
-  std::shared_ptr<qwen::Classifier> make(const qwen::Task& task, bool keep);
+  std::shared_ptr<qwen::Classifier> make(const qwen::Task& task, bool by_engine);
 
   std::shared_ptr<qwen::Engine> engine_;
   const qwen::TaskRegistry& tasks_;
   Results results_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<qwen::Classifier>> by_name_;
-  std::list<std::pair<std::vector<std::string>, std::shared_ptr<qwen::Classifier>>> by_labels_;  // last used first
+  std::list<std::pair<std::vector<std::string>, std::shared_ptr<qwen::Classifier>>>
+      by_labels_;  // last used first
 };
 
 }  // namespace qwen_serve

@@ -13,7 +13,8 @@ void classify(Service& service, Exchange& exchange) {
   if (!own_labels && !service.tasks.find(name)) service.classifiers.task(name);  // throws
   exchange.record.task = own_labels ? "labels" : name;
   const Work work(service, exchange);
-  const auto classifier = own_labels ? service.classifiers.labels(request.labels) : service.classifiers.task(name);
+  const auto classifier =
+      own_labels ? service.classifiers.labels(request.labels) : service.classifiers.task(name);
   const qwen::Task& task = classifier->task();
   for (const std::string& text : request.texts)
     service.check_prompt(classifier->prompt(text).tokens.size(), request.many ? "texts" : "text");

@@ -46,8 +46,8 @@ std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions
   append(key, request.n);
   append(key, options.max_new_tokens);
   append(key, options.logprobs);
-  for (const float value : {s.temperature, s.top_p, s.min_p, s.repetition_penalty, s.presence_penalty,
-                            s.frequency_penalty})
+  for (const float value :
+       {s.temperature, s.top_p, s.min_p, s.repetition_penalty, s.presence_penalty, s.frequency_penalty})
     append(key, value);
   append(key, s.top_k);
   append(key, s.penalty_last_n);
@@ -218,6 +218,7 @@ void stream_answer(Run& run, bool chat, StreamWriter& out) {
       return;
     }
     keep(run);
+    run.work.reset();
     if (run.include_usage) out.event("", run.bodies.usage_chunk(run.answer.usage, run.timings));
     out.data("[DONE]");
   } catch (...) {

@@ -5,7 +5,8 @@ namespace qwen_serve {
 qwen::Chat make_chat(Service& service, const std::string& name, const ReplyFields& fields,
                      std::optional<bool> history, std::vector<qwen::ChatTurn> turns) {
   const qwen::Task* task = service.tasks.find(name);
-  if (!task) throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "reply");
+  if (!task)
+    throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "reply");
   if (task->kind != qwen::TaskKind::generate)
     throw ApiError(400, "invalid_value", "task " + name + " names labels: it writes no reply", "reply");
   qwen::ChatOptions options;
@@ -42,7 +43,8 @@ void note(Service& service, Record& record, const qwen::ChatReply& reply) {
   record.queue_seconds = reply.queue_seconds;
   record.first_token_seconds = reply.first_token_seconds;
   const auto& times = reply.generation.token_seconds;
-  for (std::size_t i = 1; i < times.size(); ++i) service.metrics.token_interval(record, times[i] - times[i - 1]);
+  for (std::size_t i = 1; i < times.size(); ++i)
+    service.metrics.token_interval(record, times[i] - times[i - 1]);
 }
 
 }  // namespace qwen_serve

@@ -47,7 +47,8 @@ void detokenize(Service& service, Exchange& exchange) {
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] >= tokenizer.size())
       throw bad_field("tokens", "tokens[" + std::to_string(i) + "]: expected an id below " +
-                                    std::to_string(tokenizer.size()) + ", found " + std::to_string(tokens[i]));
+                                    std::to_string(tokenizer.size()) + ", found " +
+                                    std::to_string(tokens[i]));
   exchange.json({{"text", tokenizer.decode(tokens, true)}});
 }
 

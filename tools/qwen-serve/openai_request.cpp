@@ -48,7 +48,8 @@ std::vector<std::pair<qwen::Token, float>> read_logit_bias(const InputJson* map)
     if (parsed.ec != std::errc() || parsed.ptr != end || token < 0)
       throw bad_field("logit_bias", "logit_bias: expected a token id, found " + describe(key));
     if (!value.is_number() || !(value.get<double>() >= -100 && value.get<double>() <= 100))
-      throw bad_field("logit_bias", "logit_bias: expected a number from -100 to 100, found " + describe(value));
+      throw bad_field("logit_bias",
+                      "logit_bias: expected a number from -100 to 100, found " + describe(value));
     out.emplace_back(token, value.get<float>());
   }
   return out;
@@ -63,8 +64,7 @@ void read_common(Fields& fields, CompletionRequest& request) {
   request.n = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
   request.stream = fields.flag("stream").value_or(false);
   if (const InputJson* options = fields.find("stream_options")) {
-    if (!request.stream)
-      throw bad_field("stream_options", "stream_options: only where \"stream\" is true");
+    if (!request.stream) throw bad_field("stream_options", "stream_options: only where \"stream\" is true");
     if (!options->is_object())
       throw bad_field("stream_options", "stream_options: expected an object, found " + describe(*options));
     Fields inner(*options, "stream_options");
@@ -111,7 +111,8 @@ std::vector<qwen::Message> read_messages(const InputJson& list, const std::strin
   std::vector<qwen::Message> messages;
   for (std::size_t i = 0; i < list.size(); ++i) {
     const std::string name = at(path, i);
-    if (!list[i].is_object()) throw bad_field(name, name + ": expected an object, found " + describe(list[i]));
+    if (!list[i].is_object())
+      throw bad_field(name, name + ": expected an object, found " + describe(list[i]));
     Fields fields(list[i], name);
     std::string role = fields.text("role").value_or("");
     if (role == "developer") role = "system";
@@ -129,7 +130,8 @@ std::vector<qwen::Message> read_messages(const InputJson& list, const std::strin
 
 std::vector<qwen::Token> read_tokens(const InputJson& list, const std::string& path) {
   std::vector<qwen::Token> tokens;
-  if (!list.is_array()) throw bad_field(path, path + ": expected a list of token ids, found " + describe(list));
+  if (!list.is_array())
+    throw bad_field(path, path + ": expected a list of token ids, found " + describe(list));
   tokens.reserve(list.size());
   for (std::size_t i = 0; i < list.size(); ++i) {
     const InputJson& item = list[i];
@@ -162,9 +164,9 @@ CompletionRequest read_chat_request(const InputJson& body) {
   fields.refuse("function_call", "none");
   fields.refuse("modalities", InputJson::array({"text"}));
   fields.refuse("service_tier", "auto");
-  for (const char* name : {"tools", "functions", "parallel_tool_calls", "audio", "prediction", "metadata", "store",
-                           "reasoning_effort", "verbosity", "web_search_options", "prompt_cache_key",
-                           "safety_identifier"})
+  for (const char* name :
+       {"tools", "functions", "parallel_tool_calls", "audio", "prediction", "metadata", "store",
+        "reasoning_effort", "verbosity", "web_search_options", "prompt_cache_key", "safety_identifier"})
     fields.refuse(name);
   fields.finish();
   return request;
@@ -175,7 +177,8 @@ CompletionRequest read_completion_request(const InputJson& body) {
   CompletionRequest request;
   const InputJson* prompt = fields.find("prompt");
   if (!prompt) throw bad_field("prompt", "prompt is missing", "missing_field");
-  const char* expected = "prompt: expected a string, a list of strings, a list of token ids or a list of such";
+  const char* expected =
+      "prompt: expected a string, a list of strings, a list of token ids or a list of such";
   if (prompt->is_string()) {
     request.prompts.emplace_back(prompt->get<std::string>());
   } else if (!prompt->is_array() || prompt->empty()) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "qwen-serve/json_fields.h"
-#include "qwen/generate.h"
 #include "qwen/chat_template.h"
+#include "qwen/generate.h"
 
 namespace qwen_serve {
 
@@ -29,7 +29,7 @@ struct ReplyFields {
 struct CompletionRequest {
   bool chat = false;
   std::optional<std::string> model;
-  std::vector<qwen::Message> messages;  // chat
+  std::vector<qwen::Message> messages;                                       // chat
   std::vector<std::variant<std::string, std::vector<qwen::Token>>> prompts;  // else
   ReplyFields reply;
   std::vector<std::pair<qwen::Token, float>> logit_bias;

@@ -65,7 +65,9 @@ CompletionBodies::CompletionBodies(bool chat, std::string model, std::uint64_t f
 
 Json CompletionBodies::head(bool chunk) const {
   Json body = {{"id", id_},
-               {"object", !chat_ ? "text_completion" : chunk ? "chat.completion.chunk" : "chat.completion"},
+               {"object", !chat_  ? "text_completion"
+                          : chunk ? "chat.completion.chunk"
+                                  : "chat.completion"},
                {"created", created_},
                {"model", model_},
                {"system_fingerprint", fingerprint_}};

@@ -7,7 +7,10 @@ namespace {
 
 struct Run {
   Run(Service& service, Exchange& exchange, ChatRequest given)
-      : service(service), exchange(exchange), request(std::move(given)), work(service, exchange) {
+      : service(service),
+        exchange(exchange),
+        request(std::move(given)),
+        work(std::in_place, service, exchange) {
     if (!request.turns) lease.emplace(service.sessions, request.session);
   }
 
@@ -15,7 +18,7 @@ struct Run {
   Exchange& exchange;
   ChatRequest request;
   std::optional<SessionStore::Lease> lease;  // none: the client keeps the conversation
-  Work work;
+  std::optional<Work> work;
   std::optional<qwen::Chat> chat;
 };
 
@@ -23,14 +26,17 @@ void stream_text(Run& run, StreamWriter& out) {
   try {
     const auto reply = run.chat->say(
         run.request.prompt, [&](std::string_view text) { return out.text(text); },
-        say_options(run.work, run.request.fields));
+        say_options(*run.work, run.request.fields));
     note(run.service, run.exchange.record, reply);
     if (run.lease && run.request.history != false && !reply.text.empty()) {
       std::vector<Turn> turns = run.lease->turns();
       turns.push_back({run.request.prompt, reply.text, {}});
       run.lease->set_turns(std::move(turns));
     }
-    run.work.check();
+    run.work->check();
+    // Who has read the end may go on with the session at once.
+    run.work.reset();
+    run.lease.reset();
     if (!out.alive()) run.exchange.record.error = "client_gone";
   } catch (...) {
     run.exchange.record.error = current_api_error().code;
@@ -55,7 +61,8 @@ void session(Service& service, Exchange& exchange) {
   const std::size_t slash = tail.find('/');
   const std::string id = tail.substr(0, slash);
   if (slash == std::string::npos) return exchange.json(service.sessions.show(id));
-  if (tail.substr(slash) != "/export") throw ApiError(404, "not_found", "there is nothing at " + exchange.path);
+  if (tail.substr(slash) != "/export")
+    throw ApiError(404, "not_found", "there is nothing at " + exchange.path);
   const std::string format =
       exchange.request->has_param("format") ? exchange.request->get_param_value("format") : "json";
   if (format == "json") {
@@ -66,8 +73,9 @@ void session(Service& service, Exchange& exchange) {
   } else {
     throw bad_field("format", "format: expected json or markdown, found " + describe(format));
   }
-  exchange.response->set_header("Content-Disposition", "attachment; filename=\"conversation." +
-                                                           std::string(format == "json" ? "json" : "md") + "\"");
+  exchange.response->set_header(
+      "Content-Disposition",
+      "attachment; filename=\"conversation." + std::string(format == "json" ? "json" : "md") + "\"");
 }
 
 void delete_session(Service& service, Exchange& exchange) {

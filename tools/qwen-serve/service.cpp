@@ -132,9 +132,10 @@ void Service::check_prompt(std::size_t tokens, const char* field) const {
   // One token of the context is for the reply.
   const std::size_t most = static_cast<std::size_t>(std::min(max_prompt(), context() - 1));
   if (tokens <= most) return;
-  throw ApiError(400, "context_length_exceeded",
-                 "the prompt has " + std::to_string(tokens) + " tokens; expected at most " + std::to_string(most),
-                 field);
+  throw ApiError(
+      400, "context_length_exceeded",
+      "the prompt has " + std::to_string(tokens) + " tokens; expected at most " + std::to_string(most),
+      field);
 }
 
 void Service::check_model(const std::string& name) const {

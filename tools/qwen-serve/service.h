@@ -6,11 +6,11 @@
 
 #include "qwen-serve/access_log.h"
 #include "qwen-serve/admission.h"
-#include "qwen-serve/client_watch.h"
 #include "qwen-serve/classifiers.h"
+#include "qwen-serve/client_watch.h"
 #include "qwen-serve/exchange.h"
-#include "qwen-serve/openai_response.h"
 #include "qwen-serve/metrics.h"
+#include "qwen-serve/openai_response.h"
 #include "qwen-serve/options.h"
 #include "qwen-serve/sessions.h"
 #include "qwen/engine.h"

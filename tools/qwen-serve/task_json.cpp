@@ -30,8 +30,8 @@ void add(Usage& usage, const qwen::ChatReply& reply) {
 }
 
 Timings timings_of(const qwen::ChatReply& reply) {
-  return {reply.queue_seconds, reply.first_token_seconds, reply.total_seconds, reply.generation.decode_seconds,
-          static_cast<int>(reply.generation.tokens.size())};
+  return {reply.queue_seconds, reply.first_token_seconds, reply.total_seconds,
+          reply.generation.decode_seconds, static_cast<int>(reply.generation.tokens.size())};
 }
 
 }  // namespace qwen_serve

@@ -6,8 +6,8 @@
 
 namespace qwen_serve {
 
-// {"label", "display", "emoji", "probability", "probabilities", "abstained", ...}. "label" is the best one, also
-// where the classifier abstained.
+// {"label", "display", "emoji", "probability", "probabilities", "abstained", ...}. "label" is the best one,
+// also where the classifier abstained.
 Json label_json(const qwen::Task& task, const qwen::Classification& found);
 void add(Usage& usage, const qwen::Classification& found);
 void add(Usage& usage, const qwen::ChatReply& reply);

@@ -26,12 +26,14 @@ std::vector<qwen::ChatTurn> read_turns(const InputJson& list) {
     else
       turns.back().assistant = messages[i].content;
   }
-  if (messages.size() % 2 != 0) throw bad_field("history", "history: expected an assistant's message at the end");
+  if (messages.size() % 2 != 0)
+    throw bad_field("history", "history: expected an assistant's message at the end");
   return turns;
 }
 
 void read_max_tokens(Fields& fields, ReplyFields& reply) {
-  if (const auto tokens = fields.integer("max_tokens", 1, INT32_MAX)) reply.max_tokens = static_cast<int>(*tokens);
+  if (const auto tokens = fields.integer("max_tokens", 1, INT32_MAX))
+    reply.max_tokens = static_cast<int>(*tokens);
 }
 
 // A name, or null for "none": `wanted` tells which.
@@ -54,14 +56,15 @@ ClassifyRequest read_classify_request(const InputJson& body) {
   const auto text = fields.text("text");
   const InputJson* texts = fields.find("texts");
   if ((text.has_value()) == (texts != nullptr))
-    throw bad_field("text", "expected one of \"text\" and \"texts\"", text ? "invalid_value" : "missing_field");
+    throw bad_field("text", "expected one of \"text\" and \"texts\"",
+                    text ? "invalid_value" : "missing_field");
   if (text) {
     request.texts.push_back(*text);
   } else {
     request.many = true;
     if (!texts->is_array() || texts->empty() || texts->size() > kMaxTexts)
-      throw bad_field("texts", "texts: expected a list of 1 to " + std::to_string(kMaxTexts) + " strings, found " +
-                                   describe(*texts));
+      throw bad_field("texts", "texts: expected a list of 1 to " + std::to_string(kMaxTexts) +
+                                   " strings, found " + describe(*texts));
     for (const InputJson& item : *texts) {
       if (!item.is_string()) throw bad_field("texts", "texts: expected strings, found " + describe(item));
       request.texts.push_back(item.get<std::string>());
@@ -84,9 +87,9 @@ AnalyzeRequest read_analyze_request(const InputJson& body) {
   const auto text = fields.text("text");
   request.text = text.value_or("");
   if (request.text.empty() && !request.regenerate)
-    throw bad_field("text", text ? "text is empty" : "text is missing", text ? "invalid_value" : "missing_field");
-  if (request.regenerate && !request.session)
-    throw bad_field("regenerate", "regenerate: only in a session");
+    throw bad_field("text", text ? "text is empty" : "text is missing",
+                    text ? "invalid_value" : "missing_field");
+  if (request.regenerate && !request.session) throw bad_field("regenerate", "regenerate: only in a session");
   request.fields.read_sampling(fields);
   read_max_tokens(fields, request.fields);
   fields.finish();
@@ -108,7 +111,8 @@ ChatRequest read_plain_chat_request(const InputJson& body) {
     else if (history->is_boolean())
       request.history = history->get<bool>();
     else
-      throw bad_field("history", "history: expected true, false or a list of turns, found " + describe(*history));
+      throw bad_field("history",
+                      "history: expected true, false or a list of turns, found " + describe(*history));
   }
   if (request.turns && request.session)
     throw bad_field("history", "history: a session has its own; give one of the two");

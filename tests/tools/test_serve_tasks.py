@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""qwen-serve's tasks: labels, replies, sessions."""
+import time
+import unittest
+
+from qwen_serve import ANSWER, Server, check_error
+
+ANALYZE = "/api/analyze"
+USAGE = ["completion_tokens", "prompt_tokens", "prompt_tokens_details", "total_tokens"]
+
+
+class Tasks(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--cache-ttl", "3600")
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+        assert not [line for line in cls.server.errors if "unforeseen" in line], cls.server.errors
+
+    def analyze(self, text="你好", **fields):
+        events, response = self.server.events(ANALYZE, {"text": text, "temperature": 0, **fields})
+        return events, response
+
+    def session(self, *texts):
+        """A session in which these were said."""
+        name = {}
+        for text in texts:
+            _, response = self.analyze(text, **name)
+            name = {"session": response.headers["X-Session-Id"]}
+        return name["session"]
+
+
+class TestClassify(Tasks):
+    def test_one(self):
+        response = self.server.post("/v1/classify", {"task": "sentiment", "text": "今天很好"})
+        body = response.json()
+        self.assertEqual((body["object"], body["task"]), ("classification", "sentiment"))
+        self.assertEqual(sorted(body["probabilities"]), sorted(["正面", "负面"]))
+        self.assertAlmostEqual(sum(body["probabilities"].values()), 1, places=9)
+        self.assertEqual(body["probability"], max(body["probabilities"].values()))
+        self.assertEqual(body["probabilities"][body["label"]], body["probability"])
+        self.assertEqual(sorted(body["usage"]), USAGE)
+        self.assertEqual(body["usage"]["completion_tokens"], 0)
+        self.assertEqual(response.headers["X-Cache"], "miss")
+        again = self.server.post("/v1/classify", {"text": "今天很好"})
+        self.assertEqual((again.headers["X-Cache"], again.json()["probabilities"]), ("hit", body["probabilities"]))
+
+    def test_own_labels(self):
+        body = self.server.post("/v1/classify", {"labels": ["好", "坏", "一般"], "text": "x"}).json()
+        self.assertEqual(list(body["probabilities"]), ["好", "坏", "一般"])
+        self.assertIsNone(body["task"])
+        self.assertAlmostEqual(sum(body["probabilities"].values()), 1, places=9)
+
+    def test_many(self):
+        texts = [f"第{i}个" for i in range(9)]
+        body = self.server.post("/v1/classify", {"texts": texts}).json()
+        alone = [self.server.post("/v1/classify", {"text": text}).json() for text in texts]
+        self.assertEqual([r["probabilities"] for r in body["results"]], [r["probabilities"] for r in alone])
+        self.assertTrue(all(result["cached"] for result in alone))
+
+    def test_errors(self):
+        def refused(body, status, code, param=None):
+            check_error(self, self.server.post("/v1/classify", body), status, code, param)
+
+        refused({"text": "x", "task": "nothing"}, 404, "task_not_found", "task")
+        refused({"text": "x", "task": "chat"}, 400, "invalid_value", "task")
+        refused({}, 400, "missing_field", "text")
+        refused({"text": "x", "texts": ["y"]}, 400, "invalid_value", "text")
+        refused({"texts": []}, 400, "invalid_value", "texts")
+        refused({"texts": [1]}, 400, "invalid_value", "texts")
+        refused({"texts": ["x"] * 257}, 400, "invalid_value", "texts")
+        refused({"text": "x", "labels": ["a", "a"]}, 400, "invalid_value")
+        refused({"text": "x", "labels": ["a"], "task": "sentiment"}, 400, "invalid_value", "labels")
+        refused({"text": "x", "n": 2}, 400, "unknown_field", "n")
+        refused({"text": "x", "model": "other"}, 404, "model_not_found", "model")
+
+
+class TestAnalyze(Tasks):
+    def test_label_then_reply(self):
+        events, response = self.analyze()
+        names = [name for name, _ in events if name != "queued"]
+        self.assertEqual(names[0], "sentiment")
+        self.assertEqual(names[-1], "done")
+        self.assertEqual(set(names[1:-1]), {"delta"})
+        label = next(data for name, data in events if name == "sentiment")
+        self.assertEqual(label["task"], "sentiment")
+        self.assertIn(label["label"], ("正面", "负面"))
+        self.assertEqual(label["probability"], label["probabilities"][label["label"]])
+        self.assertIn("ms", label)
+        self.assertIs(label["abstained"], False)
+        self.assertEqual("".join(data["text"] for name, data in events if name == "delta"), ANSWER)
+        done = events[-1][1]
+        self.assertEqual(done["session"], response.headers["X-Session-Id"])
+        self.assertRegex(done["session"], "^[0-9a-f]{32}$")
+        self.assertEqual((done["finish_reason"], done["dropped_turns"]), ("stop", 0))
+        self.assertEqual(sorted(done["usage"]), USAGE)
+        self.assertEqual(sorted(done["timings"]), ["queue_ms", "tokens_per_second", "total_ms", "ttft_ms"])
+
+    def test_one_of_both(self):
+        events, _ = self.analyze(task=None)
+        self.assertEqual({name for name, _ in events} - {"queued"}, {"delta", "done"})
+        events, _ = self.analyze(reply=None)
+        self.assertEqual([name for name, _ in events], ["sentiment", "done"])
+        events, _ = self.analyze(task="intent", reply="chat_en", max_tokens=2)
+        self.assertEqual(events[0][1]["task"], "intent")
+        self.assertEqual(events[-1][1]["finish_reason"], "length")
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "task": None, "reply": None}), 400, "invalid_value")
+
+    def test_session(self):
+        session = self.session("一", "二")
+        shown = self.server.get("/api/sessions/" + session).json()
+        self.assertEqual(shown["id"], session)
+        self.assertEqual([turn["user"] for turn in shown["turns"]], ["一", "二"])
+        self.assertEqual([turn["assistant"] for turn in shown["turns"]], [ANSWER, ANSWER])
+        self.assertIn(shown["turns"][0]["sentiment"]["label"], ("正面", "负面"))
+        self.assertTrue(0 < shown["expires_in_s"] <= 180)
+
+        export = self.server.get(f"/api/sessions/{session}/export?format=json")
+        self.assertEqual(export.json()["turns"], shown["turns"])
+        self.assertIn("attachment", export.headers["Content-Disposition"])
+        markdown = self.server.get(f"/api/sessions/{session}/export?format=markdown")
+        self.assertEqual(markdown.headers["Content-Type"], "text/markdown; charset=utf-8")
+        self.assertIn("二", markdown.text)
+        check_error(self, self.server.get(f"/api/sessions/{session}/export?format=pdf"), 400, "invalid_value", "format")
+        check_error(self, self.server.get(f"/api/sessions/{session}/other"), 404, "not_found")
+
+        gone = self.server.ask("DELETE", "/api/sessions/" + session)
+        self.assertEqual((gone.status, gone.bytes), (204, b""))
+        for response in (self.server.get("/api/sessions/" + session),
+                         self.server.ask("DELETE", "/api/sessions/" + session),
+                         self.server.post(ANALYZE, {"text": "x", "session": session})):
+            check_error(self, response, 404, "session_not_found")
+
+    def test_history(self):
+        session = self.session("一")
+        with_history, _ = self.analyze("二", session=session)
+        session = self.session("一")
+        without, _ = self.analyze("二", session=session, history=False)
+        self.assertGreater(with_history[-1][1]["usage"]["prompt_tokens"], without[-1][1]["usage"]["prompt_tokens"])
+        self.assertEqual(len(self.server.get("/api/sessions/" + session).json()["turns"]), 1)
+
+    def test_earlier_turns_leave(self):
+        session = self.session("一", "二", "三", "四")
+        events, _ = self.analyze("五", session=session)
+        self.assertEqual(len(self.server.get("/api/sessions/" + session).json()["turns"]), 5)
+        self.assertGreaterEqual(events[-1][1]["dropped_turns"], 1)
+
+    def test_regenerate(self):
+        session = self.session("一", "二")
+        for fields in ({}, {"text": "二"}):
+            events, _ = self.server.events(ANALYZE, {"session": session, "regenerate": True, "max_tokens": 2, **fields})
+            self.assertEqual(events[-1][0], "done")
+            turns = self.server.get("/api/sessions/" + session).json()["turns"]
+            self.assertEqual([turn["user"] for turn in turns], ["一", "二"])
+            self.assertNotEqual(turns[1]["assistant"], ANSWER)
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "regenerate": True}), 400, "invalid_value",
+                    "regenerate")
+        self.assertEqual(self.server.get("/api/sessions/" + session).json()["turns"], turns)
+
+    def test_errors(self):
+        check_error(self, self.server.post(ANALYZE, {}), 400, "missing_field", "text")
+        check_error(self, self.server.post(ANALYZE, {"text": ""}), 400, "invalid_value", "text")
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "task": "no"}), 404, "task_not_found", "task")
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "reply": "sentiment"}), 400, "invalid_value", "reply")
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "session": "guess"}), 404, "session_not_found")
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "temperature": 9}), 400, "invalid_value")
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "top": 9}), 400, "unknown_field", "top")
+
+    def test_seed(self):
+        replies = set()
+        for _ in range(2):
+            events, _ = self.analyze(seed=3, temperature=1.5, task=None)
+            replies.add("".join(data["text"] for name, data in events if name == "delta"))
+        self.assertEqual(len(replies), 1)
+
+
+class TestPlainChat(Tasks):
+    def test_text(self):
+        response = self.server.post("/chat", {"prompt": "你好", "temperature": 0})
+        self.assertEqual(response.headers["Content-Type"], "text/plain; charset=utf-8")
+        self.assertEqual(response.text, ANSWER)
+        session = response.headers["X-Session-Id"]
+        self.assertEqual(self.server.get("/api/sessions/" + session).json()["turns"],
+                         [{"user": "你好", "assistant": ANSWER}])
+        self.server.post("/chat", {"prompt": "再说", "session": session, "temperature": 0})
+        self.assertEqual(len(self.server.get("/api/sessions/" + session).json()["turns"]), 2)
+
+    def test_history_of_the_client(self):
+        pairs = self.server.post("/chat", {"prompt": "好", "history": [["一", "二"]], "temperature": 0})
+        self.assertEqual(pairs.text, ANSWER)
+        self.assertIsNone(pairs.headers["X-Session-Id"])
+        messages = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
+        self.assertEqual(self.server.post("/chat", {"prompt": "好", "history": messages, "temperature": 0}).text, ANSWER)
+        for history in ("x", [1], [["a"]], [{"role": "assistant", "content": "x"}], messages[:1]):
+            check_error(self, self.server.post("/chat", {"prompt": "x", "history": history}), 400, "invalid_value")
+        check_error(self, self.server.post("/chat", {"prompt": "x", "history": [], "session": "y"}), 400,
+                    "invalid_value", "history")
+        check_error(self, self.server.post("/chat", {}), 400, "missing_field", "prompt")
+        check_error(self, self.server.post("/chat", {"prompt": "x", "stream": True}), 400, "unknown_field")
+
+
+class TestExpiry(unittest.TestCase):
+    def test_sessions_end(self):
+        with Server("--session-ttl", "1", "--sessions", "2") as server:
+            def start():
+                return server.post("/chat", {"prompt": "好", "max_tokens": 1}).headers["X-Session-Id"]
+
+            first, second, third = start(), start(), start()
+            check_error(self, server.get("/api/sessions/" + first), 404, "session_not_found")  # the idlest of three
+            self.assertEqual(server.get("/api/sessions/" + third).status, 200)
+            self.assertNotEqual(second, third)
+            deadline = time.monotonic() + 30
+            while server.get("/api/sessions/" + third).status == 200 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            check_error(self, server.get("/api/sessions/" + third), 404, "session_not_found")
+
+
+if __name__ == "__main__":
+    unittest.main()
