@@ -372,6 +372,8 @@ test("a busy server: the place in the line, then tries again by itself", async (
 
 test("a server that breaks off, goes and comes back", async () => {
   const page = await openPage(browser, server.url);
+  await send(page, "first");
+  await settled(page);
   server.script = async (body, answer) => {
     answer.sentiment("负面", 0.92);
     await answer.say("I am sorry to hear", 1);
@@ -392,13 +394,16 @@ test("a server that breaks off, goes and comes back", async () => {
   await shot(page, "offline");
   await assertAccessible(page);
   server.script = usual;
+  server.sessions.clear();
   await server.start();
   await page.waitForSelector("#banner", { state: "hidden" });
+  await page.waitForSelector(".forgotten");
   await page.click(".notice button");
-  await page.waitForSelector(".stats");
+  await page.waitForSelector(`${turn} .stats`);
   assert.match(await replyOf(page).textContent(), /That sounds good/);
   assert.equal(await page.inputValue("#input"), "typed meanwhile");
-  assert.equal(await page.locator(".turn").count(), 1);
+  assert.equal(await page.locator(".turn").count(), 2);
+  assert.equal(await page.locator(".divider").count(), 1);
   // An error event, and a refusal, in the server's words.
   server.script = async (body, answer) => { answer.sentiment(); answer.error("out of pencils"); };
   await send(page, "x");
@@ -407,7 +412,7 @@ test("a server that breaks off, goes and comes back", async () => {
   server.script = async (body, answer) => answer.fail(413, "too_large", "the text has 9999 tokens, more than 2048");
   await page.click(".notice button");
   await page.waitForFunction(() => document.querySelector(".notice span")?.textContent.includes("9999"));
-  await closeClean(page, /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)|413/);
+  await closeClean(page, /ERR_(CONNECTION|INCOMPLETE|EMPTY|NETWORK)|404|413/);
 });
 
 test("a server that is not ready yet", async () => {

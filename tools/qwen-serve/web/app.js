@@ -174,8 +174,6 @@ function handlers(turn, view, again) {
   return {
     session: (id) => {
       if (id) chat.session = id;
-      forgotten = false;
-      showForgotten();
     },
     queued: ({ position }) => {
       view.status = position > 0 ? t("queued", { n: position }) : t("queuedNext");
@@ -204,6 +202,11 @@ function handlers(turn, view, again) {
 
 async function run(turn, view, again, tries = 0) {
   cancelRetry();
+  if (forgotten) {
+    forgotten = false;
+    showForgotten();
+    turn.divider = chat.turns.length > 1;
+  }
   const controller = new AbortController();
   running = { controller, turn, view };
   const { reply: partial } = turn;
@@ -224,8 +227,7 @@ async function run(turn, view, again, tries = 0) {
       announce(t("stopped"));
     } else if (error.kind === "expired" && chat.session) {
       chat.session = null;
-      forgotten = false;
-      turn.divider = chat.turns.length > 1;
+      forgotten = true;
       running = null;
       return run(turn, view, false, tries);
     } else {
@@ -274,11 +276,8 @@ function send(text) {
   const waiting = retry?.view;
   cancelRetry();
   waiting?.draw();
-  const turn = { user: text.trim(), reply: "", label: null, divider: forgotten && chat.turns.length > 0 };
-  forgotten = false;
-  showForgotten();
+  const turn = { user: text.trim(), reply: "", label: null, status: "streaming" };
   chat.turns.push(turn);
-  turn.status = "streaming";
   const view = addView(turn);
   saveChat(chat);
   scrollToEnd();
@@ -329,11 +328,12 @@ async function restoreSession() {
   while (begin > 0 && !chat.turns[--begin].divider);
   const rest = [...session.turns];
   for (const turn of chat.turns.slice(begin)) {
+    if (turn.history === false) continue;
+    // Of a reply that was cut off the two may have seen different parts.
     const at = rest.findIndex(({ user, assistant }) =>
-      user === turn.user && (turn.status === "stopped" || assistant === turn.reply));
+      user === turn.user && (turn.status !== "done" || assistant === turn.reply));
     if (at < 0) continue;
-    turn.reply = rest[at].assistant ?? turn.reply;
-    rest.splice(at, 1);
+    turn.reply = rest.splice(at, 1)[0].assistant ?? turn.reply;
   }
   for (const { user, assistant, sentiment } of rest) {
     chat.turns.push({ user, reply: assistant ?? "", label: sentiment ?? null, status: "done", history: true });
