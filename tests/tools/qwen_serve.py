@@ -16,10 +16,10 @@ TIMEOUT = 60
 
 
 class Server:
-    """qwen-serve on a free port. `model` None is the bundled one."""
+    """qwen-serve, on a free port unless one is given. `model` None is the bundled one."""
 
-    def __init__(self, *arguments, model=TINY, env=None):
-        command = [QWEN_SERVE, "--port", "0"] + (["-m", model] if model else []) + list(arguments)
+    def __init__(self, *arguments, model=TINY, env=None, port=0):
+        command = [QWEN_SERVE, "--port", str(port)] + (["-m", model] if model else []) + list(arguments)
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env or environment()
         )
@@ -49,8 +49,8 @@ class Server:
         self.stop()
 
     def stop(self, how=signal.SIGTERM):
-        """Ends it; returns the exit code."""
-        if self.process.poll() is None:
+        """Ends it, or waits for its end where `how` is None; returns the exit code."""
+        if how is not None and self.process.poll() is None:
             self.process.send_signal(how)
         try:
             code = self.process.wait(TIMEOUT)

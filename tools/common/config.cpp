@@ -55,6 +55,14 @@ constexpr Key kKeys[] = {
     {"rate", "--rate"},
     {"timeout", "--timeout"},
     {"session_seconds", "--session-ttl"},
+    {"sessions", "--sessions"},
+    {"connections", "--connections"},
+    {"max_body", "--max-body"},
+    {"max_prompt", "--max-prompt"},
+    {"drain", "--drain"},
+    {"prefix_megabytes", "--prefix-mb"},
+    {"access_log", "--access-log"},
+    {"alias", "--alias"},
 };
 
 constexpr std::size_t kMaxFile = std::size_t{1} << 20;

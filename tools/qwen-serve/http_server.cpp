@@ -126,10 +126,13 @@ int HttpServer::bind(const std::string& host, int port) {
 
 void HttpServer::serve() {
   listen_after_bind();
+  served_ = true;
 }
 
 void HttpServer::close() {
-  draining_ = true;
+  closed_ = true;
+  // stop() does nothing before the server runs: a signal may be that early.
+  while (!is_running() && !served_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   stop();
 }
 
@@ -192,7 +195,9 @@ bool HttpServer::process_and_close_socket(socket_t fd) {
   }
   bool more = true;
   for (int served = 1; more; ++served) {
-    switch (connection.read_head([this] { return draining_.load(); })) {
+    // While draining, those who rest between two requests are sent away, and those who come are answered.
+    const auto stop = [&] { return closed_ || (draining_ && served > 1); };
+    switch (connection.read_head(stop)) {
       case Connection::Head::ready: {
         // The last free places are for those who come anew, not for those who rest between two requests.
         const bool crowded = connections_ > max_connections_ - max_connections_ / 4;

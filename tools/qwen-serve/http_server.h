@@ -40,7 +40,7 @@ class HttpServer final : public httplib::Server {
   int max_connections_;
   ConnectionLimits limits_;
   Callbacks callbacks_;
-  std::atomic<bool> draining_{false};
+  std::atomic<bool> draining_{false}, closed_{false}, served_{false};
   std::atomic<int> connections_{0}, active_{0};
 };
 

@@ -40,6 +40,10 @@ void add_answers(CLI::App& app, Options& o) {
       ->allow_extra_args(false)
       ->type_name("DIR")
       ->group("Answers");
+  app.add_option("--prefix-cache", o.prefix_folder,
+                 "Folder that keeps the tasks' computed prompts for the next start")
+      ->type_name("DIR")
+      ->group("Answers");
   app.add_option("--task", o.task, "The page's task for the label (sentiment)")
       ->type_name("NAME")
       ->group("Answers");

@@ -13,6 +13,7 @@ struct Options {
   int context = 0;
   std::string kv_type = "auto";
   std::vector<std::string> task_folders;
+  std::string prefix_folder;
   std::string task = "sentiment", chat_task = "chat";  // of /api/analyze and /chat, unless a request says
   int history_turns = 3;
 

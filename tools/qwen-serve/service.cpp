@@ -38,6 +38,7 @@ qwen::EngineOptions engine_options(const Options& options) {
   engine.parallel = options.parallel;
   // Admission bounds the requests; one of them may be a label and a reply.
   engine.queue = 2 * (options.parallel + options.queue);
+  engine.prefix_folder = options.prefix_folder;
   engine.prefix_bytes = static_cast<std::size_t>(options.prefix_mb) << 20;
   return engine;
 }
