@@ -20,7 +20,8 @@ flock 9 # two tests may start at once
 cp "$QWEN_SOURCE_DIR"/tests/web/{*.mjs,package.json,package-lock.json} "$folder"
 cd "$folder"
 if ! cmp -s package-lock.json installed; then
-  npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
+  npm ci --prefer-offline --ignore-scripts --no-audit --no-fund --loglevel=error \
+    --fetch-retries=1 --fetch-retry-mintimeout=2000 >&2 ||
     cannot "npm ci failed (offline?): the first run needs the npm registry, or npm's cache"
   cp package-lock.json installed
 fi
