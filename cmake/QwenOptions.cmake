@@ -31,6 +31,18 @@ function(qwen_isa_sources folder)
     file(GLOB files CONFIGURE_DEPENDS ${folder}/*_${isa}.cpp)
     set_source_files_properties(${files} PROPERTIES
       # GCC 12 warns about its own intrinsics headers.
-      COMPILE_OPTIONS "-O3;-Wno-uninitialized;-Wno-maybe-uninitialized;${flags_${isa}}")
+      COMPILE_OPTIONS "-O3;$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>;${flags_${isa}}")
   endforeach()
+endfunction()
+
+# Programs find a shared libqwen beside them, wherever the two were installed to.
+function(qwen_install_program target)
+  if(NOT QWEN_INSTALL)
+    return()
+  endif()
+  if(BUILD_SHARED_LIBS)
+    file(RELATIVE_PATH to_libraries /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN/${to_libraries}")
+  endif()
+  install(TARGETS ${target} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
 endfunction()

@@ -9,6 +9,7 @@
 
 #include "qwen/classifier.h"
 #include "qwen/engine.h"
+#include "qwen/export.h"
 #include "qwen/generate.h"
 #include "qwen/prefix_cache.h"
 #include "qwen/session.h"
@@ -65,7 +66,7 @@ struct ChatReply {
 };
 
 // A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time.
-class Chat {
+class QWEN_API Chat {
  public:
   // Error(invalid_argument) for a task of another kind.
   Chat(Model model, Task task, const ChatOptions& options = {});
@@ -116,7 +117,7 @@ struct Analysis {
 // ends the work there. The label's text is the reply's SayOptions::reply_to, unless the classifier abstained.
 // Where both are over one engine, and the label does not change the reply's prompt, they are computed at the
 // same time. Error(cancelled) where options.cancel was raised before the label was known.
-Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
+QWEN_API Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
                  const std::function<bool(const Classification&)>& on_label = {},
                  const std::function<bool(std::string_view)>& on_text = {}, const SayOptions& options = {});
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qwen/export.h"
 #include "qwen/tokenizer.h"
 
 namespace qwen {
@@ -17,7 +18,7 @@ struct Message {
 
 // Renders messages as token ids. Template pieces and content are tokenised apart, so nothing that a user writes can
 // become a control token. Immutable, thread-safe.
-class ChatTemplate {
+class QWEN_API ChatTemplate {
  public:
   // What the templates of the family differ in: the system prompt that stands where the caller gives none.
   enum class Kind {

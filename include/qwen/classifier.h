@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "qwen/engine.h"
+#include "qwen/export.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
 #include "qwen/prefix_cache.h"
@@ -66,7 +67,7 @@ struct ClassifierOptions {
 //
 // Safe from many threads; without an engine calls take turns. The bits of a result do not depend on batches,
 // caches, the engine or earlier calls.
-class Classifier {
+class QWEN_API Classifier {
  public:
   // Computes the task's fixed prompt. Error(invalid_argument) for a task of another kind, or for labels that
   // are the same tokens.
@@ -116,9 +117,9 @@ class Classifier {
 // Fits a calibration to scored texts with known labels, by Newton's method on the (convex) log loss; a weak
 // pull to temperature 1 keeps it finite. With `offsets`, one offset a label too. Error(invalid_argument) for
 // fewer than 2 texts, or for labels out of range.
-Calibration fit_calibration(std::span<const Classification> results, std::span<const int> labels,
+QWEN_API Calibration fit_calibration(std::span<const Classification> results, std::span<const int> labels,
                             bool offsets);
 // The calibrated probabilities of `scores`.
-std::vector<double> apply_calibration(std::span<const double> scores, const Calibration& calibration);
+QWEN_API std::vector<double> apply_calibration(std::span<const double> scores, const Calibration& calibration);
 
 }  // namespace qwen

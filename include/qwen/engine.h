@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qwen/export.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
 #include "qwen/session.h"
@@ -78,7 +79,7 @@ struct EngineResult {
 
 // A request under way. Copies share it; destroying the last one cancels it. next() and result() for one
 // thread at a time; cancel() and done() for any.
-class EngineJob {
+class QWEN_API EngineJob {
  public:
   EngineJob() = default;
   explicit operator bool() const noexcept { return state_ != nullptr; }
@@ -106,7 +107,7 @@ class EngineJob {
 //
 // A result has the same bits as generate() with the same prompt and options on a session alone: it depends
 // neither on the company, nor on what was reused, nor on the number of threads.
-class Engine {
+class QWEN_API Engine {
  public:
   // Error(invalid_argument) for options out of range.
   explicit Engine(Model model, const EngineOptions& options = {});

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "qwen/export.h"
+
 namespace qwen {
 
 enum class ErrorCode {
@@ -19,11 +21,11 @@ enum class ErrorCode {
 };
 
 // The name of the code as it appears in messages and in JSON, for example "bad_format".
-const char* to_string(ErrorCode code) noexcept;
+QWEN_API const char* to_string(ErrorCode code) noexcept;
 
 // Thrown by every function of the library that can fail. what() is one line for people: what happened, where,
 // what was expected, what was found.
-class Error : public std::runtime_error {
+class QWEN_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "qwen/classifier.h"
+#include "qwen/export.h"
 
 namespace qwen {
 
@@ -28,6 +29,6 @@ struct Evaluation {
 };
 
 // `truth` are label indices. Error(invalid_argument) for lists of different length or labels out of range.
-Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth, std::size_t labels);
+QWEN_API Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth, std::size_t labels);
 
 }  // namespace qwen

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qwen/export.h"
 #include "qwen/sampler.h"
 #include "qwen/session.h"
 
@@ -26,15 +27,15 @@ class CancelToken {
 
 struct GenerateOptions {
   int max_new_tokens = 512;
-  SamplingOptions sampling;
-  std::vector<std::string> stop;    // stop strings: held back while they may still match, never part of the text
+  SamplingOptions sampling{};
+  std::vector<std::string> stop{};  // stop strings: held back while they may still match, never part of the text
   bool stop_at_end_of_turn = true;  // <|im_end|>, <|endoftext|> and the model's own end tokens
   int logprobs = -1;                // >= 0: record log-probabilities, and this many alternatives, of each token
-  CancelToken cancel;
+  CancelToken cancel{};
 };
 
 enum class FinishReason { end_of_turn, stop_string, length, context_full, cancelled };
-const char* to_string(FinishReason reason) noexcept;  // "stop" for the first two, "length", "context_full", "cancelled"
+QWEN_API const char* to_string(FinishReason reason) noexcept;  // "stop" for the first two, "length", "context_full", "cancelled"
 
 struct GenerateResult {
   std::string text;           // all that on_text got
@@ -54,7 +55,7 @@ struct GenerateResult {
 // fed back. An empty prompt goes on after
 // the session's last token, whose state must be known (Session::logits); Error(invalid_argument) where it is not; Error(context_full) where the prompt alone does not fit;
 // running out of context later is FinishReason::context_full.
-GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
+QWEN_API GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
                         const std::function<bool(std::string_view text)>& on_text = {});
 
 }  // namespace qwen

@@ -9,6 +9,7 @@
 
 #include "qwen/chat_template.h"
 #include "qwen/error.h"
+#include "qwen/export.h"
 #include "qwen/sampler.h"
 #include "qwen/tokenizer.h"
 
@@ -93,7 +94,7 @@ struct MemoryEstimate {
 
 // A cheap shared handle. Everything behind it is immutable but the thread pool, which serialises its users: any
 // number of Sessions on any number of threads may share one Model.
-class Model {
+class QWEN_API Model {
  public:
   // Loads a GGUF file (the first part of a split one) or a Hugging Face directory.
   static Model load(const std::string& path, const LoadOptions& options = {});

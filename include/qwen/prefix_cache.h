@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "qwen/export.h"
 #include "qwen/session.h"
 
 namespace qwen {
@@ -26,7 +27,7 @@ int common_prefix(std::span<const Token> a, std::span<const Token> b) noexcept;
 
 // Keeps the KV of token prefixes and puts the longest fitting one into a session. What a session computes
 // after that has the same bits as without. Prefixes that begin alike share memory. Safe from many threads.
-class PrefixCache {
+class QWEN_API PrefixCache {
  public:
   explicit PrefixCache(Model model, const PrefixCacheOptions& options = {});
   ~PrefixCache();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "qwen/error.h"
+#include "qwen/export.h"
 #include "qwen/model.h"
 
 namespace qwen {
@@ -64,14 +65,14 @@ struct QuantizeType {
   std::string description;
 };
 // The types and mixtures that QuantizeOptions::type knows.
-std::vector<QuantizeType> quantize_types();
+QWEN_API std::vector<QuantizeType> quantize_types();
 
 // Reads `in` (a GGUF file or a Hugging Face directory) and writes the GGUF file `out`, tensor by tensor, on
 // several threads. The file takes its name when it is complete. Vectors (norms, biases) are written as F32.
 // Memory: a few million weights beside the mapped source. Errors: as Model::inspect for `in`;
 // Error(invalid_argument) for an unknown type, a pattern that matches no matrix, or an `out` that exists
 // without `overwrite`; Error(io) for a full disk; Error(bad_format) for weights that do not fit the type.
-QuantizeReport quantize_file(const std::string& in, const std::string& out,
+QWEN_API QuantizeReport quantize_file(const std::string& in, const std::string& out,
                              const QuantizeOptions& options = {});
 
 }  // namespace qwen

@@ -15,3 +15,4 @@
 #include "qwen/session.h"
 #include "qwen/task.h"
 #include "qwen/tokenizer.h"
+#include "qwen/version.h"

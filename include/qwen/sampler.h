@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "qwen/export.h"
 #include "qwen/tokenizer.h"
 
 namespace qwen {
@@ -22,7 +23,7 @@ struct SamplingOptions {
   float presence_penalty = 0.0f;   // subtracted once from each token that was generated
   float frequency_penalty = 0.0f;  // subtracted for each time it was generated
   int penalty_last_n = 0;          // tokens that the penalties look back at; 0: all
-  std::vector<std::pair<Token, float>> logit_bias;  // added to the logit; -infinity forbids
+  std::vector<std::pair<Token, float>> logit_bias{};  // added to the logit; -infinity forbids
   std::uint64_t seed = 0;
 };
 
@@ -37,7 +38,7 @@ struct TokenProbability {
 //
 // As there, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that crosses the
 // sum. Where it cuts between equals, the lower ids stay. NaN and infinite logits are never chosen.
-class Sampler {
+class QWEN_API Sampler {
  public:
   // Error(invalid_argument) for values out of range (negative temperature, top_p outside (0, 1], ...).
   explicit Sampler(SamplingOptions options = {});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "qwen/export.h"
 #include "qwen/model.h"
 
 namespace qwen {
@@ -28,7 +29,7 @@ struct SessionOptions {
 };
 
 // An immutable copy of a session's first tokens and their KV: cheap to keep, shared by reference.
-class Snapshot {
+class QWEN_API Snapshot {
  public:
   Snapshot() = default;
   int length() const noexcept;               // tokens
@@ -44,7 +45,7 @@ class Snapshot {
 
 // Used by one thread at a time; different sessions of one model may be used at the same time. Results never depend
 // on the number of threads, on how tokens were split into calls, or on other sessions.
-class Session {
+class QWEN_API Session {
  public:
   explicit Session(Model model, const SessionOptions& options = {});
   explicit Session(std::unique_ptr<run::SessionState> state);  // internal

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "qwen/chat_template.h"
+#include "qwen/export.h"
 #include "qwen/sampler.h"
 
 namespace qwen {
@@ -44,7 +45,7 @@ struct Calibration {
   int examples = 0;             // texts that it was fitted on
 };
 
-struct Task {
+struct QWEN_API Task {
   std::string name;
   int version = 1;
   TaskKind kind = TaskKind::classify;
@@ -86,7 +87,7 @@ struct Task {
 };
 
 // Tasks by name.
-class TaskRegistry {
+class QWEN_API TaskRegistry {
  public:
   TaskRegistry();  // the built-in ones
 
@@ -107,8 +108,8 @@ class TaskRegistry {
 };
 
 // Calibrations as files: what registries take up, beside the tasks.
-std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
-void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);
-Calibration load_calibration(const Task& task, const std::string& path);
+QWEN_API std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
+QWEN_API void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);
+QWEN_API Calibration load_calibration(const Task& task, const std::string& path);
 
 }  // namespace qwen

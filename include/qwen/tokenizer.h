@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "qwen/export.h"
+
 namespace qwen {
 
 using Token = std::int32_t;
@@ -17,7 +19,7 @@ class TokenizerBackend;
 }
 
 // Immutable and safe to use from many threads at once; copying shares the vocabulary.
-class Tokenizer {
+class QWEN_API Tokenizer {
  public:
   enum class Special {
     as_text,  // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
@@ -50,7 +52,7 @@ class Tokenizer {
 
 // Decodes a stream of tokens into whole UTF-8 characters: bytes of an unfinished character are held back until the
 // tokens that complete it arrive. One thread at a time. A stream continues a text: SentencePiece's space before a first word stays.
-class TextStream {
+class QWEN_API TextStream {
  public:
   explicit TextStream(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
   // Adds a token and returns the text that is complete now (often empty, never half a character). Bytes that cannot

@@ -5,6 +5,7 @@
 
 #include "common/output.h"
 #include "qwen/error.h"
+#include "qwen/version.h"
 
 namespace tools {
 namespace {
@@ -42,7 +43,7 @@ void warn(std::string_view line) {
 }
 
 std::string version_text() {
-  std::string text = "libqwen " QWEN_VERSION " (";
+  std::string text = "libqwen " + std::string(qwen::version()) + " (";
 #if defined(__clang__)
   text += "clang " __clang_version__;
 #else

@@ -1,0 +1,381 @@
+// The C interface: opaque handles, plain structs, error codes. C99 and C++; the guide is docs/library.md.
+//
+// Errors. A function that can fail returns a code (QWEN_OK is 0) and takes a qwen_error* last, which may be
+// NULL: there the code comes again, with one line that says what happened. Nothing is kept in threads or
+// globals, and no exception leaves the library. Where a call fails, its results are NULL or 0.
+//
+// Options. Every struct of options begins with its own size, and all other zeros are the defaults:
+//   qwen_load_options options = {.struct_size = sizeof options};
+// NULL is all defaults. Later versions append members: an old program works with a newer library, and a new
+// program with an older one as long as what that does not know is zero (QWEN_UNSUPPORTED else). Structs that
+// the library fills have their size set by the caller in the same way.
+//
+// Handles. Each NAME_free takes NULL too. A handle keeps alive what it was made from, so that the order of
+// freeing does not matter. A qwen_model, qwen_classifier or qwen_cancel may be used by many threads at once,
+// any other handle by one thread at a time. What a handle gives as `const` belongs to it.
+//
+// Text is UTF-8 with its length, or with QWEN_LENGTH_OF_STRING up to the first NUL.
+#ifndef QWEN_QWEN_C_H
+#define QWEN_QWEN_C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "qwen/export.h"
+#include "qwen/version.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A length: the text ends with a NUL.
+#define QWEN_LENGTH_OF_STRING ((size_t)-1)
+
+// What a call can come to. The numbers never change.
+enum {
+  QWEN_OK = 0,
+  QWEN_INVALID_ARGUMENT = 1,  // the caller asked for something that cannot be
+  QWEN_NOT_FOUND = 2,         // a file, task or label that does not exist
+  QWEN_IO = 3,                // the operating system refused to read, write or map
+  QWEN_BAD_FORMAT = 4,        // bytes from outside break the rules of their format
+  QWEN_UNSUPPORTED = 5,       // a valid file or option that this library does not implement
+  QWEN_OUT_OF_MEMORY = 6,     // an allocation was refused
+  QWEN_BUSY = 7,              // too much is under way already
+  QWEN_CONTEXT_FULL = 8,      // the text does not fit into the context
+  QWEN_CANCELLED = 9,         // a callback or another thread asked to stop
+  QWEN_INTERNAL = 10          // a broken promise of the library itself: please report it
+};
+
+// Where a failing call says why. This struct never changes.
+typedef struct qwen_error {
+  int32_t code;       // QWEN_OK after a call that did not fail
+  char message[508];  // one line, ended by a NUL; cut at a whole character where it is too long
+} qwen_error;
+
+// The version of the linked library, "0.1.0".
+QWEN_API const char* qwen_version(void);
+// The name of a code: "bad_format".
+QWEN_API const char* qwen_code_name(int32_t code);
+// Frees what a function below has allocated for the caller.
+QWEN_API void qwen_free(void* memory);
+
+// ---- Models
+
+// Immutable weights, tokeniser and threads.
+typedef struct qwen_model qwen_model;
+
+// Gets the stage of a load ("map", "tokenizer", "pack") and how much of all is done, 0 to 1. Other than 0
+// stops.
+typedef int32_t (*qwen_progress_fn)(void* user, const char* stage, double fraction);
+// Gets a line worth a warning. The library itself never prints.
+typedef void (*qwen_log_fn)(void* user, const char* line, size_t length);
+
+// What the matrices of a float checkpoint become while it is loaded.
+enum { QWEN_QUANTIZE_NONE = 0, QWEN_QUANTIZE_INT8 = 1, QWEN_QUANTIZE_Q4 = 2, QWEN_QUANTIZE_Q4_K = 3 };
+
+// How to load a model.
+typedef struct qwen_load_options {
+  size_t struct_size;
+  int32_t threads;      // 0: the physical cores that this process may use
+  int32_t pin_threads;  // 1: each thread on one core
+  int32_t exact;        // 1: float throughout; slow, the reference
+  int32_t quantize;     // QWEN_QUANTIZE_...
+  const char*
+      chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
+  qwen_progress_fn on_progress;
+  void* progress_user;  // what on_progress gets as `user`
+  qwen_log_fn on_log;
+  void* log_user;
+} qwen_load_options;
+
+// Loads a GGUF file or a Hugging Face directory.
+QWEN_API int32_t qwen_model_load(const char* path, const qwen_load_options* options, qwen_model** model,
+                                 qwen_error* error);
+// The bundled demonstration model. QWEN_UNSUPPORTED where the library was built without it.
+QWEN_API int32_t qwen_model_builtin(const qwen_load_options* options, qwen_model** model, qwen_error* error);
+QWEN_API void qwen_model_free(qwen_model* model);
+
+// What is known of a model. The texts belong to it.
+typedef struct qwen_model_info {
+  size_t struct_size;
+  const char* name;
+  const char* architecture;   // "qwen2" or "qwen3"
+  const char* chat_template;  // the template's name; "" where the model has none that is known
+  const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
+  int32_t layers, hidden, heads, kv_heads, head_dim, ffn;
+  int32_t vocab;        // logits of a token
+  int32_t vocabulary;   // token ids; at most `vocab`
+  int32_t max_context;  // tokens that the model was trained for
+  int32_t threads;
+  uint64_t parameters;
+  uint64_t weight_bytes;  // in memory
+  uint64_t fingerprint;   // of configuration, tokeniser and weights
+} qwen_model_info;
+// Fills `info`, whose struct_size is set.
+QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* info, qwen_error* error);
+
+// ---- Tokens
+
+// Flags of qwen_tokenize: control tokens in the text become their ids. Never with text from users.
+#define QWEN_PARSE_CONTROL 1u
+// Flags of qwen_detokenize: control tokens are shown.
+#define QWEN_SHOW_CONTROL 1u
+// Flags of qwen_render: the prompt does not end with the beginning of a reply.
+#define QWEN_NO_GENERATION_PROMPT 1u
+// Flags of qwen_render: Qwen3 may think before it answers.
+#define QWEN_ENABLE_THINKING 2u
+
+// Token ids of a text. Free `*tokens` with qwen_free.
+QWEN_API int32_t qwen_tokenize(const qwen_model* model, const char* text, size_t length, uint32_t flags,
+                               int32_t** tokens, size_t* count, qwen_error* error);
+// The text of tokens, ended by a NUL that is not counted. Free `*text` with qwen_free; `length` may be NULL.
+QWEN_API int32_t qwen_detokenize(const qwen_model* model, const int32_t* tokens, size_t count, uint32_t flags,
+                                 char** text, size_t* length, qwen_error* error);
+
+// A message of a conversation; both end with a NUL.
+typedef struct qwen_message {
+  const char* role;     // "system", "user" or "assistant"
+  const char* content;  // control tokens in it are ordinary text
+} qwen_message;
+// A conversation as tokens, by the model's chat template. Free `*tokens` with qwen_free.
+QWEN_API int32_t qwen_render(const qwen_model* model, const qwen_message* messages, size_t message_count,
+                             uint32_t flags, int32_t** tokens, size_t* count, qwen_error* error);
+
+// ---- Sessions
+
+// A sequence of tokens with the model's state after them.
+typedef struct qwen_session qwen_session;
+// A copy of a session's tokens and state, for going back to it.
+typedef struct qwen_snapshot qwen_snapshot;
+
+// In which numbers keys and values are kept.
+enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
+
+// How to make a session.
+typedef struct qwen_session_options {
+  size_t struct_size;
+  int32_t context;  // tokens; 0: 2048, or what the model was trained for where that is less
+  int32_t kv_type;  // QWEN_KV_...
+  int32_t batch;    // prompt tokens computed at once; 0: 512
+} qwen_session_options;
+
+QWEN_API int32_t qwen_session_create(const qwen_model* model, const qwen_session_options* options,
+                                     qwen_session** session, qwen_error* error);
+QWEN_API void qwen_session_free(qwen_session* session);
+// Tokens in the session; 0 for NULL.
+QWEN_API int32_t qwen_session_position(const qwen_session* session);
+// Tokens that it has room for; 0 for NULL.
+QWEN_API int32_t qwen_session_context(const qwen_session* session);
+// Appends tokens. `*logits` are those of the last one, [qwen_model_info.vocab], and belong to the session
+// until its next call; `logits` may be NULL.
+QWEN_API int32_t qwen_session_forward(qwen_session* session, const int32_t* tokens, size_t count,
+                                      const float** logits, qwen_error* error);
+// Forgets all but the first `length` tokens.
+QWEN_API int32_t qwen_session_rewind(qwen_session* session, int32_t length, qwen_error* error);
+// Writes the session to a file.
+QWEN_API int32_t qwen_session_save(const qwen_session* session, const char* path, qwen_error* error);
+// Reads what qwen_session_save wrote, with the same model.
+QWEN_API int32_t qwen_session_load(qwen_session* session, const char* path, qwen_error* error);
+// Copies what the session holds; this is cheap.
+QWEN_API int32_t qwen_snapshot_create(const qwen_session* session, qwen_snapshot** snapshot,
+                                      qwen_error* error);
+QWEN_API void qwen_snapshot_free(qwen_snapshot* snapshot);
+// Puts the snapshot in the place of what the session holds.
+QWEN_API int32_t qwen_session_restore(qwen_session* session, const qwen_snapshot* snapshot,
+                                      qwen_error* error);
+
+// ---- Text
+
+// Gets whole UTF-8 characters as soon as they are final (no NUL behind them). Other than 0 ends the work.
+typedef int32_t (*qwen_text_fn)(void* user, const char* text, size_t length);
+
+// A flag that any thread may raise; what was given it ends before its next token.
+typedef struct qwen_cancel qwen_cancel;
+QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
+// Raises the flag, for good.
+QWEN_API void qwen_cancel_raise(const qwen_cancel* cancel);
+QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
+
+// How the next token is chosen. The one struct whose zeros are no defaults: fill it with qwen_sampling_init.
+typedef struct qwen_sampling {
+  size_t struct_size;
+  float temperature;         // 0: the likeliest token
+  int32_t top_k;             // 0: all
+  float top_p;               // 1: all
+  float min_p;               // 0: all
+  float repetition_penalty;  // 1: off
+  float presence_penalty, frequency_penalty;
+  int32_t penalty_last_n;  // tokens that the penalties look back at; 0: all
+  uint64_t seed;           // same seed, same tokens
+} qwen_sampling;
+// The defaults of the model, or of the library where `model` is NULL. struct_size is set by the caller.
+QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
+
+// How to generate.
+typedef struct qwen_generate_options {
+  size_t struct_size;
+  int32_t max_new_tokens;         // 0: 512
+  int32_t ignore_end_of_turn;     // 1: goes on where the model would end
+  const qwen_sampling* sampling;  // NULL: the model's defaults
+  const char* const* stop;        // texts that end the reply; they are no part of it
+  size_t stop_count;
+  const qwen_cancel* cancel;
+  qwen_text_fn on_text;
+  void* user;  // what on_text gets as `user`
+} qwen_generate_options;
+
+// Why a text ended.
+enum {
+  QWEN_FINISH_END_OF_TURN = 0,
+  QWEN_FINISH_STOP_STRING = 1,
+  QWEN_FINISH_LENGTH = 2,
+  QWEN_FINISH_CONTEXT_FULL = 3,
+  QWEN_FINISH_CANCELLED = 4
+};
+
+// A text that was generated.
+typedef struct qwen_reply qwen_reply;
+QWEN_API void qwen_reply_free(qwen_reply* reply);
+// The text, ended by a NUL; `length`, which may be NULL, gets its bytes.
+QWEN_API const char* qwen_reply_text(const qwen_reply* reply, size_t* length);
+// Its tokens, [*count].
+QWEN_API const int32_t* qwen_reply_tokens(const qwen_reply* reply, size_t* count);
+// QWEN_FINISH_...
+QWEN_API int32_t qwen_reply_finish(const qwen_reply* reply);
+
+// What a reply took.
+typedef struct qwen_timings {
+  size_t struct_size;
+  int32_t prompt_tokens;  // of the whole prompt
+  int32_t cached_tokens;  // of these, known before
+  int32_t generated_tokens;
+  int32_t dropped_turns;       // qwen_chat_say: turns that left the window
+  int32_t truncated_tokens;    // of the text, left out because it did not fit
+  double prefill_seconds;      // the prompt
+  double first_token_seconds;  // from the call to the first token
+  double decode_seconds;       // from the first token to the last
+} qwen_timings;
+// Fills `timings`, whose struct_size is set.
+QWEN_API int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error);
+
+// Generates after what the session holds and the prompt. `reply` may be NULL for callers whom on_text is
+// enough.
+QWEN_API int32_t qwen_generate(qwen_session* session, const int32_t* prompt, size_t count,
+                               const qwen_generate_options* options, qwen_reply** reply, qwen_error* error);
+
+// ---- Tasks
+
+// Tasks by name: prompts and what to do with their answers. docs/tasks.md says how to write one.
+typedef struct qwen_tasks qwen_tasks;
+// The built-in tasks.
+QWEN_API int32_t qwen_tasks_create(qwen_tasks** tasks, qwen_error* error);
+QWEN_API void qwen_tasks_free(qwen_tasks* tasks);
+// Adds the NAME.yaml files of a folder, with their calibrations.
+QWEN_API int32_t qwen_tasks_add_folder(qwen_tasks* tasks, const char* path, qwen_error* error);
+// Adds a task from the text of such a file.
+QWEN_API int32_t qwen_tasks_add_yaml(qwen_tasks* tasks, const char* yaml, size_t length, qwen_error* error);
+// Number of tasks; 0 for NULL.
+QWEN_API size_t qwen_tasks_count(const qwen_tasks* tasks);
+// A task's name, in alphabetical order; NULL beyond the last. Valid until tasks are added.
+QWEN_API const char* qwen_tasks_name(const qwen_tasks* tasks, size_t index);
+
+// A task that answers with one of its labels, on a model.
+typedef struct qwen_classifier qwen_classifier;
+
+// How to make a classifier.
+typedef struct qwen_classifier_options {
+  size_t struct_size;
+  int32_t context;  // tokens, as qwen_session_options
+  int32_t kv_type;  // QWEN_KV_...
+} qwen_classifier_options;
+
+// A classifier by a task of `tasks` (NULL: the built-in ones).
+QWEN_API int32_t qwen_classifier_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
+                                        const qwen_classifier_options* options, qwen_classifier** classifier,
+                                        qwen_error* error);
+// A classifier into these labels, by a general prompt that lists them.
+QWEN_API int32_t qwen_classifier_create_labels(const qwen_model* model, const char* const* labels,
+                                               size_t count, const qwen_classifier_options* options,
+                                               qwen_classifier** classifier, qwen_error* error);
+QWEN_API void qwen_classifier_free(qwen_classifier* classifier);
+// Number of labels; 0 for NULL.
+QWEN_API size_t qwen_classifier_label_count(const qwen_classifier* classifier);
+
+// A label's texts, which belong to the classifier.
+typedef struct qwen_label {
+  size_t struct_size;
+  const char* text;     // what the model answers
+  const char* display;  // for people
+  const char* emoji;    // "" for none
+} qwen_label;
+// Fills `label`, whose struct_size is set.
+QWEN_API int32_t qwen_classifier_get_label(const qwen_classifier* classifier, size_t index, qwen_label* label,
+                                           qwen_error* error);
+
+// A text's label.
+typedef struct qwen_classification {
+  size_t struct_size;
+  int32_t label;       // the best label's index
+  int32_t abstained;   // 1: less probable than the task wants of an answer
+  double probability;  // of that label
+  double margin;       // the best probability less the second best
+  int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
+  double seconds;
+} qwen_classification;
+// Fills `result`, whose struct_size is set, and `probabilities` [label_count], which may be NULL.
+QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, size_t length,
+                               qwen_classification* result, double* probabilities, qwen_error* error);
+
+// A conversation by a task that answers with text.
+typedef struct qwen_chat qwen_chat;
+
+// How to make a conversation.
+typedef struct qwen_chat_options {
+  size_t struct_size;
+  int32_t context;                // tokens, as qwen_session_options
+  int32_t kv_type;                // QWEN_KV_...
+  int32_t history_turns;          // turns before the new message that the model sees; 0: 3; -1: none
+  int32_t history_tokens;         // at most this many tokens of prompt with them; 0: as many as fit
+  int32_t max_new_tokens;         // 0: what the task says
+  const qwen_sampling* sampling;  // NULL: what the task says
+  const char* system;             // NULL: what the task says
+} qwen_chat_options;
+
+// A conversation by a task of `tasks` (NULL: the built-in ones); `task` NULL is "chat".
+QWEN_API int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
+                                  const qwen_chat_options* options, qwen_chat** chat, qwen_error* error);
+QWEN_API void qwen_chat_free(qwen_chat* chat);
+// Turns that are kept; 0 for NULL.
+QWEN_API size_t qwen_chat_turn_count(const qwen_chat* chat);
+// Forgets all turns.
+QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
+
+// How to answer one message.
+typedef struct qwen_say_options {
+  size_t struct_size;
+  const qwen_cancel* cancel;
+  int32_t use_seed;  // 1: `seed` counts, for this reply
+  uint64_t seed;
+  const char* const* stop;  // texts that end the reply; they are no part of it
+  size_t stop_count;
+  qwen_text_fn on_text;
+  void* user;  // what on_text gets as `user`
+} qwen_say_options;
+// Answers a message. `reply` may be NULL.
+QWEN_API int32_t qwen_chat_say(qwen_chat* chat, const char* text, size_t length,
+                               const qwen_say_options* options, qwen_reply** reply, qwen_error* error);
+
+// Gets the label as soon as it is known. Other than 0 ends the work there.
+typedef int32_t (*qwen_label_fn)(void* user, const qwen_classification* result);
+// The label first, then a reply that knows it. `result` as in qwen_classify; `on_label` (which gets
+// options->user), `probabilities` and `reply` may be NULL.
+QWEN_API int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const char* text, size_t length,
+                              qwen_label_fn on_label, const qwen_say_options* options,
+                              qwen_classification* result, double* probabilities, qwen_reply** reply,
+                              qwen_error* error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

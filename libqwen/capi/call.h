@@ -1,0 +1,111 @@
+// The border between C and C++: exceptions become codes, sized structs are read and filled, memory changes
+// hands.
+#pragma once
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capi/handles.h"
+
+namespace qwen::capi {
+
+// Puts code and message into `error` (may be null) and returns the code.
+std::int32_t report(qwen_error* error, std::int32_t code, std::string_view message) noexcept;
+// The same for the exception that is being handled.
+std::int32_t report_exception(qwen_error* error) noexcept;
+
+// Runs a call's body.
+template <class Body>
+std::int32_t call(qwen_error* error, Body&& body) noexcept {
+  try {
+    body();
+    if (error != nullptr) {
+      error->code = QWEN_OK;
+      error->message[0] = '\0';
+    }
+    return QWEN_OK;
+  } catch (...) {
+    return report_exception(error);
+  }
+}
+
+[[noreturn]] void refuse(const std::string& message);
+[[noreturn]] void refuse_size(const char* name, std::size_t expected, std::size_t found);
+
+template <class T>
+T& need(T* pointer, const char* name) {
+  if (pointer == nullptr) refuse(std::string(name) + ": expected a pointer, found NULL");
+  return *pointer;
+}
+
+// An array that may be NULL where it is empty.
+template <class T>
+std::span<const T> array(const T* data, std::size_t count, const char* name) {
+  if (count > 0) need(data, name);
+  return {data, count};
+}
+
+std::string_view text_of(const char* text, std::size_t length, const char* name);
+std::vector<std::string> texts_of(const char* const* texts, std::size_t count, const char* name);
+
+// The size of a struct in its first version: what every caller has. One that grows gets a specialisation.
+template <class T>
+constexpr std::size_t kFirstSize = sizeof(T);
+
+// Refuses a struct smaller than `first`, and one with other than 0 where nothing is `known`.
+void check_sized(const void* given, std::size_t size, std::size_t first, std::size_t known, const char* name);
+
+// Options as this library knows them; what the caller does not know is 0.
+template <class T>
+T sized(const T* given, const char* name) {
+  T out{};
+  if (given != nullptr) {
+    check_sized(given, given->struct_size, kFirstSize<T>, sizeof(T), name);
+    std::memcpy(&out, given, std::min(given->struct_size, sizeof(T)));
+  }
+  out.struct_size = sizeof(T);
+  return out;
+}
+
+// Fills the caller's struct as far as both sides know it; what only the caller knows becomes 0.
+template <class T>
+void give(T* out, const T& value, const char* name) {
+  const std::size_t size = need(out, name).struct_size;
+  if (size < kFirstSize<T>) refuse_size(name, kFirstSize<T>, size);
+  std::memset(static_cast<void*>(out), 0, size);
+  std::memcpy(static_cast<void*>(out), &value, std::min(size, sizeof(T)));
+  out->struct_size = size;
+}
+
+// Makes a handle; `out` is NULL until it is there.
+template <class Handle, class Make>
+std::int32_t create(Handle** out, qwen_error* error, Make&& make) noexcept {
+  return call(error, [&] {
+    need(out, "the handle's place") = nullptr;
+    *out = new Handle{make()};
+  });
+}
+
+// A copy for the caller to free, with one zero behind it.
+template <class T>
+T* copy_out(const T* data, std::size_t count) {
+  T* copy = static_cast<T*>(std::calloc(count + 1, sizeof(T)));
+  if (copy == nullptr) throw std::bad_alloc();
+  if (count > 0) std::memcpy(copy, data, count * sizeof(T));
+  return copy;
+}
+
+KvType kv_type_of(std::int32_t value);
+SamplingOptions sampling_of(const qwen_sampling& sampling);
+CancelToken cancel_of(const qwen_cancel* cancel);
+// on_text as the library wants it; empty for none.
+std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* user);
+// Hands a reply over where the caller wants it.
+void give_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more);
+
+}  // namespace qwen::capi

@@ -1,0 +1,141 @@
+// Sessions and what they generate.
+#include "capi/call.h"
+
+using namespace qwen;
+using namespace qwen::capi;
+
+extern "C" {
+
+std::int32_t qwen_session_create(const qwen_model* model, const qwen_session_options* options,
+                                 qwen_session** session, qwen_error* error) {
+  return create(session, error, [&] {
+    const qwen_session_options from = sized(options, "qwen_session_options");
+    SessionOptions out;
+    out.context = from.context;
+    out.kv_type = kv_type_of(from.kv_type);
+    if (from.batch != 0) out.batch = from.batch;
+    return Session(need(model, "model").model, out);
+  });
+}
+
+void qwen_session_free(qwen_session* session) {
+  delete session;
+}
+
+std::int32_t qwen_session_position(const qwen_session* session) {
+  return session != nullptr ? session->session.position() : 0;
+}
+
+std::int32_t qwen_session_context(const qwen_session* session) {
+  return session != nullptr ? session->session.context() : 0;
+}
+
+std::int32_t qwen_session_forward(qwen_session* session, const std::int32_t* tokens, std::size_t count,
+                                  const float** logits, qwen_error* error) {
+  return call(error, [&] {
+    if (logits != nullptr) *logits = nullptr;
+    const auto given = array(tokens, count, "tokens");
+    Session& of = need(session, "session").session;
+    if (logits != nullptr)
+      *logits = of.forward(given).data();
+    else
+      of.prefill(given);
+  });
+}
+
+std::int32_t qwen_session_rewind(qwen_session* session, std::int32_t length, qwen_error* error) {
+  return call(error, [&] { need(session, "session").session.rewind(length); });
+}
+
+std::int32_t qwen_session_save(const qwen_session* session, const char* path, qwen_error* error) {
+  return call(error, [&] { need(session, "session").session.save(&need(path, "path")); });
+}
+
+std::int32_t qwen_session_load(qwen_session* session, const char* path, qwen_error* error) {
+  return call(error, [&] { need(session, "session").session.load(&need(path, "path")); });
+}
+
+std::int32_t qwen_snapshot_create(const qwen_session* session, qwen_snapshot** snapshot, qwen_error* error) {
+  return create(snapshot, error, [&] { return need(session, "session").session.snapshot(); });
+}
+
+void qwen_snapshot_free(qwen_snapshot* snapshot) {
+  delete snapshot;
+}
+
+std::int32_t qwen_session_restore(qwen_session* session, const qwen_snapshot* snapshot, qwen_error* error) {
+  return call(error, [&] { need(session, "session").session.restore(need(snapshot, "snapshot").snapshot); });
+}
+
+std::int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error) {
+  return create(cancel, error, [] { return CancelToken(); });
+}
+
+void qwen_cancel_raise(const qwen_cancel* cancel) {
+  if (cancel != nullptr) cancel->token.cancel();
+}
+
+void qwen_cancel_free(qwen_cancel* cancel) {
+  delete cancel;
+}
+
+std::int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error) {
+  return call(error, [&] {
+    const SamplingOptions from = model != nullptr ? model->model.info().sampling : SamplingOptions();
+    qwen_sampling out{};
+    out.temperature = from.temperature;
+    out.top_k = from.top_k;
+    out.top_p = from.top_p;
+    out.min_p = from.min_p;
+    out.repetition_penalty = from.repetition_penalty;
+    out.presence_penalty = from.presence_penalty;
+    out.frequency_penalty = from.frequency_penalty;
+    out.penalty_last_n = from.penalty_last_n;
+    out.seed = from.seed;
+    give(sampling, out, "sampling");
+  });
+}
+
+std::int32_t qwen_generate(qwen_session* session, const std::int32_t* prompt, std::size_t count,
+                           const qwen_generate_options* options, qwen_reply** reply, qwen_error* error) {
+  return call(error, [&] {
+    if (reply != nullptr) *reply = nullptr;
+    Session& of = need(session, "session").session;
+    const qwen_generate_options from = sized(options, "qwen_generate_options");
+    GenerateOptions out;
+    if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens;
+    out.stop_at_end_of_turn = from.ignore_end_of_turn == 0;
+    out.sampling = from.sampling != nullptr ? sampling_of(*from.sampling) : of.model().info().sampling;
+    out.stop = texts_of(from.stop, from.stop_count, "stop");
+    out.cancel = cancel_of(from.cancel);
+    qwen_timings more{};
+    GenerateResult result =
+        generate(of, array(prompt, count, "prompt"), out, text_callback(from.on_text, from.user));
+    more.prompt_tokens = result.prompt_tokens;
+    give_reply(reply, std::move(result), more);
+  });
+}
+
+void qwen_reply_free(qwen_reply* reply) {
+  delete reply;
+}
+
+const char* qwen_reply_text(const qwen_reply* reply, std::size_t* length) {
+  if (length != nullptr) *length = reply != nullptr ? reply->generation.text.size() : 0;
+  return reply != nullptr ? reply->generation.text.c_str() : "";
+}
+
+const std::int32_t* qwen_reply_tokens(const qwen_reply* reply, std::size_t* count) {
+  if (count != nullptr) *count = reply != nullptr ? reply->generation.tokens.size() : 0;
+  return reply != nullptr ? reply->generation.tokens.data() : nullptr;
+}
+
+std::int32_t qwen_reply_finish(const qwen_reply* reply) {
+  return reply != nullptr ? static_cast<std::int32_t>(reply->generation.finish) : QWEN_FINISH_CANCELLED;
+}
+
+std::int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error) {
+  return call(error, [&] { give(timings, need(reply, "reply").timings, "timings"); });
+}
+
+}  // extern "C"
