@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""The Debian package of the programs, and libqwen as a part of somebody else's build."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+SOURCE = os.environ["QWEN_SOURCE_DIR"]
+BUILD = os.environ["QWEN_BIN_DIR"]
+WORK = os.path.join(BUILD, "package-test")
+
+
+def cached(name):
+    with open(os.path.join(BUILD, "CMakeCache.txt"), encoding="utf-8") as file:
+        match = re.search(rf"^{name}:\w+=(.*)$", file.read(), re.M)
+    return match.group(1) if match else ""
+
+
+def run(*command, cwd=None):
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=1500)
+    if result.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}: exit code {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def fresh(name):
+    folder = os.path.join(WORK, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    return folder
+
+
+@unittest.skipIf(cached("QWEN_SANITIZE"), "a package is made of a release build")
+@unittest.skipUnless(shutil.which("dpkg-deb") and shutil.which("dpkg-shlibdeps"), "no Debian tools here")
+class DebianPackage(unittest.TestCase):
+    def test_package(self):
+        folder = fresh("deb")
+        run("cpack", "--config", os.path.join(BUILD, "CPackConfig.cmake"), "-G", "DEB", "-B", folder)
+        packages = [name for name in os.listdir(folder) if name.endswith(".deb")]
+        self.assertEqual(len(packages), 1, packages)
+        package = os.path.join(folder, packages[0])
+        architecture = run("dpkg", "--print-architecture").strip()
+        self.assertRegex(packages[0], rf"^qwen-tools_\d+\.\d+\.\d+_{architecture}\.deb$")
+
+        names = [line.split()[-1] for line in run("dpkg-deb", "-c", package).splitlines()]
+        files = {name for name in names if not name.endswith("/")}
+        programs = {name for name in os.listdir(os.path.join(SOURCE, "tools"))
+                    if os.path.exists(os.path.join(SOURCE, "tools", name, "main.cpp"))} | {"qwen-bench"}
+        self.assertLessEqual({f"./usr/bin/{name}" for name in programs}, files)
+        self.assertIn("./usr/share/doc/qwen-tools/copyright", files)
+        for name in files:
+            self.assertRegex(name, r"^\./usr/(bin/qwen-|share/|lib/.*/?libqwen\.so)", "no headers, nothing outside of /usr")
+
+        fields = dict(line.split(": ", 1) for line in run("dpkg-deb", "-f", package).splitlines() if ": " in line)
+        self.assertEqual(fields["Package"], "qwen-tools")
+        for library in ("libc6", "libpcre2-8-0", "libsentencepiece0", "libutf8proc2", "libyaml-cpp0.7", "libedit2"):
+            self.assertIn(library, fields["Depends"])
+
+        root = fresh("root")
+        run("dpkg-deb", "-x", package, root)
+        for program in sorted(programs):
+            out = run(os.path.join(root, "usr", "bin", program), "--version")
+            self.assertTrue(out.startswith(f"{program} libqwen "), out)
+        self.assertIn("正面", run(os.path.join(root, "usr", "bin", "qwen-run"), "sentiment", "太棒了！"))
+
+
+PARENT = """
+cmake_minimum_required(VERSION 3.22)
+project(parent LANGUAGES CXX)
+include(CTest)
+set(watched CMAKE_BUILD_TYPE CMAKE_CXX_FLAGS CMAKE_CXX_STANDARD CMAKE_CXX_EXTENSIONS CMAKE_MODULE_PATH CMAKE_INSTALL_RPATH
+    CMAKE_POSITION_INDEPENDENT_CODE CMAKE_CXX_VISIBILITY_PRESET BUILD_SHARED_LIBS BUILD_TESTING PROJECT_NAME
+    CMAKE_CXX_COMPILER_LAUNCHER CMAKE_POLICY_DEFAULT_CMP0077 CPACK_PACKAGE_NAME CPACK_GENERATOR)
+foreach(name IN LISTS watched)
+  set(before_${name} "${${name}}")
+endforeach()
+get_cmake_property(cache_before CACHE_VARIABLES)
+include(FetchContent)
+FetchContent_Declare(libqwen SOURCE_DIR "SOURCE_TREE")
+FetchContent_MakeAvailable(libqwen)
+foreach(name IN LISTS watched)
+  if(NOT "${${name}}" STREQUAL "${before_${name}}")
+    message(FATAL_ERROR "${name} was '${before_${name}}' and is now '${${name}}'")
+  endif()
+endforeach()
+foreach(property COMPILE_OPTIONS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_OPTIONS LINK_DIRECTORIES)
+  get_directory_property(value ${property})
+  if(value)
+    message(FATAL_ERROR "${property} of the parent's folder: ${value}")
+  endif()
+endforeach()
+get_cmake_property(cache_after CACHE_VARIABLES)
+list(REMOVE_ITEM cache_after ${cache_before})
+file(WRITE ${CMAKE_BINARY_DIR}/new-cache.txt "${cache_after}")
+add_executable(program program.cpp)
+target_link_libraries(program PRIVATE qwen::qwen)
+install(TARGETS program DESTINATION bin)
+"""
+
+
+class Subdirectory(unittest.TestCase):
+    def test_nothing_leaks(self):
+        folder = fresh("parent")
+        with open(os.path.join(folder, "CMakeLists.txt"), "w", encoding="utf-8") as file:
+            file.write(PARENT.replace("SOURCE_TREE", SOURCE))
+        shutil.copy(os.path.join(SOURCE, "examples", "minimal.cpp"), os.path.join(folder, "program.cpp"))
+        build = os.path.join(folder, "build")
+        launcher = cached("CMAKE_CXX_COMPILER_LAUNCHER")
+        # The flags of the main build, so that ccache knows every file already.
+        run("cmake", "-S", folder, "-B", build, "-G", "Ninja", f"-DCMAKE_BUILD_TYPE={cached('CMAKE_BUILD_TYPE')}",
+            f"-DCMAKE_CXX_COMPILER={cached('CMAKE_CXX_COMPILER')}", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",
+            *([f"-DCMAKE_CXX_COMPILER_LAUNCHER={launcher}"] if launcher else []))
+
+        with open(os.path.join(build, "new-cache.txt"), encoding="utf-8") as file:
+            new = file.read().split(";")
+        known = r"(QWEN_|FETCHCONTENT_|CMAKE_|libqwen_|pkgcfg_lib_QWEN_|PKG_CONFIG|Eigen3_|xsimd_|xtl_|nlohmann_json_|yaml-cpp_"
+        known += r"|YAML_CPP_|__pkg_config_)"
+        self.assertEqual([name for name in new if not re.match(known, name)], [])
+
+        with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+            commands = {os.path.basename(entry["file"]): entry["command"] for entry in json.load(file)}
+        mine = commands["program.cpp"]
+        for flag in ("-W", "-ffp-contract", "-fvisibility", "-fPIC", "-D", "/libqwen ", "eigen3"):
+            self.assertNotIn(flag, mine.replace("-DNDEBUG", ""))
+        self.assertIn(os.path.join(SOURCE, "include"), mine)
+        # The library alone: no programs, tests or benchmarks.
+        for name in ("main.cpp", "catch.hpp", "test_tokenizer.cpp"):
+            self.assertNotIn(name, commands)
+        self.assertIn("forward.cpp", commands)
+        self.assertIn("Total Tests: 0", run("ctest", "--test-dir", build, "-N"))
+
+        if "ccache" not in launcher:
+            self.skipTest("without ccache the library would be compiled anew")
+        run("cmake", "--build", build)
+        self.assertIn("你好", run(os.path.join(build, "program")))
+        run("cmake", "--install", build, "--prefix", os.path.join(folder, "prefix"))
+        installed = [name for _, _, names in os.walk(os.path.join(folder, "prefix")) for name in names]
+        self.assertEqual(installed, ["program"])
+
+
+if __name__ == "__main__":
+    unittest.main()
