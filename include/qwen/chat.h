@@ -20,20 +20,20 @@ namespace qwen {
 struct Analysis;
 struct SayOptions;
 
-struct ChatTurn {
-  std::string user, assistant;
+struct ChatTurn {  // a message and its reply
+  std::string user, assistant;  // their texts
 };
 
-struct ChatOptions {
+struct ChatOptions {  // how a conversation is kept
   int context = 0;  // tokens, as SessionOptions
-  KvType kv_type = KvType::automatic;
+  KvType kv_type = KvType::automatic;  // as SessionOptions
   int history_turns = 3;  // turns before the new message that the model sees
   int history_tokens =
       0;  // and at most this many tokens of prompt with them; 0: as many as the context holds
   // What the task says, unless given here.
   std::optional<bool> history;  // false: every message is the first
-  std::optional<int> max_new_tokens;
-  std::optional<SamplingOptions> sampling;
+  std::optional<int> max_new_tokens;  // tokens of a reply at most
+  std::optional<SamplingOptions> sampling;  // how tokens are chosen
   std::shared_ptr<PrefixCache>
       prefixes;  // shared with others of the same model, context and KV type; null: none
   // Computes the replies beside those of other chats; the text is still delivered by the calling thread. It
@@ -48,8 +48,8 @@ struct SayOptions {
   // place in the queue (0: it is being computed). Returning false cancels.
   std::function<bool(int place)> on_wait;
   std::string reply_to;  // a label's text: Task::system_by_label may have a system prompt for it
-  std::vector<std::string> stop;
-  std::optional<std::uint64_t> seed;
+  std::vector<std::string> stop;  // texts that end the reply; no part of it
+  std::optional<std::uint64_t> seed;  // of this reply's draws; else they go on from the last reply's
 };
 
 struct ChatReply {
@@ -106,9 +106,9 @@ class QWEN_API Chat {
   std::unique_ptr<State> state_;
 };
 
-struct Analysis {
-  Classification classification;
-  ChatReply reply;
+struct Analysis {  // what analyze() found and wrote
+  Classification classification;  // the label
+  ChatReply reply;  // the reply
   double label_seconds = 0;  // from the call to the label
   double reply_seconds = 0;  // from the call to the first of the reply's tokens
 };

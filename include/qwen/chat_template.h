@@ -11,7 +11,7 @@
 
 namespace qwen {
 
-struct Message {
+struct Message {  // one of a conversation
   std::string role;     // "system", "user" or "assistant"
   std::string content;  // plain text; control tokens in it are ordinary text
 };
@@ -33,20 +33,20 @@ class QWEN_API ChatTemplate {
   static ChatTemplate detect(std::string_view jinja, Tokenizer tokenizer);
   // "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml". Error(invalid_argument) for another name.
   static Kind parse_kind(std::string_view name);
-  ChatTemplate(Kind kind, Tokenizer tokenizer);
+  ChatTemplate(Kind kind, Tokenizer tokenizer);  // Error(unsupported) where the vocabulary lacks its control tokens
 
-  Kind kind() const noexcept { return kind_; }
-  std::string_view name() const noexcept;
+  Kind kind() const noexcept { return kind_; }  // which one it is
+  std::string_view name() const noexcept;  // that as parse_kind() knows it
   // The system prompt used where the messages do not start with one; empty for none.
   std::string_view default_system() const noexcept;
 
-  struct RenderOptions {
+  struct RenderOptions {  // how render() ends the prompt
     bool add_generation_prompt = true;  // end with "<|im_start|>assistant\n"
     bool enable_thinking = false;       // Qwen3 only: false adds an empty think block after the generation prompt
   };
   // Tokens of the conversation. Error(invalid_argument) for an unknown role or a system message that is not first.
   std::vector<Token> render(std::span<const Message> messages, const RenderOptions& options) const;
-  std::vector<Token> render(std::span<const Message> messages) const { return render(messages, RenderOptions{}); }
+  std::vector<Token> render(std::span<const Message> messages) const { return render(messages, RenderOptions{}); }  // a prompt for a reply
   // The same conversation as text with the control tokens spelt out: for people and for logs, not for the model.
   std::string render_text(std::span<const Message> messages, const RenderOptions& options) const;
 

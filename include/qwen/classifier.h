@@ -23,12 +23,12 @@ class Chat;
 struct Analysis;
 struct SayOptions;
 
-enum class ClassifyMode {
+enum class ClassifyMode {  // how a label is found
   score,     // the labels' probabilities
   generate,  // greedy generation up to the first complete label: how prompt-only systems do it
 };
 
-struct Classification {
+struct Classification {  // a text's label
   int label = -1;          // the best label's index; -1: generate mode found none
   bool abstained = false;  // the best label is less probable than Task::abstain_below: no answer
   // In score mode, by label, calibrated where the task is; they sum to 1. Empty in generate mode.
@@ -47,9 +47,9 @@ struct Classification {
   double queue_seconds = 0;  // of these, waiting for a place in the engine
 };
 
-struct ClassifierOptions {
+struct ClassifierOptions {  // what a classifier keeps and computes at once
   int context = 0;  // tokens, as SessionOptions
-  KvType kv_type = KvType::automatic;
+  KvType kv_type = KvType::automatic;  // as SessionOptions
   int batch_tokens = 512;  // new tokens of a batch that are computed in one pass
   std::shared_ptr<PrefixCache>
       prefixes;  // shared with others of the same model, context and KV type; null: one of its own
@@ -97,10 +97,10 @@ class QWEN_API Classifier {
   // The prompt for a text as it will be computed, cut where the task allows that. For those who run sessions
   // of their own.
   struct Prompt {
-    std::vector<Token> tokens;
-    int truncated_tokens = 0;
+    std::vector<Token> tokens;  // all of the prompt
+    int truncated_tokens = 0;  // of the text, left out because it did not fit
   };
-  Prompt prompt(std::string_view text) const;
+  Prompt prompt(std::string_view text) const;  // that of this text
   // The label sequences that are scored, [labels].
   const std::vector<std::vector<Token>>& label_tokens() const noexcept;
 

@@ -7,7 +7,7 @@
 
 namespace qwen {
 
-enum class ErrorCode {
+enum class ErrorCode {  // what kind of failure
   invalid_argument,  // the caller asked for something that cannot be (empty prompt, token out of range, ...)
   not_found,         // a file, tensor, metadata key, task or label that does not exist
   io,                // the operating system refused to read, write or map
@@ -27,8 +27,8 @@ QWEN_API const char* to_string(ErrorCode code) noexcept;
 // what was expected, what was found.
 class QWEN_API Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-  ErrorCode code() const noexcept { return code_; }
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}  // with what() = message
+  ErrorCode code() const noexcept { return code_; }  // for programs
 
  private:
   ErrorCode code_;

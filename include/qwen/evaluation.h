@@ -8,16 +8,16 @@
 
 namespace qwen {
 
-struct LabelEvaluation {
+struct LabelEvaluation {  // one label's part
   int texts = 0;                             // that have the label
   double precision = 0, recall = 0, f1 = 0;  // 0 where there is nothing to divide by
 };
 
-struct Evaluation {
+struct Evaluation {  // of a classifier, on labelled texts
   int texts = 0, answered = 0;  // answered: neither unparsed nor abstained
   double accuracy = 0;          // of all texts; no answer is a wrong one
   double macro_f1 = 0;          // mean over the labels that occur
-  std::vector<LabelEvaluation> labels;
+  std::vector<LabelEvaluation> labels;  // [labels]
   // [labels][labels + 1]: texts of the row's label that were answered with the column's; the last column:
   // none.
   std::vector<std::vector<int>> confusion;

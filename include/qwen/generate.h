@@ -18,29 +18,29 @@ namespace qwen {
 class CancelToken {
  public:
   CancelToken() : flag_(std::make_shared<std::atomic<bool>>(false)) {}
-  void cancel() const noexcept { flag_->store(true, std::memory_order_relaxed); }
-  bool cancelled() const noexcept { return flag_->load(std::memory_order_relaxed); }
+  void cancel() const noexcept { flag_->store(true, std::memory_order_relaxed); }  // raises it
+  bool cancelled() const noexcept { return flag_->load(std::memory_order_relaxed); }  // whether it is up
 
  private:
   std::shared_ptr<std::atomic<bool>> flag_;
 };
 
-struct GenerateOptions {
-  int max_new_tokens = 512;
-  SamplingOptions sampling{};
+struct GenerateOptions {  // how to go on with a text, and when to end
+  int max_new_tokens = 512;  // 0 or more
+  SamplingOptions sampling{};  // how each token is chosen
   std::vector<std::string> stop{};  // stop strings: held back while they may still match, never part of the text
   bool stop_at_end_of_turn = true;  // <|im_end|>, <|endoftext|> and the model's own end tokens
   int logprobs = -1;                // >= 0: record log-probabilities, and this many alternatives, of each token
-  CancelToken cancel{};
+  CancelToken cancel{};  // ends it from outside
 };
 
-enum class FinishReason { end_of_turn, stop_string, length, context_full, cancelled };
+enum class FinishReason { end_of_turn, stop_string, length, context_full, cancelled };  // why a text ended
 QWEN_API const char* to_string(FinishReason reason) noexcept;  // "stop" for the first two, "length", "context_full", "cancelled"
 
-struct GenerateResult {
+struct GenerateResult {  // a text and what it took
   std::string text;           // all that on_text got
   std::vector<Token> tokens;  // generated tokens, the end token left out
-  FinishReason finish = FinishReason::length;
+  FinishReason finish = FinishReason::length;  // why it ended
   std::vector<TokenProbability> logprobs;                   // one a token, where asked for
   std::vector<std::vector<TokenProbability>> alternatives;  // [token][GenerateOptions::logprobs]
   int prompt_tokens = 0;         // computed in this call

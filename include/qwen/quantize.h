@@ -14,55 +14,55 @@
 
 namespace qwen {
 
-struct QuantizeProgress {
+struct QuantizeProgress {  // how far a file is
   std::string_view tensor;  // being converted
   double fraction = 0;      // of all weights, 0 to 1
 };
 
-struct QuantizeOptions {
+struct QuantizeOptions {  // what becomes of which tensor
   // A name of quantize_types(): a storage type or a mixture, in any letter case.
   std::string type = "Q4_K_M";
   // Storage types ("Q8_0") of the output head and of the token embedding; "" leaves the choice to `type`.
   // Where the head is the embedding (tied), embedding_type counts, else output_type.
   std::string output_type;
-  std::string embedding_type;
+  std::string embedding_type;  // see output_type
   // (pattern, storage type) for matrices, the first that matches wins, before all of the above. In a pattern
   // '*' stands for any text and '?' for one character; without either, it matches every name that contains
   // it.
   std::vector<std::pair<std::string, std::string>> tensor_types;
   bool pure = false;  // every matrix in the type that the mixture is named for
   int threads = 0;    // 0: physical cores that affinity and the cgroup quota allow
-  bool overwrite = false;
+  bool overwrite = false;  // where the target exists
   // Called from the calling thread; returning false stops with Error(cancelled), and nothing is left behind.
   std::function<bool(const QuantizeProgress&)> on_progress;
 };
 
-struct QuantizedTensor {
-  std::string name;
+struct QuantizedTensor {  // one tensor's way
+  std::string name;  // its name
   std::string from;  // storage type in the source
   std::string to;    // storage type written
   std::string
       wanted;  // what the options asked for; differs from `to` where the rows do not divide into its blocks
-  std::uint64_t weights = 0;
+  std::uint64_t weights = 0;  // numbers in it
   std::uint64_t bytes = 0;  // written
 };
 
-struct QuantizeReport {
+struct QuantizeReport {  // what was written
   std::string type;                      // as the file calls itself: "Q4_K_M"
   std::vector<QuantizedTensor> tensors;  // in file order
   std::vector<TensorSummary> types;      // what was written, by type, the largest first
   std::vector<std::string> notes;  // one line for each thing that did not go as asked or that costs quality
-  std::uint64_t parameters = 0;
+  std::uint64_t parameters = 0;  // weights in all tensors
   std::uint64_t source_bytes = 0;  // of the tensors
-  std::uint64_t tensor_bytes = 0;
-  std::uint64_t file_bytes = 0;
+  std::uint64_t tensor_bytes = 0;  // of the tensors written
+  std::uint64_t file_bytes = 0;  // of the whole file
   double bits_per_weight = 0;  // tensor_bytes * 8 / parameters
-  double seconds = 0;
+  double seconds = 0;  // from the call to the finished file
 };
 
-struct QuantizeType {
-  std::string name;
-  std::string description;
+struct QuantizeType {  // a choice of type
+  std::string name;  // its name
+  std::string description;  // one line for people
 };
 // The types and mixtures that QuantizeOptions::type knows.
 QWEN_API std::vector<QuantizeType> quantize_types();

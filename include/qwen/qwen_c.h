@@ -82,10 +82,10 @@ typedef struct qwen_load_options {
   int32_t quantize;     // QWEN_QUANTIZE_...
   const char*
       chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
-  qwen_progress_fn on_progress;
+  qwen_progress_fn on_progress;  // NULL: nobody is told
   void* progress_user;  // what on_progress gets as `user`
-  qwen_log_fn on_log;
-  void* log_user;
+  qwen_log_fn on_log;  // NULL: nobody is told
+  void* log_user;  // what on_log gets as `user`
 } qwen_load_options;
 
 // Loads a GGUF file or a Hugging Face directory.
@@ -98,16 +98,16 @@ QWEN_API void qwen_model_free(qwen_model* model);
 // What is known of a model. The texts belong to it.
 typedef struct qwen_model_info {
   size_t struct_size;
-  const char* name;
+  const char* name;  // the file's own
   const char* architecture;   // "qwen2" or "qwen3"
   const char* chat_template;  // the template's name; "" where the model has none that is known
   const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
-  int32_t layers, hidden, heads, kv_heads, head_dim, ffn;
+  int32_t layers, hidden, heads, kv_heads, head_dim, ffn;  // the shape (docs/model.md)
   int32_t vocab;        // logits of a token
   int32_t vocabulary;   // token ids; at most `vocab`
   int32_t max_context;  // tokens that the model was trained for
-  int32_t threads;
-  uint64_t parameters;
+  int32_t threads;  // of the pool
+  uint64_t parameters;  // weights in all tensors
   uint64_t weight_bytes;  // in memory
   uint64_t fingerprint;   // of configuration, tokeniser and weights
 } qwen_model_info;
@@ -151,7 +151,7 @@ typedef struct qwen_snapshot qwen_snapshot;
 // In which numbers keys and values are kept.
 enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
 
-// How to make a session.
+// How to make a session: its room.
 typedef struct qwen_session_options {
   size_t struct_size;
   int32_t context;  // tokens; 0: 2048, or what the model was trained for where that is less
@@ -159,6 +159,7 @@ typedef struct qwen_session_options {
   int32_t batch;    // prompt tokens computed at once; 0: 512
 } qwen_session_options;
 
+// An empty session.
 QWEN_API int32_t qwen_session_create(const qwen_model* model, const qwen_session_options* options,
                                      qwen_session** session, qwen_error* error);
 QWEN_API void qwen_session_free(qwen_session* session);
@@ -191,6 +192,7 @@ typedef int32_t (*qwen_text_fn)(void* user, const char* text, size_t length);
 
 // A flag that any thread may raise; what was given it ends before its next token.
 typedef struct qwen_cancel qwen_cancel;
+// A flag that is down.
 QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
 // Raises the flag, for good.
 QWEN_API void qwen_cancel_raise(const qwen_cancel* cancel);
@@ -204,7 +206,7 @@ typedef struct qwen_sampling {
   float top_p;               // 1: all
   float min_p;               // 0: all
   float repetition_penalty;  // 1: off
-  float presence_penalty, frequency_penalty;
+  float presence_penalty, frequency_penalty;  // 0: off
   int32_t penalty_last_n;  // tokens that the penalties look back at; 0: all
   uint64_t seed;           // same seed, same tokens
 } qwen_sampling;
@@ -248,7 +250,7 @@ typedef struct qwen_timings {
   size_t struct_size;
   int32_t prompt_tokens;  // of the whole prompt
   int32_t cached_tokens;  // of these, known before
-  int32_t generated_tokens;
+  int32_t generated_tokens;  // of the reply
   int32_t dropped_turns;       // qwen_chat_say: turns that left the window
   int32_t truncated_tokens;    // of the text, left out because it did not fit
   double prefill_seconds;      // the prompt
@@ -320,7 +322,7 @@ typedef struct qwen_classification {
   double probability;  // of that label
   double margin;       // the best probability less the second best
   int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
-  double seconds;
+  double seconds;  // for this text
 } qwen_classification;
 // Fills `result`, whose struct_size is set, and `probabilities` [label_count], which may be NULL.
 QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, size_t length,
@@ -355,7 +357,7 @@ typedef struct qwen_say_options {
   size_t struct_size;
   const qwen_cancel* cancel;
   int32_t use_seed;  // 1: `seed` counts, for this reply
-  uint64_t seed;
+  uint64_t seed;  // of this reply's draws
   const char* const* stop;  // texts that end the reply; they are no part of it
   size_t stop_count;
   qwen_text_fn on_text;

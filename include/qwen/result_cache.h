@@ -14,11 +14,11 @@
 
 namespace qwen {
 
-struct ResultCacheOptions {
-  std::size_t entries = 10000;
+struct ResultCacheOptions {  // bounds
+  std::size_t entries = 10000;  // at most
   std::size_t bytes = std::size_t{64} << 20;  // keys and values
-  std::chrono::milliseconds time_to_live = std::chrono::hours(1);
-  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
+  std::chrono::milliseconds time_to_live = std::chrono::hours(1);  // of an entry, from put()
+  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;  // the clock
 };
 
 // An exact cache: keys are compared byte by byte, so an answer is never another request's. The least recently
@@ -27,9 +27,9 @@ struct ResultCacheOptions {
 template <class Value>
 class ResultCache {
  public:
-  explicit ResultCache(ResultCacheOptions options = {}) : options_(std::move(options)) {}
+  explicit ResultCache(ResultCacheOptions options = {}) : options_(std::move(options)) {}  // an empty one
 
-  std::optional<Value> find(std::string_view key) {
+  std::optional<Value> find(std::string_view key) {  // the value, where there is a fresh one
     const std::lock_guard lock(mutex_);
     const auto found = index_.find(key);
     if (found == index_.end()) {
@@ -62,15 +62,15 @@ class ResultCache {
     bytes_ += size;
   }
 
-  void clear() {
+  void clear() {  // forgets all entries; counters go on
     const std::lock_guard lock(mutex_);
     index_.clear();
     entries_.clear();
     bytes_ = 0;
   }
 
-  struct Counters {
-    std::uint64_t hits = 0, misses = 0, evictions = 0, expired = 0;
+  struct Counters {  // what it has done
+    std::uint64_t hits = 0, misses = 0, evictions = 0, expired = 0;  // so far
     std::size_t entries = 0, bytes = 0;  // now
   };
   Counters counters() const {

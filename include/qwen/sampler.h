@@ -14,7 +14,7 @@
 
 namespace qwen {
 
-struct SamplingOptions {
+struct SamplingOptions {  // how the next token is chosen
   float temperature = 0.7f;        // 0 is greedy: the largest logit, the lowest id among equals
   int top_k = 40;                  // 0 keeps all
   float top_p = 0.9f;              // 1 keeps all
@@ -24,11 +24,11 @@ struct SamplingOptions {
   float frequency_penalty = 0.0f;  // subtracted for each time it was generated
   int penalty_last_n = 0;          // tokens that the penalties look back at; 0: all
   std::vector<std::pair<Token, float>> logit_bias{};  // added to the logit; -infinity forbids
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  // of the draws
 };
 
-struct TokenProbability {
-  Token token;
+struct TokenProbability {  // how likely the model finds a token
+  Token token;  // its id
   float logprob;  // natural logarithm, of the distribution before temperature and truncation
 };
 
@@ -52,17 +52,17 @@ class QWEN_API Sampler {
   // tokens not in `also`, and those in `also` (what penalties and biases touch). For Session::forward_top. No value
   // where all logits are needed. Valid until the next call of any other function.
   struct Need {
-    int count;
-    std::span<const Token> also;
+    int count;  // of the largest logits
+    std::span<const Token> also;  // ids that are needed whatever their logits
   };
-  std::optional<Need> need();
+  std::optional<Need> need();  // see Need
   // Forgets the tokens seen and starts again from the seed.
   void reset();
   const SamplingOptions& options() const noexcept { return options_; }
 
   // The `n` most probable tokens for `logits`, most probable first, with log-probabilities over the whole vocabulary.
   static std::vector<TokenProbability> top_logprobs(std::span<const float> logits, int n);
-  static float logprob(std::span<const float> logits, Token token);
+  static float logprob(std::span<const float> logits, Token token);  // of one token, likewise
 
  private:
   struct Candidate {

@@ -16,15 +16,15 @@ namespace run {
 struct SessionState;  // internal
 }
 
-enum class KvType {
+enum class KvType {  // in which numbers keys and values are kept
   automatic,  // f32 for F32 checkpoints and LoadOptions::exact, else f16
   f16,
   f32,
 };
 
-struct SessionOptions {
+struct SessionOptions {  // how much a session can hold
   int context = 0;  // tokens, at most the model's max_context; 0: 2048 or that, the smaller. Memory is taken as it fills
-  KvType kv_type = KvType::automatic;
+  KvType kv_type = KvType::automatic;  // of the cache
   int batch = 512;     // prompt tokens computed at once; results do not depend on it
 };
 
@@ -33,9 +33,9 @@ class QWEN_API Snapshot {
  public:
   Snapshot() = default;
   int length() const noexcept;               // tokens
-  std::span<const Token> tokens() const noexcept;
+  std::span<const Token> tokens() const noexcept;  // [length]
   std::size_t bytes() const noexcept;        // memory held
-  explicit operator bool() const noexcept { return data_ != nullptr; }
+  explicit operator bool() const noexcept { return data_ != nullptr; }  // false for one that was made empty
   const struct SnapshotData& data() const noexcept { return *data_; }  // internal
 
  private:
@@ -47,7 +47,7 @@ class QWEN_API Snapshot {
 // on the number of threads, on how tokens were split into calls, or on other sessions.
 class QWEN_API Session {
  public:
-  explicit Session(Model model, const SessionOptions& options = {});
+  explicit Session(Model model, const SessionOptions& options = {});  // Error(invalid_argument) for options out of range
   explicit Session(std::unique_ptr<run::SessionState> state);  // internal
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -55,7 +55,7 @@ class QWEN_API Session {
 
   const Model& model() const noexcept;
   int position() const noexcept;  // tokens in the cache
-  int context() const noexcept;
+  int context() const noexcept;  // tokens that it has room for
   std::span<const Token> tokens() const noexcept;  // the tokens in the cache, [position]
 
   // Appends tokens and returns the logits [vocab] of the last one, valid until the next call on this session.
@@ -91,7 +91,7 @@ class QWEN_API Session {
   // Writes the session to a file (through a temporary name) / reads one. The file is bound to Model::fingerprint():
   // Error(bad_format) for another model, another version or damaged content.
   void save(const std::string& path) const;
-  void load(const std::string& path);
+  void load(const std::string& path);  // what save() wrote
 
   std::size_t kv_bytes() const noexcept;       // held by the KV cache now
   std::size_t scratch_bytes() const noexcept;  // held by activations now
@@ -99,12 +99,12 @@ class QWEN_API Session {
   // One pass over the weights for many sessions of one model: appends items[i].tokens to *items[i].session.
   // A session may stand in the list once. Each session's results are bit-equal to its own forward() alone.
   struct BatchItem {
-    Session* session;
-    std::span<const Token> tokens;
-    bool want_logits = true;
+    Session* session;  // of the same model as the others
+    std::span<const Token> tokens;  // at least one
+    bool want_logits = true;  // of the last token
     std::span<const float> logits;  // out: [vocab] where wanted, valid until that session's next call
   };
-  static void forward_batch(std::span<BatchItem> items);
+  static void forward_batch(std::span<BatchItem> items);  // see BatchItem
 
   run::SessionState& state() noexcept { return *state_; }  // internal
   const run::SessionState& state() const noexcept { return *state_; }  // internal

@@ -12,7 +12,7 @@
 
 namespace qwen {
 
-using Token = std::int32_t;
+using Token = std::int32_t;  // an id of the vocabulary
 
 namespace text {
 class TokenizerBackend;
@@ -21,12 +21,12 @@ class TokenizerBackend;
 // Immutable and safe to use from many threads at once; copying shares the vocabulary.
 class QWEN_API Tokenizer {
  public:
-  enum class Special {
+  enum class Special {  // what control tokens in a text are
     as_text,  // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
     parse,    // control tokens in the text, and others added to the vocabulary, become their ids
   };
 
-  explicit Tokenizer(std::shared_ptr<const text::TokenizerBackend> backend) : backend_(std::move(backend)) {}
+  explicit Tokenizer(std::shared_ptr<const text::TokenizerBackend> backend) : backend_(std::move(backend)) {}  // internal
 
   // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD. Never fails on content; an empty text
   // gives no tokens. No token is added at the front or the end.
@@ -54,7 +54,7 @@ class QWEN_API Tokenizer {
 // tokens that complete it arrive. One thread at a time. A stream continues a text: SentencePiece's space before a first word stays.
 class QWEN_API TextStream {
  public:
-  explicit TextStream(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  explicit TextStream(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}  // at the beginning of a reply
   // Adds a token and returns the text that is complete now (often empty, never half a character). Bytes that cannot
   // become a valid character come out as U+FFFD at once. Control tokens add nothing.
   std::string push(Token token);
