@@ -31,9 +31,9 @@ struct ChatOptions {  // how a conversation is kept
   int history_tokens =
       0;  // and at most this many tokens of prompt with them; 0: as many as the context holds
   // What the task says, unless given here.
-  std::optional<bool> history;  // false: every message is the first
-  std::optional<int> max_new_tokens;  // tokens of a reply at most
-  std::optional<SamplingOptions> sampling;  // how tokens are chosen
+  std::optional<bool> history{};  // false: every message is the first
+  std::optional<int> max_new_tokens{};  // tokens of a reply at most
+  std::optional<SamplingOptions> sampling{};  // how tokens are chosen
   std::shared_ptr<PrefixCache>
       prefixes;  // shared with others of the same model, context and KV type; null: none
   // Computes the replies beside those of other chats; the text is still delivered by the calling thread. It

@@ -33,7 +33,7 @@ struct EngineOptions {  // how much at once, and how much is kept
   // requests leave: with theirs it is never more than `parallel` requests of `context` tokens need.
   std::size_t prefix_bytes = std::size_t{64} << 20;
   std::string
-      prefix_folder;  // where pinned prefixes are kept as files (PrefixCacheOptions::folder); "": nowhere
+      prefix_folder{};  // where pinned prefixes are kept as files (PrefixCacheOptions::folder); "": nowhere
 };
 
 // What is computed first when several requests wait; in order of arrival within each.
@@ -48,16 +48,16 @@ enum class Priority {
 };
 
 struct EngineRequest {  // what is to be computed
-  std::vector<Token> prompt;  // not empty
-  GenerateOptions generate;  // cancel may be raised by any thread at any moment
+  std::vector<Token> prompt{};  // not empty
+  GenerateOptions generate{};  // cancel may be raised by any thread at any moment
   Priority priority = Priority::normal;  // against other requests that wait
   // Where set, nothing is generated: it is called on the engine's thread with a session that has just
   // computed the prompt (so that Session::logits_of works), and the request ends with it. What it throws,
   // result() throws. It must leave the session as it was.
-  std::function<void(Session&)> on_prompt;
+  std::function<void(Session&)> on_prompt{};
   // As generate()'s on_text, called on the engine's thread: everybody waits for it, so only for quick
   // decisions about when to stop. Readers use EngineJob::next().
-  std::function<bool(std::string_view text)> on_text;
+  std::function<bool(std::string_view text)> on_text{};
 };
 
 // Text that is final, with the tokens that are behind it (the text of a token may come with a later one).

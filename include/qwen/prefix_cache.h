@@ -15,7 +15,7 @@ namespace qwen {
 
 struct PrefixCacheOptions {  // what is kept, and where
   std::string
-      folder;  // "": memory only; else pinned prefixes are kept there as files, bound to model and tokens
+      folder{};  // "": memory only; else pinned prefixes are kept there as files, bound to model and tokens
   int context = 0;  // as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
   int recent = 4;  // whole prompts kept beside the pinned ones, for other questions about the same text

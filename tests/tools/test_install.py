@@ -100,6 +100,7 @@ class Consumers(unittest.TestCase):
         replies = start("many_sessions").splitlines()
         self.assertEqual(len(replies), 4)
         self.assertIn("谢谢你 -> 不客气！有需要随时找我。", replies)
+        self.assertEqual(start("engine").splitlines(), [reply.split(" -> ")[1] for reply in replies])
         tasks = start("custom_task")
         self.assertIn("五星好评！ -> recommended\n", tasks)
         self.assertIn("菜都凉了 -> not recommended\n", tasks)
