@@ -33,7 +33,7 @@ def fresh(name):
 
 
 @unittest.skipIf(cached("QWEN_SANITIZE"), "a package is made of a release build")
-@unittest.skipUnless(shutil.which("dpkg-deb") and shutil.which("dpkg-shlibdeps"), "no Debian tools here")
+@unittest.skipUnless(shutil.which("dpkg-shlibdeps") or os.environ.get("QWEN_NO_SKIP"), "no Debian tools here")
 class DebianPackage(unittest.TestCase):
     def test_package(self):
         folder = fresh("deb")

@@ -76,7 +76,7 @@ class InstallPackages(unittest.TestCase):
 
 class Scripts(unittest.TestCase):
     def test_packages_are_sorted_and_once(self):
-        for name in ["packages.txt", "packages-web-tests.txt"]:
+        for name in ["packages.txt", "packages-library-tests.txt", "packages-web-tests.txt"]:
             self.assertEqual(packages(name), sorted(set(packages(name))))
 
     def test_every_script_is_valid_and_executable(self):
