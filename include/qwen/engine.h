@@ -48,8 +48,8 @@ enum class Priority {
 };
 
 struct EngineRequest {  // what is to be computed
-  std::vector<Token> prompt{};  // not empty
-  GenerateOptions generate{};  // cancel may be raised by any thread at any moment
+  std::vector<Token> prompt;  // not empty
+  GenerateOptions generate;  // cancel may be raised by any thread at any moment
   Priority priority = Priority::normal;  // against other requests that wait
   // Where set, nothing is generated: it is called on the engine's thread with a session that has just
   // computed the prompt (so that Session::logits_of works), and the request ends with it. What it throws,
