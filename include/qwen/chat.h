@@ -35,26 +35,26 @@ struct ChatOptions {  // how a conversation is kept
   std::optional<int> max_new_tokens{};  // tokens of a reply at most
   std::optional<SamplingOptions> sampling{};  // how tokens are chosen
   std::shared_ptr<PrefixCache>
-      prefixes;  // shared with others of the same model, context and KV type; null: none
+      prefixes{};  // shared with others of the same model, context and KV type; null: none
   // Computes the replies beside those of other chats; the text is still delivered by the calling thread. It
   // must be of the same model; context, KV type and prefixes are its own. null: the chat has a session of its
   // own and computes in the calling thread.
-  std::shared_ptr<Engine> engine;
+  std::shared_ptr<Engine> engine{};
 };
 
-struct SayOptions {
-  CancelToken cancel;  // also while the reply waits in the engine's queue
+struct SayOptions {  // what holds for one message
+  CancelToken cancel{};  // also while the reply waits in the engine's queue
   // Over an engine, while there is no text: called after a tenth of a second and then every second, with the
   // place in the queue (0: it is being computed). Returning false cancels.
-  std::function<bool(int place)> on_wait;
-  std::string reply_to;  // a label's text: Task::system_by_label may have a system prompt for it
-  std::vector<std::string> stop;  // texts that end the reply; no part of it
-  std::optional<std::uint64_t> seed;  // of this reply's draws; else they go on from the last reply's
+  std::function<bool(int place)> on_wait{};
+  std::string reply_to{};  // a label's text: Task::system_by_label may have a system prompt for it
+  std::vector<std::string> stop{};  // texts that end the reply; no part of it
+  std::optional<std::uint64_t> seed{};  // of this reply's draws; else they go on from the last reply's
 };
 
-struct ChatReply {
-  std::string text;
-  FinishReason finish = FinishReason::length;
+struct ChatReply {  // a reply and what it took
+  std::string text;  // all of it
+  FinishReason finish = FinishReason::length;  // why it ended
   GenerateResult generation;       // tokens and times
   int prompt_tokens = 0;           // of the whole prompt
   int cached_tokens = 0;           // of these, known before
@@ -84,11 +84,11 @@ class QWEN_API Chat {
 
   // The prompt that say() would compute for this message. For those who run requests of their own.
   struct Prompt {
-    std::vector<Token> tokens;
+    std::vector<Token> tokens;  // all of it
     int dropped_turns = 0;     // oldest turns that are not in it
     int truncated_tokens = 0;  // of the message
   };
-  Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;
+  Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;  // that of this message
 
   // The turns that are kept: none where history is off.
   const std::vector<ChatTurn>& turns() const noexcept;

@@ -52,12 +52,12 @@ struct ClassifierOptions {  // what a classifier keeps and computes at once
   KvType kv_type = KvType::automatic;  // as SessionOptions
   int batch_tokens = 512;  // new tokens of a batch that are computed in one pass
   std::shared_ptr<PrefixCache>
-      prefixes;  // shared with others of the same model, context and KV type; null: one of its own
-  std::shared_ptr<ResultCache<Classification>> results;  // null: none
+      prefixes{};  // shared with others of the same model, context and KV type; null: one of its own
+  std::shared_ptr<ResultCache<Classification>> results{};  // null: none
   // Computes the prompts, in interactive requests: then calls of many threads go at the same time, beside
   // chats. It must be of the same model; context, KV type, batches and prefixes are its own. null: the
   // classifier computes in the calling thread.
-  std::shared_ptr<Engine> engine;
+  std::shared_ptr<Engine> engine{};
 };
 
 // A task of kind classify on a model. The label sequence of a label is its tokens as the model would write
