@@ -89,7 +89,18 @@ def commands(language, text):
     """(command, what it prints or None) of a block."""
     text = text.replace("\\\n", " ")
     if language == "sh":
-        return [(line, None) for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")]
+        found, open_quote = [], ""
+        for line in text.split("\n"):
+            line = open_quote + line
+            if line.strip() and not line.lstrip().startswith("#"):
+                try:
+                    shlex.split(line, comments=True)
+                except ValueError:  # a quotation that goes on in the next line
+                    open_quote = line + "\n"
+                    continue
+                found.append((line, None))
+            open_quote = ""
+        return found
     found = []
     for line in text.split("\n"):
         if line.startswith("$ "):
