@@ -355,6 +355,9 @@ test("a busy server: the place in the line, then tries again by itself", async (
   await page.waitForSelector(".notice");
   assert.match(await page.textContent(".notice"), /The server is busy\. Trying again in 2 s\./);
   await shot(page, "busy");
+  await page.focus(".notice button");
+  await page.waitForFunction(() => document.querySelector(".notice span")?.textContent.includes("in 1 s"));
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Try now");
   await page.waitForSelector(".stats");
   assert.equal(calls, 2);
   // Esc gives up waiting; the message stays, and a button sends it.

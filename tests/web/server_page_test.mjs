@@ -168,3 +168,25 @@ test("a server that limits its clients", async () => {
     assert.equal(await limited.stop(), 0);
   }
 });
+
+test("a server with keys", async () => {
+  const guarded = await startServer([], { QWEN_API_KEY: "open-sesame" });
+  const page = await openPage(browser, guarded.url);
+  try {
+    await page.waitForSelector("#key-dialog[open]");
+    await page.fill("#key", "close-sesame");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#key-wrong:not([hidden])");
+    await page.fill("#key", "open-sesame");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.getElementById("model").textContent !== "");
+    await send(page, "你好");
+    await page.waitForSelector(`${turn} .stats`);
+    await page.reload();  // the tab still has it
+    await page.waitForFunction(() => document.getElementById("model").textContent !== "");
+    assert.equal(await page.locator("#key-dialog[open]").count(), 0);
+  } finally {
+    await closeClean(page, /401/);
+    assert.equal(await guarded.stop(), 0);
+  }
+});

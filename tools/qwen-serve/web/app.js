@@ -252,8 +252,7 @@ async function run(turn, view, again, tries = 0) {
 function countDown(turn, view, again, seconds, tries) {
   view.retryIn = seconds;
   const timer = setInterval(() => {
-    view.retryIn -= 1;
-    if (view.retryIn > 0) view.draw();
+    if (view.retryIn > 1) view.tick();
     else run(turn, view, again, tries);
   }, 1000);
   retry = { timer, view };

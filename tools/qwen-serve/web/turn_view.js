@@ -123,11 +123,19 @@ export class TurnView {
     return lines.map((text) => element("p", { class: "aside", text }));
   }
 
-  notice() {
+  noticeText() {
     const { error } = this.turn;
-    let text = t(error.kind, { why: error.message });
-    if (error.kind === "busy" && this.retryIn !== null) text = t("busyWait", { s: this.retryIn });
-    const children = [icon("warning"), element("span", { text })];
+    return this.retryIn === null ? t(error.kind, { why: error.message }) : t("busyWait", { s: this.retryIn });
+  }
+
+  // A second less until the next try. Only the text changes: a button that has the focus keeps it.
+  tick() {
+    this.retryIn -= 1;
+    this.node.querySelector(".notice span").textContent = this.noticeText();
+  }
+
+  notice() {
+    const children = [icon("warning"), element("span", { text: this.noticeText() })];
     children.push(element("button", {
       type: "button",
       text: t(this.retryIn === null ? "retry" : "retryNow"),
