@@ -32,7 +32,9 @@ if(languages)
 endif()
 
 file(MAKE_DIRECTORY ${OUT}/lib)
-file(WRITE ${OUT}/lib/highlight.js "${highlight}\n")
+file(WRITE ${OUT}/lib/highlight.js
+  "/* highlight.js, the core and some languages. Copyright (c) 2006 Ivan Sagalaev and other contributors.\n"
+  "   BSD-3-Clause, https://github.com/highlightjs/highlight.js/blob/main/LICENSE */\n${highlight}\n")
 configure_file(${MARKED} ${OUT}/lib/marked.js COPYONLY)
 
 set(names lib/marked.js lib/highlight.js)
