@@ -111,7 +111,8 @@ class QWEN_API Engine {
  public:
   // Error(invalid_argument) for options out of range.
   explicit Engine(Model model, const EngineOptions& options = {});
-  // Cancels what is under way, and waits for it.
+  // Cancels what is under way, and waits for it. So a request's callbacks must not own the engine: the last
+  // owner would be its own thread.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

@@ -43,7 +43,7 @@ class QWEN_API PrefixCache {
   // returns its length. At least one token of the prompt is left to compute, unless the very same prompt was
   // remembered or kept: then the session also knows the state of its last token (Session::logits_of works).
   int begin(Session& session, std::span<const Token> prompt);
-  // Keeps what the session holds, just computed, until `recent` others came after it.
+  // Keeps what the session holds, just computed, until `recent` others were used after it.
   void remember(const Session& session);
   // Keeps what the session holds within `bytes`: those that no prompt began with for the longest time go
   // first. One that continues a kept one takes its place.

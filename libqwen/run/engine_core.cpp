@@ -179,7 +179,8 @@ void EngineCore::admit() {
     std::erase_if(*queue, [&](const TaskPointer& task) {
       if (!is_cancelled(*task)) return false;
       task->place.store(0, std::memory_order_relaxed);
-      task->end(FinishReason::cancelled);
+      task->close(FinishReason::cancelled);  // there is no text yet, so nothing is called
+      task->finish();
       ++counters_.cancelled;
       return true;
     });
@@ -205,7 +206,7 @@ void EngineCore::admit_first(std::deque<TaskPointer>& queue) {
     state->tokens.reserve(static_cast<std::size_t>(options.context));
     running_.push_back(std::make_unique<Sequence>(task, std::move(state)));
   } catch (...) {
-    task->fail(std::current_exception());
+    task->finish(std::current_exception());
     ++counters_.failed;
     return;
   }

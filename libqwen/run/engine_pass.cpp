@@ -232,16 +232,22 @@ void EngineCore::retire(Sequence& sequence, std::uint64_t& counter) {
   --(sequence.task->request.priority == Priority::interactive ? running_interactive_ : running_normal_);
 }
 
-// `reason` for those that have not ended by themselves.
+// `reason` is for those that have not ended by themselves.
 void EngineCore::end(Sequence& sequence, FinishReason reason) {
+  EngineTask& task = *sequence.task;
+  try {
+    task.close(reason);
+  } catch (...) {  // from on_text
+    fail(sequence, std::current_exception());
+    return;
+  }
   keep(sequence);
   {
     const std::lock_guard lock(mutex_);
-    const std::optional<Generation>& generation = sequence.task->generation;
-    const FinishReason finish = generation && generation->ended() ? generation->result().finish : reason;
-    retire(sequence, finish == FinishReason::cancelled ? counters_.cancelled : counters_.finished);
+    const bool cancelled = task.draft.generation.finish == FinishReason::cancelled;
+    retire(sequence, cancelled ? counters_.cancelled : counters_.finished);
   }
-  sequence.task->end(reason);
+  task.finish();
 }
 
 void EngineCore::fail(Sequence& sequence, std::exception_ptr error) {
@@ -249,7 +255,7 @@ void EngineCore::fail(Sequence& sequence, std::exception_ptr error) {
     const std::lock_guard lock(mutex_);
     retire(sequence, counters_.failed);
   }
-  sequence.task->fail(std::move(error));
+  sequence.task->finish(std::move(error));
 }
 
 void EngineCore::fail_all(std::exception_ptr error) {

@@ -56,19 +56,14 @@ void EngineTask::publish() {
   if (text) changed_.notify_all();
 }
 
-void EngineTask::end(FinishReason reason) {
-  if (generation) {
-    if (!generation->ended()) generation->end(reason);
-    publish();
-    draft.generation = generation->take_result();
-  } else {
+void EngineTask::close(FinishReason reason) {
+  if (!generation) {
     draft.generation.finish = reason;
+    return;
   }
-  finish(nullptr);
-}
-
-void EngineTask::fail(std::exception_ptr error) {
-  finish(std::move(error));
+  if (!generation->ended()) generation->end(reason);
+  publish();
+  draft.generation = generation->take_result();
 }
 
 void EngineTask::finish(std::exception_ptr error) {
@@ -76,7 +71,6 @@ void EngineTask::finish(std::exception_ptr error) {
   if (!begun_) draft.queue_seconds = draft.total_seconds;
   const std::lock_guard lock(mutex_);
   result_ = std::move(draft);
-  draft.generation.finish = result_.generation.finish;
   error_ = std::move(error);
   ended_ = true;
   changed_.notify_all();

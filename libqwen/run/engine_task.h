@@ -38,13 +38,14 @@ class EngineTask {
   void begin();                          // is computed from now on
   void publish();                        // gives out what generation has added
   void first_token() { draft.first_token_seconds = seconds(); }
-  void end(FinishReason reason);
-  void fail(std::exception_ptr error);
-  bool is_cancelled_result() const { return draft.generation.finish == FinishReason::cancelled; }
+  // Completes the draft, `reason` being for those that have not ended by themselves. Throws what on_text
+  // throws.
+  void close(FinishReason reason);
+  // The draft, or the error, is the result from here on.
+  void finish(std::exception_ptr error = nullptr);
 
  private:
   double seconds() const { return std::chrono::duration<double>(Clock::now() - submitted_).count(); }
-  void finish(std::exception_ptr error);
 
   const Clock::time_point submitted_ = Clock::now();
   std::atomic<bool> cancelled_{false};

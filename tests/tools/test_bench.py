@@ -151,6 +151,18 @@ class Memory(unittest.TestCase):
             self.assertAlmostEqual(entry["total"] / entry["measured"], 1, delta=0.05, msg=str(entry))
 
 
+class Engine(unittest.TestCase):
+    def test_figures(self):
+        out = bench("engine", "--synthetic", "tiny:q8_0", "-n", "8", "-r", "1", "-c", "256", "--at-once", "1,4", "--full",
+                    "-t", "1", "--json")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        found = json.loads(out.stdout)
+        self.assertEqual([row["at_once"] for row in found["replies"]], [1, 4])
+        self.assertEqual(found["question_beside"], 3)
+        for figure in ("question_ms", "kv_bytes", "scratch_bytes"):
+            self.assertGreater(found[figure], 0)
+
+
 class Tasks(unittest.TestCase):
     def test_table(self):
         out = bench("tasks", "--synthetic", "small:q8_0", "-n", "4", "-r", "2", "--at-once", "1,2", "-t", "1", "--json")
