@@ -58,6 +58,9 @@ struct ClassifierOptions {  // what a classifier keeps and computes at once
   // chats. It must be of the same model; context, KV type, batches and prefixes are its own. null: the
   // classifier computes in the calling thread.
   std::shared_ptr<Engine> engine{};
+  // Whether the engine keeps the KV of the task's fixed prompt for good (Engine::pin); else as long as there
+  // is room, which is right for tasks that come and go.
+  bool pin = true;
 };
 
 // A task of kind classify on a model. The label sequence of a label is its tokens as the model would write

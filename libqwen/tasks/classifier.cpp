@@ -104,10 +104,10 @@ struct Classifier::State {
     limit = context() - std::max(scorer.depth(), task.max_new_tokens);
     const std::vector<Token> prefix = tasks::fixed_prefix(model, task);
     fixed_tokens = static_cast<int>(prefix.size());
-    if (options.engine)
-      options.engine->pin(prefix);
-    else
+    if (!options.engine)
       options.prefixes->pin(prefix);
+    else if (options.pin)
+      options.engine->pin(prefix);
     if (task.calibration && task.calibration->model == model.fingerprint() &&
         task.calibration->prompt == task.prompt_digest())
       calibration = task.calibration;

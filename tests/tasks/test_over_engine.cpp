@@ -99,6 +99,22 @@ TEST_CASE("a batch is larger than the engine's queue, and a cache answers what i
   CHECK_THROWS_AS(classifier.classify("new", ClassifyMode::score, cancel), Error);
 }
 
+TEST_CASE("a task that comes and goes leaves nothing pinned, and is scored the same", "[tasks]") {
+  const Model model = task_model();
+  const auto engine = engine_for(model);
+  ClassifierOptions passing = classify_over(engine);
+  passing.pin = false;
+  const Task task = label_task({"good", "bad"});
+  Classifier classifier(model, task, passing), plain(model, task, classify_over(nullptr));
+  CHECK(engine->counters().submitted == 0);
+  const Classification first = classifier.classify("hello");
+  CHECK(first.cached_tokens == 0);
+  check_same(first, plain.classify("hello"));
+  const Classification second = classifier.classify("you");
+  CHECK(second.cached_tokens > 10);  // of what the first one left
+  check_same(second, plain.classify("you"));
+}
+
 TEST_CASE("an engine of another model is refused", "[tasks]") {
   const auto engine = engine_for(task_model(TensorType::q8_0, 1));
   const Model other = task_model(TensorType::q8_0, 2);
