@@ -27,8 +27,7 @@ std::string file_path(const Model& model, const std::string& folder, std::span<c
 
 void sort_unique(PrefixCache::Pages& pages) {
   std::ranges::sort(pages);
-  const auto rest = std::ranges::unique(pages);
-  pages.erase(rest.begin(), rest.end());
+  pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
 }
 
 }  // namespace
