@@ -23,7 +23,8 @@ assert.match(kPolicy, /trusted-types 'none'$/);
 export async function launch() {
   return chromium.launch({
     executablePath: process.env.QWEN_CHROMIUM ?? "/usr/bin/chromium",
-    args: process.getuid() === 0 ? ["--no-sandbox"] : [],
+    // Containers seldom let it have a sandbox or much of /dev/shm; all it ever sees is our own page.
+    args: ["--no-sandbox", "--disable-dev-shm-usage"],
   });
 }
 
