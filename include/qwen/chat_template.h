@@ -46,7 +46,8 @@ class QWEN_API ChatTemplate {
   };
   // Tokens of the conversation. Error(invalid_argument) for an unknown role or a system message that is not first.
   std::vector<Token> render(std::span<const Message> messages, const RenderOptions& options) const;
-  std::vector<Token> render(std::span<const Message> messages) const { return render(messages, RenderOptions{}); }  // a prompt for a reply
+  // The same with the default options: a prompt for a reply.
+  std::vector<Token> render(std::span<const Message> messages) const { return render(messages, RenderOptions{}); }
   // The same conversation as text with the control tokens spelt out: for people and for logs, not for the model.
   std::string render_text(std::span<const Message> messages, const RenderOptions& options) const;
 
