@@ -22,34 +22,34 @@ namespace run {
 class EngineCore;  // internal
 }
 
-struct EngineOptions {  // how much at once, and how much is kept
-  int context = 0;  // tokens of each request, prompt and reply, as SessionOptions
+struct EngineOptions {                 // how much at once, and how much is kept
+  int context = 0;                     // tokens of each request, prompt and reply, as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
-  int parallel = 8;       // requests computed at the same time
-  int queue = 64;         // requests that wait beyond these; more are refused
-  int batch = 128;        // prompt tokens in one pass while no reply is under way
-  int batch_beside = 64;  // and while some are: bounds the time between their tokens
+  int parallel = 8;                    // requests computed at the same time
+  int queue = 64;                      // requests that wait beyond these; more are refused
+  int batch = 128;                     // prompt tokens in one pass while no reply is under way
+  int batch_beside = 64;               // and while some are: bounds the time between their tokens
   // KV of finished requests that is kept for prompts that begin alike. It takes the room that running
   // requests leave: with theirs it is never more than `parallel` requests of `context` tokens need.
   std::size_t prefix_bytes = std::size_t{64} << 20;
-  std::string
-      prefix_folder{};  // where pinned prefixes are kept as files (PrefixCacheOptions::folder); "": nowhere
+  // Where pinned prefixes are kept as files (PrefixCacheOptions::folder); "": nowhere.
+  std::string prefix_folder{};
 };
 
 // What is computed first when several requests wait; in order of arrival within each.
 enum class Priority {
   // Short work whose answer somebody waits for: a classification. Two places beside `parallel` are for these
-  // alone, and of each pass's prompt tokens they get what they need, up to three quarters while a reply's
+  // alone. Of each pass's prompt tokens they get what they need, three quarters at most while a reply's
   // prompt
-  // waits.
+  // is being computed.
   interactive,
   // A reply. The interactive ones never starve it: they take none of the `parallel` places while it waits.
   normal,
 };
 
-struct EngineRequest {  // what is to be computed
-  std::vector<Token> prompt;  // not empty
-  GenerateOptions generate;  // cancel may be raised by any thread at any moment
+struct EngineRequest {                   // what is to be computed
+  std::vector<Token> prompt;             // not empty
+  GenerateOptions generate;              // cancel may be raised by any thread at any moment
   Priority priority = Priority::normal;  // against other requests that wait
   // Where set, nothing is generated: it is called on the engine's thread with a session that has just
   // computed the prompt (so that Session::logits_of works), and the request ends with it. What it throws,
@@ -62,13 +62,13 @@ struct EngineRequest {  // what is to be computed
 
 // Text that is final, with the tokens that are behind it (the text of a token may come with a later one).
 struct EngineChunk {
-  std::string text;  // whole characters; may be empty
-  std::vector<Token> tokens;  // in order
-  std::vector<TokenProbability> logprobs;  // one a token, where asked for
+  std::string text;                                         // whole characters; may be empty
+  std::vector<Token> tokens;                                // in order
+  std::vector<TokenProbability> logprobs;                   // one a token, where asked for
   std::vector<std::vector<TokenProbability>> alternatives;  // as GenerateResult
 };
 
-struct EngineResult {  // what came of it
+struct EngineResult {              // what came of it
   GenerateResult generation;       // text, tokens, finish; times since the request was computed first
   int prompt_tokens = 0;           // of the whole prompt
   int cached_tokens = 0;           // of these, known before
@@ -129,15 +129,15 @@ class QWEN_API Engine {
   // cancelled. Returns whether all ended by themselves.
   bool drain(std::chrono::milliseconds wait);
 
-  struct Counters {  // what an engine has done
+  struct Counters {               // what an engine has done
     int queued = 0, running = 0;  // now
     std::uint64_t submitted = 0, refused = 0, finished = 0, cancelled = 0, failed = 0;  // requests, so far
-    std::uint64_t prompt_tokens = 0;  // of all requests that were begun
-    std::uint64_t cached_tokens = 0;  // of these, reused
-    std::uint64_t generated_tokens = 0;  // of all replies
+    std::uint64_t prompt_tokens = 0;          // of all requests that were begun
+    std::uint64_t cached_tokens = 0;          // of these, reused
+    std::uint64_t generated_tokens = 0;       // of all replies
     std::uint64_t passes = 0, pass_rows = 0;  // forward passes, and the tokens in them
-    std::size_t kv_bytes =
-        0;  // held after the last pass: sequences, pinned and kept prefixes; pages that are shared once
+    // Held after the last pass: sequences, pinned and kept prefixes; pages that are shared once.
+    std::size_t kv_bytes = 0;
     std::size_t scratch_bytes = 0;  // held by activations
   };
   Counters counters() const;
