@@ -18,9 +18,11 @@ endfunction()
 # Files that carry an ISA level in their name are the only ones built for more than the base machine. Always
 # optimised: at -O0 an inline function of such a file could be the copy that the linker keeps.
 function(qwen_isa_sources folder)
-  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  # Fuzzers are after parsers: instrumented kernels would only take them minutes to compile.
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" OR QWEN_BUILD_FUZZ)
     file(GLOB files ${folder}/*_avx2.cpp ${folder}/*_avxvnni.cpp ${folder}/*_avx512.cpp)
     set_source_files_properties(${files} PROPERTIES HEADER_FILE_ONLY ON)
+    set_source_files_properties(${folder}/table.cpp PROPERTIES COMPILE_DEFINITIONS QWEN_PORTABLE_KERNELS)
     return()
   endif()
   set(flags_avx2 -mavx2 -mfma -mf16c)

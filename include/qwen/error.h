@@ -24,7 +24,8 @@ enum class ErrorCode {  // what kind of failure
 QWEN_API const char* to_string(ErrorCode code) noexcept;
 
 // Thrown by every function of the library that can fail. what() is one line for people: what happened, where,
-// what was expected, what was found.
+// what was expected, what was found. Only std::bad_alloc may come beside it, where a small allocation is
+// refused: treat it as out_of_memory.
 class QWEN_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}  // with what() = message

@@ -21,7 +21,7 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
   if (size == 0) return;
   if (size < kMapFrom) {
     data_ = static_cast<std::byte*>(std::aligned_alloc(64, round_up(size, 64)));
-    if (data_ == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate ", size, " bytes");
+    if (data_ == nullptr) fail(ErrorCode::out_of_memory, "out of memory: cannot allocate ", size, " bytes");
     std::memset(data_, 0, size);
     return;
   }
@@ -29,7 +29,8 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
   const std::size_t pages = checked_add(size, kPage - 1, "buffer") / kPage * kPage;
   const std::size_t rounded = checked_add(pages, kHugePage, "buffer");
   void* address = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address == MAP_FAILED) fail(ErrorCode::out_of_memory, "cannot allocate ", size, " bytes");
+  if (address == MAP_FAILED)
+    fail(ErrorCode::out_of_memory, "out of memory: cannot allocate ", size, " bytes");
   auto* base = static_cast<std::byte*>(address);
   const auto start = reinterpret_cast<std::uintptr_t>(base);
   const std::size_t front = round_up(start, kHugePage) - start;

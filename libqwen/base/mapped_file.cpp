@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -34,6 +33,8 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
   }
   size_ = static_cast<std::size_t>(status.st_size);
   modified_ns_ = modified_ns(status);
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
   if (size_ > 0) {
     void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
     const int error = errno;
@@ -56,12 +57,15 @@ void MappedFile::swap(MappedFile& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(modified_ns_, other.modified_ns_);
+  std::swap(device_, other.device_);
+  std::swap(inode_, other.inode_);
 }
 
 bool MappedFile::changed() const noexcept {
   struct stat status {};
-  return ::stat(path_.c_str(), &status) != 0 || static_cast<std::size_t>(status.st_size) != size_ ||
-         modified_ns(status) != modified_ns_;
+  if (::stat(path_.c_str(), &status) != 0 || status.st_dev != device_ || status.st_ino != inode_)
+    return false;
+  return static_cast<std::size_t>(status.st_size) != size_ || modified_ns(status) != modified_ns_;
 }
 
 namespace {

@@ -1,13 +1,15 @@
 // A file mapped read-only into memory.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
 namespace qwen {
 
 // The bytes stay valid for the object's life. Where another program truncates the file meanwhile, reading
-// beyond its new end raises SIGBUS; changed() lets callers notice before they read on.
+// beyond its new end raises SIGBUS; changed() lets callers notice before they read on. A file that was
+// replaced (another one renamed to its path) or removed is no danger: the mapping keeps the old one.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -22,7 +24,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   const std::string& path() const noexcept { return path_; }
-  // Size or modification time on disk differ from those at mapping.
+  // The mapped file's size or modification time differ from those at mapping. False where its path now names
+  // another file, or none.
   bool changed() const noexcept;
   // Tells the kernel that these bytes are not needed soon: their pages stop counting as resident memory and
   // are read again from the file when touched. `part` lies in bytes().
@@ -36,6 +39,7 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   long long modified_ns_ = 0;
+  std::uint64_t device_ = 0, inode_ = 0;
 };
 
 }  // namespace qwen

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <system_error>
+
 #include "base/cpu.h"
 #include "base/fail.h"
 
@@ -40,7 +42,16 @@ ThreadPool::ThreadPool(int threads, bool pin)
   const std::vector<int> cores = pin ? physical_core_cpus() : std::vector<int>{};
   workers_.reserve(static_cast<std::size_t>(threads - 1));
   for (int i = 1; i < threads; ++i) {
-    workers_.emplace_back([this, i] { worker(i); });
+    try {
+      workers_.emplace_back([this, i] { worker(i); });
+    } catch (const std::system_error& error) {
+      stop();  // those that run already; a thread that is not joined would end the process
+      fail(ErrorCode::out_of_memory, "cannot start thread ", i + 1, " of ", threads, ": ",
+           error.code().message());
+    } catch (...) {
+      stop();
+      throw;
+    }
     if (pin) {
       cpu_set_t set;
       CPU_ZERO(&set);
@@ -51,10 +62,15 @@ ThreadPool::ThreadPool(int threads, bool pin)
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() noexcept {
   stop_.store(true, std::memory_order_relaxed);
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
-  for (std::thread& worker : workers_) worker.join();
+  for (std::thread& worker : workers_)
+    if (worker.joinable()) worker.join();
 }
 
 void ThreadPool::run_erased(Function function, void* context) {

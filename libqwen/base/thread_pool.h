@@ -16,7 +16,7 @@ namespace qwen {
 class ThreadPool {
  public:
   // threads >= 1. `pin` binds worker i to the i-th physical core that this process may use (the caller's
-  // thread is left alone).
+  // thread is left alone). Error(out_of_memory) where the system refuses a thread.
   explicit ThreadPool(int threads, bool pin = false);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -41,6 +41,7 @@ class ThreadPool {
   using Function = void (*)(void* context, int thread);
   void run_erased(Function function, void* context);
   void worker(int thread);
+  void stop() noexcept;
 
   const int size_;
   const int spins_;  // before sleeping; 0 where there are more threads than cores

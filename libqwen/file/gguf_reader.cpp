@@ -218,6 +218,8 @@ void read_gguf(std::span<const std::byte> bytes, const std::string& name, int pa
     if (tensors.find_tensor(p.tensor.name) != nullptr)
       in.bad("the tensor ", quoted(p.tensor.name), " stands twice");
     p.tensor.part = part;
+    // Looked up while weights are read, before it is known that the file is still whole: not in the mapping.
+    p.tensor.name = tensors.keep(std::string(p.tensor.name));
     tensors.add_tensor(std::move(p.tensor));
   }
 }

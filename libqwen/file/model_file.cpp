@@ -165,10 +165,21 @@ const Tensor* ModelFile::find_tensor(std::string_view name) const noexcept {
   return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
 }
 
+namespace {
+
+void check_part(const MappedFile& part) {
+  if (part.changed()) fail(ErrorCode::io, part.path(), ": the file has changed on disk since it was opened");
+}
+
+}  // namespace
+
 void ModelFile::check_unchanged() const {
-  for (const MappedFile& part : parts_)
-    if (part.changed())
-      fail(ErrorCode::io, part.path(), ": the file has changed on disk since it was opened");
+  for (const MappedFile& part : parts_) check_part(part);
+}
+
+void ModelFile::check_unchanged(const Tensor& tensor) const {
+  const auto part = static_cast<std::size_t>(tensor.part);
+  if (tensor.part >= 0 && part < parts_.size()) check_part(parts_[part]);
 }
 
 void ModelFile::release(const Tensor& tensor, std::span<const std::byte> bytes) const noexcept {

@@ -84,6 +84,8 @@ class ModelFile {
   const std::string& path() const noexcept { return path_; }  // as given to open_model_file
   // Error(io) where a mapped file has changed on disk since it was opened.
   void check_unchanged() const;
+  // The same for the file that holds this tensor.
+  void check_unchanged(const Tensor& tensor) const;
   // Gives the resident pages of a part of the tensor's data back to the kernel; the bytes stay readable.
   void release(const Tensor& tensor, std::span<const std::byte> bytes) const noexcept;
   void prefetch(const Tensor& tensor) const noexcept;

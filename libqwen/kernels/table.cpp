@@ -6,6 +6,12 @@
 
 namespace qwen::kernels {
 
+#if defined(QWEN_PORTABLE_KERNELS)  // the build left the other levels' files out (cmake/QwenOptions.cmake)
+const KernelTable* const kAvx2Table = nullptr;
+const KernelTable* const kAvxVnniTable = nullptr;
+const KernelTable* const kAvx512Table = nullptr;
+#endif
+
 unsigned input_form(const Matrix& matrix) noexcept {
   if (!matrix.panels) return kInputRows;
   switch (matrix.type) {

@@ -28,13 +28,12 @@ std::byte* matmul_scratch(Workspace& workspace, int thread) {
   return workspace.threads[static_cast<std::size_t>(thread)].matmul.as<std::byte>();
 }
 
-// The `count` largest of the values seen so far, the smallest of them in front.
+// The `count` largest of the values seen so far, the smallest of them in front. `heap` has room for one more.
 class Largest {
  public:
   explicit Largest(std::vector<float>& heap, int count)
       : heap_(heap), count_(static_cast<std::size_t>(count)) {
     heap_.clear();
-    heap_.reserve(count_ + 1);
   }
   float bar() const { return heap_.size() < count_ ? -kInfinity : heap_.front(); }
   void offer(float value) {
@@ -58,7 +57,6 @@ constexpr float kVariance = 255.0f / 12.0f * 36.0f / 2.0f;
 
 // Of each block of activations: scale^2 * sum of q^2, times the factor above.
 void block_energies(const Input& input, std::vector<float>& energy) {
-  energy.resize(static_cast<std::size_t>(input.cols / kernels::kBlock));
   for (std::size_t b = 0; b < energy.size(); ++b) {
     std::int32_t sum = 0;
     for (std::size_t i = 0; i < kernels::kBlock; ++i) {
@@ -122,14 +120,17 @@ void head_top(const Engine& engine, Workspace& workspace, const float* hidden, i
                        round_up(static_cast<std::size_t>(weights.shape.vocab), kPanelRows));
 
   const Input input = workspace.input.view(1, weights.shape.hidden);
+  // All memory is taken here: an exception must not leave a thread of the pool, nor a mark behind.
   std::vector<std::uint8_t>& marked = workspace.marked;
   marked.resize(static_cast<std::size_t>(weights.shape.vocab));
+  std::vector<float>& margin = workspace.margin;
+  margin.resize(round_up(static_cast<std::size_t>(rows), kPanelRows));
+  workspace.energy.resize(static_cast<std::size_t>(input.cols / kernels::kBlock));
+  for (ThreadScratch& thread : workspace.threads) thread.largest.reserve(static_cast<std::size_t>(count) + 1);
   for (const Token token : also) marked[static_cast<std::size_t>(token)] = 1;
   std::atomic<int> next{0}, next_exact{0};
   const int unit = claim_rows(engine);
   float bar = 0;
-  std::vector<float>& margin = workspace.margin;
-  margin.resize(round_up(static_cast<std::size_t>(rows), kPanelRows));
   engine.pool.run([&](int thread) {
     if (thread == 0) {
       fill(engine.kernels, input, 0, 0, hidden, weights.shape.hidden);

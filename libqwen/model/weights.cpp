@@ -108,6 +108,7 @@ class Binder {
     if (tensor->shape != shape)
       fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape),
            ", found ", text(tensor->shape));
+    file_.check_unchanged(*tensor);  // before its bytes are touched: those of a truncated file raise SIGBUS
     return *tensor;
   }
 

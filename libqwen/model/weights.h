@@ -40,9 +40,13 @@ struct Weights {
   std::uint64_t bytes =
       0;  // held in memory for all of the above; the mapped file's own pages are not counted
 
-  // Where the pointers above point to.
+  // Where the pointers above point to. `file` is kept only where matrices are read in place from it.
   std::vector<AlignedBuffer> buffers;
-  std::shared_ptr<const file::ModelFile> file;  // null where all of them are in buffers
+  std::shared_ptr<const file::ModelFile> file;
+  // Called before each pass. Error(io) where the file that is read in place was changed or truncated since.
+  void check_file() const {
+    if (file) file->check_unchanged();
+  }
 };
 
 struct BindOptions {

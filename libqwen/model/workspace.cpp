@@ -44,7 +44,13 @@ void InputBuffer::reserve(int tokens, int max_cols, unsigned forms) {
     sum_at_ = take(total, floats(padded, blocks * 2));
   }
   memory_ = AlignedBuffer();
-  memory_ = AlignedBuffer(total);
+  try {
+    memory_ = AlignedBuffer(total);
+  } catch (...) {
+    tokens_ = cols_ = 0;  // nothing is there: the next call must not believe what this one wanted
+    forms_ = 0;
+    throw;
+  }
 }
 
 kernels::Input InputBuffer::view(int tokens, int cols) const noexcept {
@@ -96,6 +102,16 @@ Workspace::Workspace(const Weights& weights, int thread_count)
 }
 
 void Workspace::reserve(int row_count, int output_count, int context) {
+  try {
+    grow(row_count, output_count, context);
+  } catch (...) {
+    // Buffers are missing now. A later call, with more memory or for fewer rows, takes all of them anew.
+    rows_reserved_ = outputs_reserved_ = context_reserved_ = 0;
+    throw;
+  }
+}
+
+void Workspace::grow(int row_count, int output_count, int context) {
   const ModelShape& shape = weights_.shape;
   const int q_dim = query_dim(shape);
   if (row_count > rows_reserved_) {

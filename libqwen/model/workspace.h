@@ -53,6 +53,7 @@ class Workspace {
   Workspace(const Weights& weights, int threads);
 
   // Makes room for `rows` rows, `outputs` of them with an output, over contexts of up to `context` tokens.
+  // Where memory ends, the workspace stays usable: the next call starts from nothing.
   void reserve(int rows, int outputs, int context);
   std::size_t bytes() const noexcept;
 
@@ -81,6 +82,8 @@ class Workspace {
   std::size_t unit_floats() const noexcept { return unit_floats_; }
 
  private:
+  void grow(int rows, int outputs, int context);
+
   const Weights& weights_;
   int rows_reserved_ = 0, outputs_reserved_ = 0, context_reserved_ = 0;
   std::size_t unit_floats_ = 0;

@@ -86,7 +86,8 @@ bool PrefixCache::is_pinned(std::span<const Token> tokens) const {
 bool PrefixCache::load_pinned(std::span<const Token> tokens) {
   if (options_.folder.empty()) return false;
   const std::string path = file_path(model_, options_.folder, tokens);
-  if (!std::filesystem::exists(path)) return false;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
   try {
     worker().load(path);
   } catch (const Error&) {  // of another version or damaged: it will be written anew

@@ -53,6 +53,7 @@ void append(SessionState& s, std::span<const Token> tokens, const Outputs& outpu
   for (int done = 0; done < total;) {
     const int count = std::min(s.options.batch, total - done);
     const int from = s.position();
+    s.m().weights->check_file();
     s.cache.prepare(from, from + count);
     const auto part = tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count));
     const model::SequenceInput input{&s.cache, from, part, outputs(done, count)};
@@ -280,6 +281,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
         fail(ErrorCode::invalid_argument, "forward_batch: a session stands in the batch twice");
     check_tokens(s, item.tokens);
   }
+  lead.m().weights->check_file();
   for (const BatchItem& item : items) {
     SessionState& s = *item.session->state_;
     s.tokens.reserve(static_cast<std::size_t>(s.options.context));

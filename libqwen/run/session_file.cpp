@@ -109,14 +109,16 @@ void load_session(SessionState& s, const std::string& path) {
          s.options.context);
 
   const std::byte* at = bytes.data() + sizeof header;
+  const auto take = [&]<class T>(std::vector<T>& out) {
+    if (!out.empty()) std::memcpy(out.data(), at, out.size() * sizeof(T));
+    at += out.size() * sizeof(T);
+  };
   std::vector<Token> tokens(header.tokens);
-  std::memcpy(tokens.data(), at, tokens.size() * sizeof(Token));
-  at += tokens.size() * sizeof(Token);
+  take(tokens);
   for (const Token token : tokens)
     if (token < 0 || token >= s.m().info.shape.vocab) bad("token id ", token, " is out of range");
   std::vector<float> hidden(header.hidden);
-  std::memcpy(hidden.data(), at, hidden.size() * sizeof(float));
-  at += hidden.size() * sizeof(float);
+  take(hidden);
   model::KvCache cache(kv);
   cache.prepare(0, static_cast<int>(header.tokens));
   for (int layer = 0; layer < kv.layers; ++layer)

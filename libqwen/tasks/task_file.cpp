@@ -160,13 +160,18 @@ void save_calibration(const Task& task, const Calibration& calibration, const st
   if (!calibration.offsets.empty())
     out << YAML::Key << "offsets" << YAML::Value << YAML::Flow << calibration.offsets;
   out << YAML::EndMap << YAML::Newline;
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    tasks::fail(ErrorCode::invalid_argument, path,
+                ": the calibration could not be written: it is not a regular file");
   const std::string partial = path + ".part";
   std::ofstream file(partial, std::ios::binary | std::ios::trunc);
   file << "# Written by qwen-run calibrate: how sure the model's answers are. Bound to the model and to the "
           "prompt.\n"
        << out.c_str();
   file.close();
-  std::error_code error;
+  error.clear();
   if (file) std::filesystem::rename(partial, path, error);
   if (file && !error) return;
   std::error_code ignored;
@@ -186,8 +191,9 @@ Calibration load_calibration(const Task& task, const std::string& path) {
     calibration.examples = top.integer("examples", 0, 0x7fffffff, 0);
     calibration.temperature = top.number("temperature", 1e-3, 1e3, 1);
     for (const YAML::Node& node : top.list("offsets", tasks::kMaxLabels)) {
-      const double offset = node.as<double>();
-      if (!(offset >= -1e4 && offset <= 1e4))
+      double offset = 0;
+      if (!node.IsScalar() || !tasks::parse_number(node.Scalar(), offset) ||
+          !(offset >= -1e4 && offset <= 1e4))
         top.fail_at(node, "offsets", "expected numbers from -10000 to 10000");
       calibration.offsets.push_back(offset);
     }

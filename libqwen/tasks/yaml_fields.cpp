@@ -149,15 +149,20 @@ template <class T>
 T Fields::scalar(const char* key, const char* expected) const {
   const YAML::Node node = map_[key];
   if (!node.IsScalar()) fail_at(node, key, "expected ", expected);
-  try {
-    return node.as<T>();
-  } catch (const YAML::Exception&) {
+  T value{};
+  if (!parse_number(node.Scalar(), value))
     fail_at(node, key, "expected ", expected, ", found ", shown(node.Scalar()));
-  }
+  return value;
 }
 
 bool Fields::flag(const char* key, bool otherwise) const {
-  return has(key) ? scalar<bool>(key, "true or false") : otherwise;
+  if (!has(key)) return otherwise;
+  const YAML::Node node = map_[key];
+  bool value = false;
+  if (!node.IsScalar()) fail_at(node, key, "expected true or false");
+  if (!YAML::convert<bool>::decode(node, value))
+    fail_at(node, key, "expected true or false, found ", shown(node.Scalar()));
+  return value;
 }
 
 double Fields::number(const char* key, double low, double high, double otherwise) const {

@@ -3,9 +3,11 @@
 #pragma once
 #include <yaml-cpp/yaml.h>
 
+#include <charconv>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "tasks/errors.h"
@@ -16,6 +18,15 @@ namespace qwen::tasks {
 YAML::Node parse_yaml(std::string_view yaml, const std::string& source);
 // The text of a file of at most 1 MiB. Error(not_found), Error(io) or Error(bad_format).
 std::string read_text_file(const std::string& path);
+
+// The whole of `text` as a decimal number. Not YAML's own conversion: its streams call it no number where
+// memory ends.
+template <class T>
+bool parse_number(std::string_view text, T& value) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
 
 // A mapping with the keys it may have.
 class Fields {

@@ -90,7 +90,9 @@ void append_composed(std::string& out, std::vector<utf8proc_int32_t>& segment,
   const utf8proc_ssize_t n =
       utf8proc_normalize_utf32(decomposed.data(), static_cast<utf8proc_ssize_t>(decomposed.size()),
                                static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  if (n < 0) fail(ErrorCode::internal, "NFC: ", utf8proc_errmsg(n));
+  if (n < 0)
+    fail(n == UTF8PROC_ERROR_NOMEM ? ErrorCode::out_of_memory : ErrorCode::internal,
+         "NFC: ", utf8proc_errmsg(n));
   for (utf8proc_ssize_t i = 0; i < n; ++i) append_utf8(out, decomposed[static_cast<std::size_t>(i)]);
 }
 

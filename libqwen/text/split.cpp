@@ -57,7 +57,8 @@ Splitter::Splitter(bool jit) {
   pattern->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(kPattern), PCRE2_ZERO_TERMINATED,
                                 PCRE2_UTF | PCRE2_ANCHORED, &error, &where, nullptr);
   if (pattern->code == nullptr)
-    fail(ErrorCode::internal, "split pattern: PCRE2 refuses it at ", where, ": ", message_of(error));
+    fail(error == PCRE2_ERROR_HEAP_FAILED ? ErrorCode::out_of_memory : ErrorCode::internal,
+         "split pattern: PCRE2 refuses it at ", where, ": ", message_of(error));
   pattern->context = pcre2_match_context_create(nullptr);
   if (pattern->context == nullptr) fail(ErrorCode::out_of_memory, "split pattern: no memory for PCRE2");
   // For the interpreter, which counts steps: a piece may be as long as the text.
@@ -89,7 +90,9 @@ std::string_view Splitter::Cursor::next() {
   const auto match = s.pattern->jit ? pcre2_jit_match : pcre2_match;
   const int found = match(s.pattern->code, reinterpret_cast<PCRE2_SPTR>(s.text.data()), s.text.size(), s.at,
                           PCRE2_NO_UTF_CHECK, s.data, s.pattern->context);
-  if (found < 0) fail(ErrorCode::internal, "split pattern at byte ", s.at, ": ", message_of(found));
+  if (found < 0)
+    fail(found == PCRE2_ERROR_NOMEMORY ? ErrorCode::out_of_memory : ErrorCode::internal,
+         "split pattern at byte ", s.at, ": ", message_of(found));
   const std::size_t end = pcre2_get_ovector_pointer(s.data)[1];
   if (end <= s.at) fail(ErrorCode::internal, "split pattern at byte ", s.at, ": empty match");
   const std::string_view piece = s.text.substr(s.at, end - s.at);

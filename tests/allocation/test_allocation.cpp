@@ -1,53 +1,16 @@
 // No allocation inside a forward pass after the first: counts every call of the process for memory.
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <vector>
 
+#include "allocation/failing_memory.h"
 #include "qwen/sampler.h"
 #include "qwen/session.h"
 #include "support/tiny_model.h"
-
-namespace {
-std::atomic<long> g_allocations{0};
-}
-
-// The C library's own entry points behind ours; operator new and aligned_alloc come through here too.
-extern "C" {
-void* __libc_malloc(std::size_t size);
-void* __libc_calloc(std::size_t count, std::size_t size);
-void* __libc_realloc(void* block, std::size_t size);
-void* __libc_memalign(std::size_t alignment, std::size_t size);
-
-void* malloc(std::size_t size) noexcept {
-  ++g_allocations;
-  return __libc_malloc(size);
-}
-void* calloc(std::size_t count, std::size_t size) noexcept {
-  ++g_allocations;
-  return __libc_calloc(count, size);
-}
-void* realloc(void* block, std::size_t size) noexcept {
-  ++g_allocations;
-  return __libc_realloc(block, size);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  ++g_allocations;
-  return __libc_memalign(alignment, size);
-}
-void* mmap(void* address, std::size_t size, int protection, int flags, int file, off_t offset) noexcept {
-  ++g_allocations;
-  // The raw system call returns the address in an integer.
-  return reinterpret_cast<void*>(::syscall(SYS_mmap, address, size, protection, flags, file, offset));
-}
-}
 
 namespace {
 
@@ -58,9 +21,9 @@ int g_failures = 0;
 // Runs `work` once to warm up, then counts.
 void expect_none(const char* what, const std::function<void()>& work) {
   work();
-  const long before = g_allocations.load();
+  const long before = test::allocations();
   for (int i = 0; i < 3; ++i) work();
-  const long found = g_allocations.load() - before;
+  const long found = test::allocations() - before;
   std::printf("%-45s %ld allocations\n", what, found);
   if (found != 0) ++g_failures;
 }
@@ -108,6 +71,10 @@ void check_model(const test::TinyModel& tiny, bool exact) {
     }
   });
   const std::vector<Token> ids = {1, 17, 200};
+  expect_none("the largest logits only", [&] {
+    session.rewind(1);
+    for (int i = 0; i < 30; ++i) session.forward_top({&prompt[static_cast<std::size_t>(i)], 1}, 40, ids);
+  });
   float logits[3];
   expect_none("logits of some tokens", [&] { session.logits_of(ids, logits); });
 
@@ -128,14 +95,14 @@ void check_model(const test::TinyModel& tiny, bool exact) {
 
 int main() {
   // The counter must see what it is there to see.
-  const long before = g_allocations.load();
+  const long before = test::allocations();
   delete[] new char[100];
   std::vector<float>(1000).swap(*std::make_unique<std::vector<float>>());
-  if (g_allocations.load() - before < 2) {
+  if (test::allocations() - before < 2) {
     std::printf("allocations are not counted\n");
     return 1;
   }
-  for (const TensorType type : {TensorType::q4_0, TensorType::f32}) {
+  for (const TensorType type : {TensorType::q4_0, TensorType::q8_0, TensorType::f32}) {
     test::TinyModel tiny;
     tiny.type = type;
     check_model(tiny, false);

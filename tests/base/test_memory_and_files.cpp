@@ -90,8 +90,20 @@ TEST_CASE("mapped files", "[base]") {
   check_error(ErrorCode::io, "not a regular file", [&] { MappedFile("/dev/null"); });
   folder.write("a", "hello, longer");
   CHECK(moved.changed());
+}
+
+TEST_CASE("a mapped file that is replaced or removed is none that changed: its bytes are still there",
+          "[base]") {
+  const TestFolder folder("replaced");
+  folder.write("a", "hello");
+  folder.write("b", "other, longer");
+  const MappedFile file(folder / "a");
+  std::filesystem::rename(folder / "b", folder / "a");
+  CHECK_FALSE(file.changed());
+  CHECK(text_of(file.bytes()) == "hello");
   folder.remove("a");
-  CHECK(moved.changed());
+  CHECK_FALSE(file.changed());
+  CHECK(text_of(file.bytes()) == "hello");
 }
 
 TEST_CASE("released pages of a mapped file are read again", "[base]") {

@@ -1,6 +1,10 @@
 #include "common/program.h"
 
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <new>
 
 #include "common/output.h"
@@ -18,10 +22,26 @@ int report(int code, const char* message) {
   return code;
 }
 
+// A model file that another program truncates while it is mapped takes its pages away: there is nothing to go
+// on with, but it can be said.
+extern "C" void on_bus_error(int) {
+  static constexpr char kMessage[] = ": error: a mapped file was truncated while it was read\n";
+  const bool said = ::write(STDERR_FILENO, program_name, std::strlen(program_name)) >= 0 &&
+                    ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1) >= 0;
+  static_cast<void>(said);  // there is nowhere else to say it
+  ::_exit(kExitFailed);
+}
+
+void set_signals() {
+  std::signal(SIGBUS, on_bus_error);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error of write, as a full disk is
+}
+
 }  // namespace
 
 int run_program(const char* name, const std::function<int()>& body) {
   program_name = name;
+  set_signals();
   try {
     const int code = body();
     flush_out();
