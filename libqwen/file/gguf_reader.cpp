@@ -13,6 +13,9 @@ namespace {
 // More than any vocabulary; keeps a damaged count from growing a list of empty strings over a whole file of
 // zeros.
 constexpr std::uint64_t kMaxStrings = std::uint64_t{1} << 24;
+// Far beyond any model: what is kept of a key or a tensor takes more memory than the few bytes that it can be
+// in a file.
+constexpr std::uint64_t kMaxPairs = 1 << 16, kMaxTensors = 1 << 16;
 // The fewest bytes that a key with its value and that a tensor's entry can take.
 constexpr std::size_t kMinPairBytes = 8 + 1 + 4 + 1;
 constexpr std::size_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
@@ -42,6 +45,9 @@ Header read_header(ByteReader& in) {
   if (header.pairs > in.remaining() / kMinPairBytes)
     in.bad("the number of metadata keys is ", header.pairs, ", more than the file's ", in.remaining(),
            " bytes can hold");
+  if (header.pairs > kMaxPairs || header.tensors > kMaxTensors)
+    in.bad("expected at most ", kMaxPairs, " metadata keys and ", kMaxTensors, " tensors, found ",
+           header.pairs, " and ", header.tensors);
   if (header.tensors > in.remaining() / kMinTensorBytes)
     in.bad("the number of tensors is ", header.tensors, ", more than the file's ", in.remaining(),
            " bytes can hold");

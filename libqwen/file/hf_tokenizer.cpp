@@ -104,8 +104,13 @@ void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFi
   const auto there = [&](const char* name) { return is_there(path(name)); };
   TokenizerConfig extra;
   if (there("tokenizer_config.json")) extra = read_tokenizer_config(path("tokenizer_config.json"), out);
-  if (there("chat_template.jinja"))
-    extra.chat_template = std::string(text_of(MappedFile(path("chat_template.jinja"))));
+  if (there("chat_template.jinja")) {
+    const MappedFile text(path("chat_template.jinja"));
+    if (text.bytes().size() > kMaxConfigBytes)
+      fail(ErrorCode::bad_format, text.path(), ": ", text.bytes().size(), " bytes, expected at most ",
+           kMaxConfigBytes);
+    extra.chat_template = std::string(text_of(text));
+  }
 
   Vocabulary vocabulary(config.vocab, out);
   if (there("tokenizer.model")) {

@@ -44,7 +44,8 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   auto* q = const_cast<std::int8_t*>(out.q) + at * kBlock * static_cast<std::size_t>(out.width);
   int sums[2] = {0, 0};
   for (int i = 0; i < kBlock; ++i) {
-    const int value = static_cast<int>(std::nearbyint(x[i] * inverse));
+    const float rounded = std::nearbyint(x[i] * inverse);
+    const int value = std::isnan(rounded) ? 0 : static_cast<int>(rounded);  // weights may hold anything
     q[(i / 4 * out.width + lane) * 4 + i % 4] = static_cast<std::int8_t>(value);
     sums[i / 16] += value;
   }

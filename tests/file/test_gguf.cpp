@@ -285,6 +285,18 @@ TEST_CASE("split GGUF files are read as one", "[file]") {
   CHECK_THROWS_WITH(open_bytes(part(0, 2, "a"), storage), Contains("cannot be read from memory"));
 }
 
+TEST_CASE("more keys or tensors than any model has are refused before memory is taken for them", "[file]") {
+  AlignedBuffer storage;
+  const auto refused = [&](std::uint64_t tensors, std::uint64_t pairs) {
+    GgufBytes bytes;
+    bytes.header(tensors, pairs).fill(4 << 20);
+    CHECK_THROWS_WITH(open_bytes(bytes.bytes(), storage),
+                      Contains("expected at most 65536 metadata keys and 65536 tensors"));
+  };
+  refused(0, 65537);
+  refused(65537, 0);
+}
+
 TEST_CASE("a file that changes while it is open is noticed; a missing one is not found", "[file]") {
   const TestFolder folder("changed");
   const std::string path = folder / "m.gguf";

@@ -165,6 +165,8 @@ TEST_CASE("details of real directories", "[file]") {
   CHECK(f->integers("qwen.generation.eos_token_ids") == std::vector<std::int32_t>{4});
   CHECK(f->string("tokenizer.chat_template") == "D");
   CHECK(f->integers("tokenizer.ggml.token_type")[5] == 3);  // "<|...|>" is a control token by its look
+  folder.write("chat_template.jinja", std::string((4 << 20) + 1, ' '));
+  CHECK_THROWS_WITH(file::open_model_file(folder.path()), Contains("chat_template.jinja: 4194305 bytes"));
   folder.write("chat_template.jinja", "own file");
   CHECK(open(folder)->string("tokenizer.chat_template") == "own file");
   folder.remove("generation_config.json");

@@ -107,6 +107,11 @@ TEST_CASE("the rules of safetensors are checked", "[file]") {
                             "12345678"),
           "tensor \"u\" overlaps the one before it");
   refused(safetensors_bytes(R"({"__metadata__":{"a":1}})", ""), "expected a string");
+  std::string many = "{";
+  for (int i = 0; i <= 1 << 16; ++i)
+    many +=
+        (i > 0 ? ",\"" : "\"") + std::to_string(i) + R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+  refused(safetensors_bytes(many + "}", ""), "more than 65536 tensors");
 }
 
 TEST_CASE("a safetensors file cut anywhere is refused, with any byte changed it is refused or read",
