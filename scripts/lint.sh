@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# What a reader would complain about: layout (clang-format) and the checks of .clang-tidy. A part of scripts/test.sh.
+# Usage: scripts/lint.sh [--fix]        (--fix lays out what is not laid out, instead of complaining)
+# clang-tidy needs build/release; a file that was clean is not looked at again until it, a header or .clang-tidy
+# changes. Layers and exported symbols are tests of their own (tests/tools).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+fix=0
+case "${1:-}" in
+  "") ;;
+  --fix) fix=1 ;;
+  -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
+  *) echo "lint.sh: unknown argument $1; --help shows the usage" >&2; exit 2 ;;
+esac
+tool() {  # NAME: version 14, Debian 12's; another one would lay out otherwise
+  local name
+  for name in "$1-14" "$1"; do
+    if command -v "$name" >/dev/null && "$name" --version | grep -q "version 14\."; then
+      echo "$name"
+      return
+    fi
+  done
+  echo "lint.sh: $1 of version 14 is missing; scripts/install_packages.sh packages-lint.txt installs it" >&2
+  return 1
+}
+format=$(tool clang-format)
+tidy=$(tool clang-tidy)
+jobs=${QWEN_JOBS:-$(nproc)}
+
+find_sources() { find "$@" -name build -prune -o -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.inl' -o -name '*.c' \) -print; }
+sources() { find_sources include libqwen tools bench tests | LC_ALL=C sort; }
+if ((fix)); then
+  sources | xargs -P "$jobs" -n 20 "$format" -i
+else
+  sources | xargs -P "$jobs" -n 20 "$format" --dry-run --Werror ||
+    { echo "lint.sh: scripts/lint.sh --fix lays these files out" >&2; exit 1; }
+fi
+
+commands=build/release/compile_commands.json
+[[ -e $commands ]] || { echo "lint.sh: no $commands: run scripts/build.sh first" >&2; exit 1; }
+# The kernels of single instruction sets are intrinsics with little else in them, and slow to read.
+checked() { find libqwen tools -name '*.cpp' ! -name 'table_*.cpp' | LC_ALL=C sort; }
+cache=build/lint
+mkdir -p "$cache"
+shared=$({ "$tidy" --version; cat .clang-tidy; find_sources include libqwen tools | grep -v '\.cpp$' | LC_ALL=C sort | xargs cat; } | sha256sum)
+check() {  # FILE
+  local key
+  key=$({ echo "$shared"; cat "$1"; } | sha256sum | cut -c1-32)
+  [[ -e $cache/$key ]] && return 0
+  "$tidy" --quiet -p build/release "$1" 2>/dev/null || return 1
+  touch "$cache/$key"
+}
+export -f check
+export shared cache tidy
+checked | xargs -P "$jobs" -I{} bash -c 'check "$1"' _ {} ||
+  { echo "lint.sh: clang-tidy complains, see above" >&2; exit 1; }
+echo "lint: clean"
