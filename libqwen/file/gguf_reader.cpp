@@ -45,12 +45,12 @@ Header read_header(ByteReader& in) {
   if (header.pairs > in.remaining() / kMinPairBytes)
     in.bad("the number of metadata keys is ", header.pairs, ", more than the file's ", in.remaining(),
            " bytes can hold");
-  if (header.pairs > kMaxPairs || header.tensors > kMaxTensors)
-    in.bad("expected at most ", kMaxPairs, " metadata keys and ", kMaxTensors, " tensors, found ",
-           header.pairs, " and ", header.tensors);
   if (header.tensors > in.remaining() / kMinTensorBytes)
     in.bad("the number of tensors is ", header.tensors, ", more than the file's ", in.remaining(),
            " bytes can hold");
+  if (header.pairs > kMaxPairs || header.tensors > kMaxTensors)
+    in.bad("expected at most ", kMaxPairs, " metadata keys and ", kMaxTensors, " tensors, found ",
+           header.pairs, " and ", header.tensors);
   return header;
 }
 
