@@ -1,5 +1,5 @@
 # Cross-compiling for aarch64 with Debian's g++-aarch64-linux-gnu; programs run under qemu-user. QWEN_SYSROOT names a
-# folder with the target's libraries and headers (scripts/test_aarch64.sh fills one).
+# folder with the target's libraries and headers (scripts/aarch64.sh fills one).
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

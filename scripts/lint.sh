@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a reader would complain about: layout (clang-format) and the checks of .clang-tidy. A part of scripts/test.sh.
+# What a reader would complain about: layout (clang-format) and the checks of .clang-tidy.
 # Usage: scripts/lint.sh [--fix]        (--fix lays out what is not laid out, instead of complaining)
 # clang-tidy needs build/release; a file that was clean is not looked at again until it, a header or .clang-tidy
 # changes. Layers and exported symbols are tests of their own (tests/tools).

@@ -49,7 +49,7 @@ DRAWN = r"qwen-run analyze"
 
 # Options in the text that belong to other people's programs.
 OTHERS_OPTIONS = """--preset --build --test-dir --output-on-failure --install --prefix --static --cflags --libs --exclude-libs
-    --benchmark_filter --cpus --memory --drain --target --version""".split()
+    --benchmark_filter --fix --html --cpus --memory --drain --target --version""".split()
 
 COMMAND = re.compile(r"^(\$ )?(qwen-\w+|scripts/|build/|cmake|ctest|curl|g\+\+|docker)\b")
 

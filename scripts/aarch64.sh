@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Cross-compiles the library and its unit tests for aarch64 and runs them under qemu-user: the portable path on another
 # machine.
-# Usage: scripts/test_aarch64.sh [CTEST OPTIONS]      (for example -R kernels)
+# Usage: scripts/aarch64.sh [CTEST OPTIONS]      (for example -R kernels)
 # Needs g++-aarch64-linux-gnu and qemu-user-static; the target's libraries are downloaded into build/aarch64-sysroot,
 # the system's packages stay as they are. QWEN_JOBS: compilers and tests at a time (default: one a core).
 set -euo pipefail
@@ -10,7 +10,7 @@ jobs=${QWEN_JOBS:-$(nproc)}
 sysroot=$PWD/build/aarch64-sysroot
 for tool in aarch64-linux-gnu-g++ qemu-aarch64-static; do
   command -v "$tool" >/dev/null || {
-    echo "test_aarch64.sh: $tool is missing: apt-get install g++-aarch64-linux-gnu qemu-user-static" >&2
+    echo "aarch64.sh: $tool is missing: apt-get install g++-aarch64-linux-gnu qemu-user-static" >&2
     exit 1
   }
 done
