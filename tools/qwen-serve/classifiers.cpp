@@ -8,16 +8,23 @@
 namespace qwen_serve {
 namespace {
 
-constexpr std::size_t kLabelSets = 16;
+// Classifiers of labels that clients bring, each with sessions of its own: few, and in small batches.
+constexpr std::size_t kLabelSets = 4;
+constexpr int kOwnBatch = 64;
 
 }  // namespace
 
 std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool by_engine) {
   qwen::ClassifierOptions options;
-  if (by_engine)
+  if (by_engine) {
     options.engine = engine_;
-  else
-    options.context = engine_->options().context;
+  } else {
+    qwen::PrefixCacheOptions prefixes;
+    prefixes.context = options.context = engine_->options().context;
+    prefixes.recent = 0;
+    options.prefixes = std::make_shared<qwen::PrefixCache>(engine_->model(), prefixes);
+    options.batch_tokens = kOwnBatch;
+  }
   options.results = results_;
   auto classifier = std::make_shared<qwen::Classifier>(engine_->model(), task, options);
   if (task.calibration && !classifier->calibrated())
@@ -49,7 +56,7 @@ std::shared_ptr<qwen::Classifier> Classifiers::labels(const std::vector<std::str
       return found->second;
     }
   }
-  // The engine would keep the prompt of every list of labels for good; a session of its own goes with it.
+  // The engine would keep the prompt of every list of labels for good.
   auto classifier = make(qwen::Task::for_labels(labels), false);
   const std::lock_guard lock(mutex_);
   by_labels_.emplace_front(labels, classifier);

@@ -200,12 +200,14 @@ ssize_t Connection::read(char* data, std::size_t size) {
 
 ssize_t Connection::write(const char* data, std::size_t size) {
   if (write_failed_) return -1;
-  const Clock::time_point deadline = Clock::now() + limits_.write;
+  const Clock::time_point end = Clock::now() + limits_.body;
+  Clock::time_point deadline = Clock::now() + limits_.write;
   for (std::size_t done = 0; done < size;) {
     const ssize_t n = ::send(fd_, data + done, size - done, MSG_NOSIGNAL);
     if (n > 0) {
       done += static_cast<std::size_t>(n);
       written_ += static_cast<std::size_t>(n);
+      deadline = std::min(Clock::now() + limits_.write, end);
       continue;
     }
     const bool full = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

@@ -16,11 +16,12 @@ struct ConnectionLimits {
   std::size_t head_bytes = 16 << 10;  // request line and headers
   std::size_t line_bytes = 4 << 10;   // request line
   int headers = 64;
-  std::chrono::milliseconds idle{30000};   // between two requests
-  std::chrono::milliseconds head{10000};   // from a request's first byte to the end of its headers
-  std::chrono::milliseconds read{10000};   // for the next bytes of a body
-  std::chrono::milliseconds body{60000};   // for all of a body
-  std::chrono::milliseconds write{10000};  // for the client to take bytes
+  std::chrono::milliseconds idle{30000};  // between two requests
+  std::chrono::milliseconds head{10000};  // from a request's first byte to the end of its headers
+  std::chrono::milliseconds read{10000};  // for the next bytes of a body
+  std::chrono::milliseconds body{
+      60000};  // for all of a body, and for all of an answer that is written at once
+  std::chrono::milliseconds write{10000};  // for the client to take any bytes
   std::chrono::milliseconds linger{500};   // for the client to stop sending after the last answer
 };
 

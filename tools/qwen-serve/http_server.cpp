@@ -125,8 +125,12 @@ int HttpServer::bind(const std::string& host, int port) {
 }
 
 void HttpServer::serve() {
-  listen_after_bind();
+  const bool ended_well = listen_after_bind();
   served_ = true;
+  // httplib gives up listening at the first error of accept(): whoever watches this process starts it again.
+  if (!ended_well && !closed_)
+    throw qwen::Error(qwen::ErrorCode::io,
+                      std::string("cannot take connections any more: ") + std::strerror(errno));
 }
 
 void HttpServer::close() {
