@@ -8,23 +8,14 @@
 namespace qwen_serve {
 namespace {
 
-// Classifiers of labels that clients bring, each with sessions of its own: few, and in small batches.
-constexpr std::size_t kLabelSets = 4;
-constexpr int kOwnBatch = 64;
+constexpr std::size_t kLabelSets = 64;
 
 }  // namespace
 
-std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool by_engine) {
+std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool pin) {
   qwen::ClassifierOptions options;
-  if (by_engine) {
-    options.engine = engine_;
-  } else {
-    qwen::PrefixCacheOptions prefixes;
-    prefixes.context = options.context = engine_->options().context;
-    prefixes.recent = 0;
-    options.prefixes = std::make_shared<qwen::PrefixCache>(engine_->model(), prefixes);
-    options.batch_tokens = kOwnBatch;
-  }
+  options.engine = engine_;
+  options.pin = pin;
   options.results = results_;
   auto classifier = std::make_shared<qwen::Classifier>(engine_->model(), task, options);
   if (task.calibration && !classifier->calibrated())
@@ -56,7 +47,7 @@ std::shared_ptr<qwen::Classifier> Classifiers::labels(const std::vector<std::str
       return found->second;
     }
   }
-  // The engine would keep the prompt of every list of labels for good.
+  // Clients may bring any number of lists: the engine must not keep the prompt of each for good.
   auto classifier = make(qwen::Task::for_labels(labels), false);
   const std::lock_guard lock(mutex_);
   by_labels_.emplace_front(labels, classifier);

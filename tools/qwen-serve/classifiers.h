@@ -23,7 +23,7 @@ class Classifiers {
   std::shared_ptr<qwen::Classifier> labels(const std::vector<std::string>& labels);
 
  private:
-  std::shared_ptr<qwen::Classifier> make(const qwen::Task& task, bool by_engine);
+  std::shared_ptr<qwen::Classifier> make(const qwen::Task& task, bool pin);
 
   std::shared_ptr<qwen::Engine> engine_;
   const qwen::TaskRegistry& tasks_;
