@@ -8,7 +8,7 @@
 namespace qwen_serve {
 namespace {
 
-constexpr std::size_t kLabelSets = 64;
+constexpr std::size_t kLabelSets = 8;
 
 }  // namespace
 
