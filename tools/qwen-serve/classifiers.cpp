@@ -8,7 +8,9 @@
 namespace qwen_serve {
 namespace {
 
-constexpr std::size_t kLabelSets = 8;
+// Of labels that clients bring: few, and in small batches, since each classifier has activations of its own.
+constexpr std::size_t kLabelSets = 4;
+constexpr int kSmallBatch = 64;
 
 }  // namespace
 
@@ -16,6 +18,7 @@ std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool
   qwen::ClassifierOptions options;
   options.engine = engine_;
   options.pin = pin;
+  if (!pin) options.batch_tokens = kSmallBatch;
   options.results = results_;
   auto classifier = std::make_shared<qwen::Classifier>(engine_->model(), task, options);
   if (task.calibration && !classifier->calibrated())
