@@ -79,7 +79,14 @@ int serve(const Options& options) {
     drain(service, server);
   }).detach();
   show_ready(service, port);
-  server.serve();
+  std::thread warming([&] { service.warm_up(); });
+  try {
+    server.serve();
+  } catch (...) {
+    warming.join();
+    throw;
+  }
+  warming.join();
   return tools::kExitOk;
 }
 

@@ -70,9 +70,15 @@ Service::Service(const Options& given, qwen::Model loaded)
       answers(cache_options(options)),
       classifiers(engine, tasks, result_cache(options)),
       sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions)) {
-  // What the page asks for first is computed before anybody asks.
-  classifiers.task(options.task);
-  make_chat(*this, options.chat_task, {}, std::nullopt, {});
+  // What the page asks for must be there; it is computed in warm_up().
+  const auto check = [this](const std::string& name, qwen::TaskKind kind, const char* option) {
+    if (tasks.get(name).kind == kind) return;
+    throw qwen::Error(qwen::ErrorCode::invalid_argument,
+                      std::string(option) + ": task " + name + " is of the other kind");
+  };
+  check(options.task, qwen::TaskKind::classify, "--task");
+  check(options.chat_task, qwen::TaskKind::generate, "--chat-task");
+  model.chat_template();  // throws where there is none
   if (!options.access_log.empty()) access_log = std::make_unique<AccessLog>(options.access_log);
   metrics.add({Metrics::Reading::gauge,
                "qwen_build_info",
@@ -105,6 +111,15 @@ Service::Service(const Options& given, qwen::Model loaded)
                [this] { return static_cast<double>(engine->counters().passes); }});
   metrics.add({Metrics::Reading::counter, "qwen_pass_rows_total", "Tokens in forward passes",
                [this] { return static_cast<double>(engine->counters().pass_rows); }});
+}
+
+void Service::warm_up() noexcept {
+  try {
+    classifiers.task(options.task);
+    make_chat(*this, options.chat_task, {}, std::nullopt, {});
+  } catch (const std::exception&) {
+    // The server is shutting down, or the first request will say what is wrong.
+  }
 }
 
 int Service::max_prompt() const {

@@ -38,6 +38,8 @@ struct Service {
   Metrics metrics;
   std::unique_ptr<AccessLog> access_log;
 
+  // Computes the prompts of the page's tasks, so that the first request need not.
+  void warm_up() noexcept;
   int context() const { return engine->options().context; }
   int max_prompt() const;  // tokens
   // What a completion takes where neither the request nor a task says.
