@@ -232,9 +232,9 @@ class TestEnds(unittest.TestCase):
             self.assertEqual(last["error"]["code"], "timeout")
 
     def test_sigterm_lets_work_finish(self):
-        server = Server(model=None)
+        server = Server("--drain", "600", model=None)
         events = []
-        body = long_request(server, n=4, stream=True)
+        body = long_request(server, n=1, max_tokens=400, stream=True)
         thread = threading.Thread(target=lambda: events.extend(server.events("/v1/completions", body)[0]))
         thread.start()
         wait_until(lambda: server.metric("qwen_jobs_running") > 0)
