@@ -13,7 +13,7 @@ namespace {
 int main_checked(int argc, char** argv) {
   CLI::App app("Speed, memory and cost of a Qwen model on this machine.");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "qwen-bench, " + tools::version_text());
+  app.set_version_flag("--version", "qwen-bench " + tools::version_text());
   int code = tools::kExitOk;
   const auto add = [&](const char* name, const char* what, auto command) {
     CLI::App* sub = app.add_subcommand(name, what);
