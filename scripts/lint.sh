@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # What a reader would complain about: layout (clang-format) and the checks of .clang-tidy.
-# Usage: scripts/lint.sh [--fix]        (--fix lays out what is not laid out, instead of complaining)
+# Usage: scripts/lint.sh [--fix | --layout]   (--fix lays out what is not laid out, instead of complaining; --layout
+# checks that and nothing else)
 # clang-tidy needs build/release; a file that was clean is not looked at again until it, a header or .clang-tidy
 # changes. Layers and exported symbols are tests of their own (tests/tools).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-fix=0
+fix=0 layout=0
 case "${1:-}" in
   "") ;;
   --fix) fix=1 ;;
-  -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;;
+  --layout) layout=1 ;;
+  -h | --help) sed -n '2,6s/^# //p' "$0"; exit 0 ;;
   *) echo "lint.sh: unknown argument $1; --help shows the usage" >&2; exit 2 ;;
 esac
 tool() {  # NAME: version 14, Debian 12's; another one would lay out otherwise
@@ -24,7 +26,6 @@ tool() {  # NAME: version 14, Debian 12's; another one would lay out otherwise
   return 1
 }
 format=$(tool clang-format)
-tidy=$(tool clang-tidy)
 jobs=${QWEN_JOBS:-$(nproc)}
 
 find_sources() { find "$@" -name build -prune -o -type f \( -name '*.cpp' -o -name '*.h' -o -name '*.inl' -o -name '*.c' \) -print; }
@@ -35,6 +36,8 @@ else
   sources | xargs -P "$jobs" -n 20 "$format" --dry-run --Werror ||
     { echo "lint.sh: scripts/lint.sh --fix lays these files out" >&2; exit 1; }
 fi
+if ((layout)); then exit 0; fi
+tidy=$(tool clang-tidy)
 
 commands=build/release/compile_commands.json
 [[ -e $commands ]] || { echo "lint.sh: no $commands: run scripts/build.sh first" >&2; exit 1; }

@@ -97,8 +97,8 @@ std::vector<double> measure_questions(Engine& engine, const Flags& flags, int ch
   return seconds;
 }
 
-// As many replies as there are places, each in a full context. Meanwhile the first ones' replies grow by a token
-// with each part of the others' prompts, so they need room until the last prompt is computed.
+// As many replies as there are places, each in a full context. Meanwhile the first ones' replies grow by a
+// token with each part of the others' prompts, so they need room until the last prompt is computed.
 Engine::Counters fill(Engine& engine, const Flags& flags) {
   std::vector<EngineJob> jobs;
   Engine::Counters most;

@@ -20,19 +20,19 @@ namespace qwen {
 struct Analysis;
 struct SayOptions;
 
-struct ChatTurn {  // a message and its reply
+struct ChatTurn {               // a message and its reply
   std::string user, assistant;  // their texts
 };
 
-struct ChatOptions {  // how a conversation is kept
-  int context = 0;  // tokens, as SessionOptions
+struct ChatOptions {                   // how a conversation is kept
+  int context = 0;                     // tokens, as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
-  int history_turns = 3;  // turns before the new message that the model sees
+  int history_turns = 3;               // turns before the new message that the model sees
   int history_tokens =
       0;  // and at most this many tokens of prompt with them; 0: as many as the context holds
   // What the task says, unless given here.
-  std::optional<bool> history{};  // false: every message is the first
-  std::optional<int> max_new_tokens{};  // tokens of a reply at most
+  std::optional<bool> history{};              // false: every message is the first
+  std::optional<int> max_new_tokens{};        // tokens of a reply at most
   std::optional<SamplingOptions> sampling{};  // how tokens are chosen
   std::shared_ptr<PrefixCache>
       prefixes{};  // shared with others of the same model, context and KV type; null: none
@@ -42,24 +42,24 @@ struct ChatOptions {  // how a conversation is kept
   std::shared_ptr<Engine> engine{};
 };
 
-struct SayOptions {  // what holds for one message
+struct SayOptions {      // what holds for one message
   CancelToken cancel{};  // also while the reply waits in the engine's queue
   // Over an engine, while there is no text: called after a tenth of a second and then every second, with the
   // place in the queue (0: it is being computed). Returning false cancels.
   std::function<bool(int place)> on_wait{};
-  std::string reply_to{};  // a label's text: Task::system_by_label may have a system prompt for it
+  std::string reply_to{};           // a label's text: Task::system_by_label may have a system prompt for it
   std::vector<std::string> stop{};  // texts that end the reply; no part of it
   std::optional<std::uint64_t> seed{};  // of this reply's draws; else they go on from the last reply's
 };
 
-struct ChatReply {  // a reply and what it took
-  std::string text;  // all of it
+struct ChatReply {                             // a reply and what it took
+  std::string text;                            // all of it
   FinishReason finish = FinishReason::length;  // why it ended
-  GenerateResult generation;       // tokens and times
-  int prompt_tokens = 0;           // of the whole prompt
-  int cached_tokens = 0;           // of these, known before
-  int dropped_turns = 0;           // oldest turns that left the window with this message
-  int truncated_tokens = 0;        // of the message, left out because it did not fit
+  GenerateResult generation;                   // tokens and times
+  int prompt_tokens = 0;                       // of the whole prompt
+  int cached_tokens = 0;                       // of these, known before
+  int dropped_turns = 0;                       // oldest turns that left the window with this message
+  int truncated_tokens = 0;                    // of the message, left out because it did not fit
   double queue_seconds = 0;        // waiting for a place in the engine; before the times in `generation`
   double first_token_seconds = 0;  // from the call to the first token
   double total_seconds = 0;        // from the call to the end
@@ -85,8 +85,8 @@ class QWEN_API Chat {
   // The prompt that say() would compute for this message. For those who run requests of their own.
   struct Prompt {
     std::vector<Token> tokens;  // all of it
-    int dropped_turns = 0;     // oldest turns that are not in it
-    int truncated_tokens = 0;  // of the message
+    int dropped_turns = 0;      // oldest turns that are not in it
+    int truncated_tokens = 0;   // of the message
   };
   Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;  // that of this message
 
@@ -106,11 +106,11 @@ class QWEN_API Chat {
   std::unique_ptr<State> state_;
 };
 
-struct Analysis {  // what analyze() found and wrote
+struct Analysis {                 // what analyze() found and wrote
   Classification classification;  // the label
-  ChatReply reply;  // the reply
-  double label_seconds = 0;  // from the call to the label
-  double reply_seconds = 0;  // from the call to the first of the reply's tokens
+  ChatReply reply;                // the reply
+  double label_seconds = 0;       // from the call to the label
+  double reply_seconds = 0;       // from the call to the first of the reply's tokens
 };
 
 // The label, then the reply: on_label is called before the first text of the reply is given; returning false
@@ -118,7 +118,8 @@ struct Analysis {  // what analyze() found and wrote
 // Where both are over one engine, and the label does not change the reply's prompt, they are computed at the
 // same time. Error(cancelled) where options.cancel was raised before the label was known.
 QWEN_API Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
-                 const std::function<bool(const Classification&)>& on_label = {},
-                 const std::function<bool(std::string_view)>& on_text = {}, const SayOptions& options = {});
+                          const std::function<bool(const Classification&)>& on_label = {},
+                          const std::function<bool(std::string_view)>& on_text = {},
+                          const SayOptions& options = {});
 
 }  // namespace qwen

@@ -24,11 +24,11 @@ struct Analysis;
 struct SayOptions;
 
 enum class ClassifyMode {  // how a label is found
-  score,     // the labels' probabilities
-  generate,  // greedy generation up to the first complete label: how prompt-only systems do it
+  score,                   // the labels' probabilities
+  generate,                // greedy generation up to the first complete label: how prompt-only systems do it
 };
 
-struct Classification {  // a text's label
+struct Classification {    // a text's label
   int label = -1;          // the best label's index; -1: generate mode found none
   bool abstained = false;  // the best label is less probable than Task::abstain_below: no answer
   // In score mode, by label, calibrated where the task is; they sum to 1. Empty in generate mode.
@@ -47,10 +47,10 @@ struct Classification {  // a text's label
   double queue_seconds = 0;  // of these, waiting for a place in the engine
 };
 
-struct ClassifierOptions {  // what a classifier keeps and computes at once
-  int context = 0;  // tokens, as SessionOptions
+struct ClassifierOptions {             // what a classifier keeps and computes at once
+  int context = 0;                     // tokens, as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
-  int batch_tokens = 512;  // new tokens of a batch that are computed in one pass
+  int batch_tokens = 512;              // new tokens of a batch that are computed in one pass
   std::shared_ptr<PrefixCache>
       prefixes{};  // shared with others of the same model, context and KV type; null: one of its own
   std::shared_ptr<ResultCache<Classification>> results{};  // null: none
@@ -101,7 +101,7 @@ class QWEN_API Classifier {
   // of their own.
   struct Prompt {
     std::vector<Token> tokens;  // all of the prompt
-    int truncated_tokens = 0;  // of the text, left out because it did not fit
+    int truncated_tokens = 0;   // of the text, left out because it did not fit
   };
   Prompt prompt(std::string_view text) const;  // that of this text
   // The label sequences that are scored, [labels].
@@ -121,8 +121,9 @@ class QWEN_API Classifier {
 // pull to temperature 1 keeps it finite. With `offsets`, one offset a label too. Error(invalid_argument) for
 // fewer than 2 texts, or for labels out of range.
 QWEN_API Calibration fit_calibration(std::span<const Classification> results, std::span<const int> labels,
-                            bool offsets);
+                                     bool offsets);
 // The calibrated probabilities of `scores`.
-QWEN_API std::vector<double> apply_calibration(std::span<const double> scores, const Calibration& calibration);
+QWEN_API std::vector<double> apply_calibration(std::span<const double> scores,
+                                               const Calibration& calibration);
 
 }  // namespace qwen

@@ -28,7 +28,8 @@ QWEN_API const char* to_string(ErrorCode code) noexcept;
 // refused: treat it as out_of_memory.
 class QWEN_API Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}  // with what() = message
+  Error(ErrorCode code, const std::string& message)
+      : std::runtime_error(message), code_(code) {}  // with what() = message
   ErrorCode code() const noexcept { return code_; }  // for programs
 
  private:

@@ -8,15 +8,15 @@
 
 namespace qwen {
 
-struct LabelEvaluation {  // one label's part
+struct LabelEvaluation {                     // one label's part
   int texts = 0;                             // that have the label
   double precision = 0, recall = 0, f1 = 0;  // 0 where there is nothing to divide by
 };
 
-struct Evaluation {  // of a classifier, on labelled texts
-  int texts = 0, answered = 0;  // answered: neither unparsed nor abstained
-  double accuracy = 0;          // of all texts; no answer is a wrong one
-  double macro_f1 = 0;          // mean over the labels that occur
+struct Evaluation {                     // of a classifier, on labelled texts
+  int texts = 0, answered = 0;          // answered: neither unparsed nor abstained
+  double accuracy = 0;                  // of all texts; no answer is a wrong one
+  double macro_f1 = 0;                  // mean over the labels that occur
   std::vector<LabelEvaluation> labels;  // [labels]
   // [labels][labels + 1]: texts of the row's label that were answered with the column's; the last column:
   // none.
@@ -29,6 +29,7 @@ struct Evaluation {  // of a classifier, on labelled texts
 };
 
 // `truth` are label indices. Error(invalid_argument) for lists of different length or labels out of range.
-QWEN_API Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth, std::size_t labels);
+QWEN_API Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth,
+                             std::size_t labels);
 
 }  // namespace qwen

@@ -25,14 +25,15 @@ struct LoadProgress {
   double fraction;    // of the whole load, 0 to 1
 };
 
-// The matrices of float checkpoints, in the types that a file of Q8_0 or Q4_0 has (its output head keeps 6 or 8 bits); q4_k
-// takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding stays in the file as it is.
+// The matrices of float checkpoints, in the types that a file of Q8_0 or Q4_0 has (its output head keeps 6 or
+// 8 bits); q4_k takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding stays in the file as it
+// is.
 enum class QuantizeOnLoad { none, int8, q4, q4_k };
 
-struct LoadOptions {  // how to load a model
-  int threads = 0;     // 0: physical cores that affinity and the cgroup quota allow
+struct LoadOptions {         // how to load a model
+  int threads = 0;           // 0: physical cores that affinity and the cgroup quota allow
   bool pin_threads = false;  // bind each worker thread to one core
-  bool exact = false;  // float weights and float activations everywhere: slow, the reference path
+  bool exact = false;        // float weights and float activations everywhere: slow, the reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
   std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
   // Called from the loading thread; returning false stops the load with Error(cancelled).
@@ -41,39 +42,40 @@ struct LoadOptions {  // how to load a model
   std::function<void(std::string_view line)> on_log;
 };
 
-// The shape of the transformer. All counts are checked to be at least 1 and consistent when a model is loaded.
+// The shape of the transformer. All counts are checked to be at least 1 and consistent when a model is
+// loaded.
 struct ModelShape {
-  int layers = 0;  // of attention and feed-forward
-  int hidden = 0;      // width of the residual stream
-  int heads = 0;       // query heads
-  int kv_heads = 0;    // key/value heads; heads % kv_heads == 0
-  int head_dim = 0;    // even
-  int ffn = 0;         // width of the gated feed-forward layer
-  int vocab = 0;       // rows of the embedding, at least Tokenizer::size()
-  int max_context = 0;  // positions the model was trained for
-  float rope_theta = 0;  // the base of the rotary angles
-  float rms_eps = 0;  // added to the mean square in norms
+  int layers = 0;          // of attention and feed-forward
+  int hidden = 0;          // width of the residual stream
+  int heads = 0;           // query heads
+  int kv_heads = 0;        // key/value heads; heads % kv_heads == 0
+  int head_dim = 0;        // even
+  int ffn = 0;             // width of the gated feed-forward layer
+  int vocab = 0;           // rows of the embedding, at least Tokenizer::size()
+  int max_context = 0;     // positions the model was trained for
+  float rope_theta = 0;    // the base of the rotary angles
+  float rms_eps = 0;       // added to the mean square in norms
   bool tied_head = false;  // the output head is the embedding
   bool qkv_bias = false;   // Qwen1.5, Qwen2, Qwen2.5
   bool qk_norm = false;    // Qwen3
 };
 
-struct TensorSummary {  // the tensors of one type
-  std::string type;         // "Q8_0", ...
-  int count = 0;  // tensors
+struct TensorSummary {        // the tensors of one type
+  std::string type;           // "Q8_0", ...
+  int count = 0;              // tensors
   std::uint64_t weights = 0;  // numbers in them
-  std::uint64_t bytes = 0;  // in the file
+  std::uint64_t bytes = 0;    // in the file
 };
 
 // All that is known of a model file without its weights being packed.
 struct ModelInfo {
-  std::string architecture;  // "qwen2" or "qwen3"
-  std::string name;          // general.name, or the file's name
-  std::string source;        // the path it was loaded from, or "builtin"
-  std::string file_type;     // "Q4_K_M" and such, as the file says; "" where it does not
-  ModelShape shape;  // of the transformer
+  std::string architecture;            // "qwen2" or "qwen3"
+  std::string name;                    // general.name, or the file's name
+  std::string source;                  // the path it was loaded from, or "builtin"
+  std::string file_type;               // "Q4_K_M" and such, as the file says; "" where it does not
+  ModelShape shape;                    // of the transformer
   std::vector<TensorSummary> tensors;  // by type, the largest first; empty for a vocabulary-only file
-  std::uint64_t parameters = 0;  // weights in all tensors
+  std::uint64_t parameters = 0;        // weights in all tensors
   std::uint64_t tensor_bytes = 0;      // in the file
   double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
   std::string tokenizer;               // "bpe" or "sentencepiece"
@@ -85,15 +87,15 @@ struct ModelInfo {
 
 // What a model will need before it is loaded. All in bytes.
 struct MemoryEstimate {
-  std::uint64_t weights = 0;  // packed weights
+  std::uint64_t weights = 0;   // packed weights
   std::uint64_t kv_cache = 0;  // of all sequences, full
-  std::uint64_t scratch = 0;  // activations
-  std::uint64_t other = 0;    // tokeniser and the process itself
+  std::uint64_t scratch = 0;   // activations
+  std::uint64_t other = 0;     // tokeniser and the process itself
   std::uint64_t total() const { return weights + kv_cache + scratch + other; }  // the sum
 };
 
-// A cheap shared handle. Everything behind it is immutable but the thread pool, which serialises its users: any
-// number of Sessions on any number of threads may share one Model.
+// A cheap shared handle. Everything behind it is immutable but the thread pool, which serialises its users:
+// any number of Sessions on any number of threads may share one Model.
 class QWEN_API Model {
  public:
   // Loads a GGUF file (the first part of a split one) or a Hugging Face directory.
@@ -108,13 +110,13 @@ class QWEN_API Model {
   static MemoryEstimate estimate(const std::string& path, int context, int sequences = 1,
                                  const LoadOptions& options = {});
 
-  const ModelInfo& info() const noexcept;  // what the file says
+  const ModelInfo& info() const noexcept;                            // what the file says
   const ModelShape& shape() const noexcept { return info().shape; }  // the same as info().shape
-  const Tokenizer& tokenizer() const noexcept;  // text to tokens and back
+  const Tokenizer& tokenizer() const noexcept;                       // text to tokens and back
   // Error(unsupported) where the model has no template that is known and LoadOptions gave none.
   const ChatTemplate& chat_template() const;
   bool is_end_of_turn(Token token) const noexcept;  // <|im_end|>, <|endoftext|>, or named by the file
-  int threads() const noexcept;  // of the pool, the calling one included
+  int threads() const noexcept;                     // of the pool, the calling one included
   // The ISA level in use: "scalar", "avx2", "avxvnni" or "avx512".
   std::string_view isa() const noexcept;
   // 64-bit digest of configuration, tokeniser and weights' bytes (sampled for large files): what saved
@@ -124,7 +126,7 @@ class QWEN_API Model {
   std::uint64_t weight_bytes() const noexcept;
 
   explicit Model(std::shared_ptr<const run::ModelState> state) : state_(std::move(state)) {}  // internal
-  const run::ModelState& state() const noexcept { return *state_; }  // internal
+  const run::ModelState& state() const noexcept { return *state_; }                           // internal
 
  private:
   std::shared_ptr<const run::ModelState> state_;

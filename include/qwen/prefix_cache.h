@@ -16,7 +16,7 @@ namespace qwen {
 struct PrefixCacheOptions {  // what is kept, and where
   std::string
       folder{};  // "": memory only; else pinned prefixes are kept there as files, bound to model and tokens
-  int context = 0;  // as SessionOptions
+  int context = 0;                     // as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
   int recent = 4;  // whole prompts kept beside the pinned ones, for other questions about the same text
   std::size_t bytes = 0;  // memory of the conversations kept beside them
@@ -57,9 +57,9 @@ class QWEN_API PrefixCache {
   // together with the pages `others`, as far as that goes. Returns the bytes of all, shared pages once.
   std::size_t shrink(const Pages& others, std::size_t limit);
 
-  struct Counters {  // what it has done
-    int pinned = 0;  // prefixes
-    std::uint64_t pinned_tokens = 0;  // of these prefixes
+  struct Counters {                     // what it has done
+    int pinned = 0;                     // prefixes
+    std::uint64_t pinned_tokens = 0;    // of these prefixes
     std::uint64_t loaded = 0;           // of these, read from the folder
     std::uint64_t reused_tokens = 0;    // that begin() found
     std::uint64_t computed_tokens = 0;  // that it left to compute

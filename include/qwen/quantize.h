@@ -14,7 +14,7 @@
 
 namespace qwen {
 
-struct QuantizeProgress {  // how far a file is
+struct QuantizeProgress {   // how far a file is
   std::string_view tensor;  // being converted
   double fraction = 0;      // of all weights, 0 to 1
 };
@@ -30,38 +30,38 @@ struct QuantizeOptions {  // what becomes of which tensor
   // '*' stands for any text and '?' for one character; without either, it matches every name that contains
   // it.
   std::vector<std::pair<std::string, std::string>> tensor_types;
-  bool pure = false;  // every matrix in the type that the mixture is named for
-  int threads = 0;    // 0: physical cores that affinity and the cgroup quota allow
+  bool pure = false;       // every matrix in the type that the mixture is named for
+  int threads = 0;         // 0: physical cores that affinity and the cgroup quota allow
   bool overwrite = false;  // where the target exists
   // Called from the calling thread; returning false stops with Error(cancelled), and nothing is left behind.
   std::function<bool(const QuantizeProgress&)> on_progress;
 };
 
 struct QuantizedTensor {  // one tensor's way
-  std::string name;  // its name
-  std::string from;  // storage type in the source
-  std::string to;    // storage type written
+  std::string name;       // its name
+  std::string from;       // storage type in the source
+  std::string to;         // storage type written
   std::string
       wanted;  // what the options asked for; differs from `to` where the rows do not divide into its blocks
   std::uint64_t weights = 0;  // numbers in it
-  std::uint64_t bytes = 0;  // written
+  std::uint64_t bytes = 0;    // written
 };
 
-struct QuantizeReport {  // what was written
+struct QuantizeReport {                  // what was written
   std::string type;                      // as the file calls itself: "Q4_K_M"
   std::vector<QuantizedTensor> tensors;  // in file order
   std::vector<TensorSummary> types;      // what was written, by type, the largest first
   std::vector<std::string> notes;  // one line for each thing that did not go as asked or that costs quality
-  std::uint64_t parameters = 0;  // weights in all tensors
+  std::uint64_t parameters = 0;    // weights in all tensors
   std::uint64_t source_bytes = 0;  // of the tensors
   std::uint64_t tensor_bytes = 0;  // of the tensors written
-  std::uint64_t file_bytes = 0;  // of the whole file
-  double bits_per_weight = 0;  // tensor_bytes * 8 / parameters
-  double seconds = 0;  // from the call to the finished file
+  std::uint64_t file_bytes = 0;    // of the whole file
+  double bits_per_weight = 0;      // tensor_bytes * 8 / parameters
+  double seconds = 0;              // from the call to the finished file
 };
 
-struct QuantizeType {  // a choice of type
-  std::string name;  // its name
+struct QuantizeType {       // a choice of type
+  std::string name;         // its name
   std::string description;  // one line for people
 };
 // The types and mixtures that QuantizeOptions::type knows.
@@ -73,6 +73,6 @@ QWEN_API std::vector<QuantizeType> quantize_types();
 // Error(invalid_argument) for an unknown type, a pattern that matches no matrix, or an `out` that exists
 // without `overwrite`; Error(io) for a full disk; Error(bad_format) for weights that do not fit the type.
 QWEN_API QuantizeReport quantize_file(const std::string& in, const std::string& out,
-                             const QuantizeOptions& options = {});
+                                      const QuantizeOptions& options = {});
 
 }  // namespace qwen

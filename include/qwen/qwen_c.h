@@ -83,9 +83,9 @@ typedef struct qwen_load_options {
   const char*
       chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
   qwen_progress_fn on_progress;  // NULL: nobody is told
-  void* progress_user;  // what on_progress gets as `user`
-  qwen_log_fn on_log;  // NULL: nobody is told
-  void* log_user;  // what on_log gets as `user`
+  void* progress_user;           // what on_progress gets as `user`
+  qwen_log_fn on_log;            // NULL: nobody is told
+  void* log_user;                // what on_log gets as `user`
 } qwen_load_options;
 
 // Loads a GGUF file or a Hugging Face directory.
@@ -98,18 +98,18 @@ QWEN_API void qwen_model_free(qwen_model* model);
 // What is known of a model. The texts belong to it.
 typedef struct qwen_model_info {
   size_t struct_size;
-  const char* name;  // the file's own
+  const char* name;           // the file's own
   const char* architecture;   // "qwen2" or "qwen3"
   const char* chat_template;  // the template's name; "" where the model has none that is known
   const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
   int32_t layers, hidden, heads, kv_heads, head_dim, ffn;  // the shape (docs/model.md)
-  int32_t vocab;        // logits of a token
-  int32_t vocabulary;   // token ids; at most `vocab`
-  int32_t max_context;  // tokens that the model was trained for
-  int32_t threads;  // of the pool
-  uint64_t parameters;  // weights in all tensors
-  uint64_t weight_bytes;  // in memory
-  uint64_t fingerprint;   // of configuration, tokeniser and weights
+  int32_t vocab;                                           // logits of a token
+  int32_t vocabulary;                                      // token ids; at most `vocab`
+  int32_t max_context;                                     // tokens that the model was trained for
+  int32_t threads;                                         // of the pool
+  uint64_t parameters;                                     // weights in all tensors
+  uint64_t weight_bytes;                                   // in memory
+  uint64_t fingerprint;                                    // of configuration, tokeniser and weights
 } qwen_model_info;
 // Fills `info`, whose struct_size is set.
 QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* info, qwen_error* error);
@@ -201,14 +201,14 @@ QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
 // How the next token is chosen. The one struct whose zeros are no defaults: fill it with qwen_sampling_init.
 typedef struct qwen_sampling {
   size_t struct_size;
-  float temperature;         // 0: the likeliest token
-  int32_t top_k;             // 0: all
-  float top_p;               // 1: all
-  float min_p;               // 0: all
-  float repetition_penalty;  // 1: off
+  float temperature;                          // 0: the likeliest token
+  int32_t top_k;                              // 0: all
+  float top_p;                                // 1: all
+  float min_p;                                // 0: all
+  float repetition_penalty;                   // 1: off
   float presence_penalty, frequency_penalty;  // 0: off
-  int32_t penalty_last_n;  // tokens that the penalties look back at; 0: all
-  uint64_t seed;           // same seed, same tokens
+  int32_t penalty_last_n;                     // tokens that the penalties look back at; 0: all
+  uint64_t seed;                              // same seed, same tokens
 } qwen_sampling;
 // The defaults of the model, or of the library where `model` is NULL. struct_size is set by the caller.
 QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
@@ -248,9 +248,9 @@ QWEN_API int32_t qwen_reply_finish(const qwen_reply* reply);
 // What a reply took.
 typedef struct qwen_timings {
   size_t struct_size;
-  int32_t prompt_tokens;  // of the whole prompt
-  int32_t cached_tokens;  // of these, known before
-  int32_t generated_tokens;  // of the reply
+  int32_t prompt_tokens;       // of the whole prompt
+  int32_t cached_tokens;       // of these, known before
+  int32_t generated_tokens;    // of the reply
   int32_t dropped_turns;       // qwen_chat_say: turns that left the window
   int32_t truncated_tokens;    // of the text, left out because it did not fit
   double prefill_seconds;      // the prompt
@@ -322,7 +322,7 @@ typedef struct qwen_classification {
   double probability;  // of that label
   double margin;       // the best probability less the second best
   int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
-  double seconds;  // for this text
+  double seconds;                                          // for this text
 } qwen_classification;
 // Fills `result`, whose struct_size is set, and `probabilities` [label_count], which may be NULL.
 QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, size_t length,
@@ -356,8 +356,8 @@ QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
 typedef struct qwen_say_options {
   size_t struct_size;
   const qwen_cancel* cancel;
-  int32_t use_seed;  // 1: `seed` counts, for this reply
-  uint64_t seed;  // of this reply's draws
+  int32_t use_seed;         // 1: `seed` counts, for this reply
+  uint64_t seed;            // of this reply's draws
   const char* const* stop;  // texts that end the reply; they are no part of it
   size_t stop_count;
   qwen_text_fn on_text;

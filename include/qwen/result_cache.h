@@ -14,9 +14,9 @@
 
 namespace qwen {
 
-struct ResultCacheOptions {  // bounds
-  std::size_t entries = 10000;  // at most
-  std::size_t bytes = std::size_t{64} << 20;  // keys and values
+struct ResultCacheOptions {                                        // bounds
+  std::size_t entries = 10000;                                     // at most
+  std::size_t bytes = std::size_t{64} << 20;                       // keys and values
   std::chrono::milliseconds time_to_live = std::chrono::hours(1);  // of an entry, from put()
   std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;  // the clock
 };
@@ -69,9 +69,9 @@ class ResultCache {
     bytes_ = 0;
   }
 
-  struct Counters {  // what it has done
+  struct Counters {                                                  // what it has done
     std::uint64_t hits = 0, misses = 0, evictions = 0, expired = 0;  // so far
-    std::size_t entries = 0, bytes = 0;  // now
+    std::size_t entries = 0, bytes = 0;                              // now
   };
   Counters counters() const {
     const std::lock_guard lock(mutex_);

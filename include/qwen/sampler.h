@@ -14,45 +14,49 @@
 
 namespace qwen {
 
-struct SamplingOptions {  // how the next token is chosen
-  float temperature = 0.7f;        // 0 is greedy: the largest logit, the lowest id among equals
-  int top_k = 40;                  // 0 keeps all
-  float top_p = 0.9f;              // 1 keeps all
-  float min_p = 0.0f;              // keep tokens with at least min_p times the largest probability; 0 keeps all
+struct SamplingOptions {     // how the next token is chosen
+  float temperature = 0.7f;  // 0 is greedy: the largest logit, the lowest id among equals
+  int top_k = 40;            // 0 keeps all
+  float top_p = 0.9f;        // 1 keeps all
+  float min_p = 0.0f;        // keep tokens with at least min_p times the largest probability; 0 keeps all
   float repetition_penalty = 1.0f;  // 1 is off; divides positive logits, multiplies negative ones
-  float presence_penalty = 0.0f;   // subtracted once from each token that was generated
-  float frequency_penalty = 0.0f;  // subtracted for each time it was generated
-  int penalty_last_n = 0;          // tokens that the penalties look back at; 0: all
+  float presence_penalty = 0.0f;    // subtracted once from each token that was generated
+  float frequency_penalty = 0.0f;   // subtracted for each time it was generated
+  int penalty_last_n = 0;           // tokens that the penalties look back at; 0: all
   std::vector<std::pair<Token, float>> logit_bias{};  // added to the logit; -infinity forbids
-  std::uint64_t seed = 0;  // of the draws
+  std::uint64_t seed = 0;                             // of the draws
 };
 
 struct TokenProbability {  // how likely the model finds a token
-  Token token;  // its id
-  float logprob;  // natural logarithm, of the distribution before temperature and truncation
+  Token token;             // its id
+  float logprob;           // natural logarithm, of the distribution before temperature and truncation
 };
 
-// Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated tokens), frequency
-// and presence penalties (over generated tokens), then - unless greedy - temperature, top-k, top-p, min-p, one
-// draw. Same options, seed and logits: same tokens. One thread at a time.
+// Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated
+// tokens), frequency and presence penalties (over generated tokens), then - unless greedy - temperature,
+// top-k, top-p, min-p, one draw. Same options, seed and logits: same tokens. One thread at a time.
 //
-// As there, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that crosses the
-// sum. Where it cuts between equals, the lower ids stay. NaN and infinite logits are never chosen.
+// As there, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that
+// crosses the sum. Where it cuts between equals, the lower ids stay. NaN and infinite logits are never
+// chosen.
 class QWEN_API Sampler {
  public:
   // Error(invalid_argument) for values out of range (negative temperature, top_p outside (0, 1], ...).
   explicit Sampler(SamplingOptions options = {});
 
-  // Tells the sampler about tokens that are in the context (the prompt): only the repetition penalty sees them.
+  // Tells the sampler about tokens that are in the context (the prompt): only the repetition penalty sees
+  // them.
   void accept_prompt(std::span<const Token> tokens);
   // The next token for `logits` [vocab], which are not changed; the token counts as generated from now on.
-  // Error(internal) where no logit is finite; Error(invalid_argument) for a biased id outside of the vocabulary.
+  // Error(internal) where no logit is finite; Error(invalid_argument) for a biased id outside of the
+  // vocabulary.
   Token sample(std::span<const float> logits);
-  // The logits that decide the next sample(), where greedy or top-k choice needs only some: the `count` largest of the
-  // tokens not in `also`, and those in `also` (what penalties and biases touch). For Session::forward_top. No value
-  // where all logits are needed. Valid until the next call of any other function.
+  // The logits that decide the next sample(), where greedy or top-k choice needs only some: the `count`
+  // largest of the tokens not in `also`, and those in `also` (what penalties and biases touch). For
+  // Session::forward_top. No value where all logits are needed. Valid until the next call of any other
+  // function.
   struct Need {
-    int count;  // of the largest logits
+    int count;                    // of the largest logits
     std::span<const Token> also;  // ids that are needed whatever their logits
   };
   std::optional<Need> need();  // see Need
@@ -60,7 +64,8 @@ class QWEN_API Sampler {
   void reset();
   const SamplingOptions& options() const noexcept { return options_; }
 
-  // The `n` most probable tokens for `logits`, most probable first, with log-probabilities over the whole vocabulary.
+  // The `n` most probable tokens for `logits`, most probable first, with log-probabilities over the whole
+  // vocabulary.
   static std::vector<TokenProbability> top_logprobs(std::span<const float> logits, int n);
   static float logprob(std::span<const float> logits, Token token);  // of one token, likewise
 
@@ -100,7 +105,7 @@ class QWEN_API Sampler {
   std::vector<float> adjusted_;           // [vocab]
   std::vector<float> weights_;            // of candidates_, or of the vocabulary
   std::vector<Candidate> candidates_;
-  std::vector<Token> also_;               // what need() points to
+  std::vector<Token> also_;  // what need() points to
 };
 
 }  // namespace qwen

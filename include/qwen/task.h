@@ -14,8 +14,8 @@
 namespace qwen {
 
 enum class TaskKind {  // what an answer is
-  classify,  // the answer is one of the labels
-  generate,  // the answer is text
+  classify,            // the answer is one of the labels
+  generate,            // the answer is text
 };
 
 // What happens to a text that does not fit into the context.
@@ -24,47 +24,47 @@ enum class TextOverflow {
   truncate,  // its end is left out, and the result says how much
 };
 
-struct TaskLabel {  // one of the answers of a classification
+struct TaskLabel {                   // one of the answers of a classification
   std::string text;                  // what the model answers, exactly
   std::string display;               // for people
   std::string emoji;                 // "" for none
   std::vector<std::string> aliases;  // other names of it, in labelled files
 };
 
-struct TaskExample {  // shown to the model before the text
+struct TaskExample {         // shown to the model before the text
   std::string text, answer;  // a turn shown to the model before the real one
 };
 
 // What `qwen-run calibrate` learns from labelled texts: probabilities are softmax(score / temperature +
 // offset).
 struct Calibration {
-  std::uint64_t model = 0;   // Model::fingerprint() that it was fitted with
-  std::uint64_t prompt = 0;  // Task::prompt_digest() that it was fitted with
-  double temperature = 1;  // more than 0
+  std::uint64_t model = 0;      // Model::fingerprint() that it was fitted with
+  std::uint64_t prompt = 0;     // Task::prompt_digest() that it was fitted with
+  double temperature = 1;       // more than 0
   std::vector<double> offsets;  // [labels] or empty
   int examples = 0;             // texts that it was fitted on
 };
 
-struct QWEN_API Task {  // a prompt, and what to do with its answer
-  std::string name;  // letters, digits, "_" and "-"
-  int version = 1;  // a new one makes cached answers old
+struct QWEN_API Task {                 // a prompt, and what to do with its answer
+  std::string name;                    // letters, digits, "_" and "-"
+  int version = 1;                     // a new one makes cached answers old
   TaskKind kind = TaskKind::classify;  // what an answer is
-  std::string description;  // one line for people
+  std::string description;             // one line for people
   std::string heading;  // before the label where people read it, for example "LLM 情感判断"; "" is the name
-  std::string system;         // "" leaves the model's own default
-  std::string user_template;  // the user's turn; "{text}" stands in it once
-  std::vector<TaskLabel> labels;  // of a classification, in order
-  std::vector<TaskExample> examples;  // in order
+  std::string system;                                  // "" leaves the model's own default
+  std::string user_template;                           // the user's turn; "{text}" stands in it once
+  std::vector<TaskLabel> labels;                       // of a classification, in order
+  std::vector<TaskExample> examples;                   // in order
   std::map<std::string, std::string> system_by_label;  // system prompts of a reply to a text of that label
   bool history = false;                                // Chat keeps turns
-  int max_new_tokens = 128;  // of an answer
-  SamplingOptions sampling;  // how an answer's tokens are chosen
-  TextOverflow overflow = TextOverflow::refuse;  // for texts that are too long
+  int max_new_tokens = 128;                            // of an answer
+  SamplingOptions sampling;                            // how an answer's tokens are chosen
+  TextOverflow overflow = TextOverflow::refuse;        // for texts that are too long
   double abstain_below = 0;  // a label less probable than this is no answer; 0: every label is one
   // Texts without content ("", "N/A"): the labels' mean probabilities on them are divided out. Empty: off.
   std::vector<std::string> content_free;
   std::optional<Calibration> calibration;  // used where it belongs to model and prompt
-  std::string source;  // the file it was read from, "" for built-in tasks
+  std::string source;                      // the file it was read from, "" for built-in tasks
 
   // Reads a YAML file. Error(bad_format) with file, line and reason; unknown keys are errors.
   static Task load(const std::string& path);
@@ -100,8 +100,8 @@ class QWEN_API TaskRegistry {
   void add_folder(const std::string& path);
 
   const Task* find(std::string_view name) const;  // nullptr for none
-  const Task& get(std::string_view name) const;  // Error(not_found), with the names there are
-  std::vector<std::string> names() const;        // sorted
+  const Task& get(std::string_view name) const;   // Error(not_found), with the names there are
+  std::vector<std::string> names() const;         // sorted
 
  private:
   std::map<std::string, Task, std::less<>> tasks_;
@@ -109,7 +109,9 @@ class QWEN_API TaskRegistry {
 
 // Calibrations as files: what registries take up, beside the tasks.
 QWEN_API std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
-QWEN_API void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);  // as a file
-QWEN_API Calibration load_calibration(const Task& task, const std::string& path);  // Error(bad_format) for another task's
+QWEN_API void save_calibration(const Task& task, const Calibration& calibration,
+                               const std::string& path);  // as a file
+QWEN_API Calibration load_calibration(const Task& task,
+                                      const std::string& path);  // Error(bad_format) for another task's
 
 }  // namespace qwen

@@ -1,8 +1,8 @@
 // What every model file looks like once its format is behind us: metadata and named tensors.
 //
-// GGUF's vocabulary is the house's: the reader of Hugging Face directories translates config.json and tensor names
-// into GGUF's keys ("qwen2.block_count") and names ("blk.0.attn_q.weight"), so that nothing after this folder knows
-// where a model came from.
+// GGUF's vocabulary is the house's: the reader of Hugging Face directories translates config.json and tensor
+// names into GGUF's keys ("qwen2.block_count") and names ("blk.0.attn_q.weight"), so that nothing after this
+// folder knows where a model came from.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -22,14 +22,25 @@ namespace qwen::file {
 
 // GGUF's metadata value types, by their numbers in the format.
 enum class MetaType : std::uint32_t {
-  u8 = 0, i8 = 1, u16 = 2, i16 = 3, u32 = 4, i32 = 5, f32 = 6, boolean = 7, string = 8, array = 9, u64 = 10, i64 = 11,
+  u8 = 0,
+  i8 = 1,
+  u16 = 2,
+  i16 = 3,
+  u32 = 4,
+  i32 = 5,
+  f32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  u64 = 10,
+  i64 = 11,
   f64 = 12,
 };
 
 // One value; arrays hold elements of one scalar type. Strings point into memory that the ModelFile owns.
 struct MetaValue {
-  MetaType type = MetaType::u32;          // array for arrays
-  MetaType element = MetaType::u32;       // element type of an array
+  MetaType type = MetaType::u32;     // array for arrays
+  MetaType element = MetaType::u32;  // element type of an array
   // Scalars: integers and booleans in `integer` (u64 as its bits), floats in `real`, strings in `string`.
   std::int64_t integer = 0;
   double real = 0;
@@ -41,12 +52,12 @@ struct MetaValue {
 };
 
 struct Tensor {
-  std::string_view name;         // "blk.0.attn_q.weight"
+  std::string_view name;  // "blk.0.attn_q.weight"
   TensorType type = TensorType::f32;
   // Row-major, slowest first: a matrix is {rows, cols} = {out_dim, in_dim}; a vector is {n}.
   std::vector<std::size_t> shape;
   std::span<const std::byte> data;  // rows * row_bytes(type, cols), in the mapped file
-  int part = 0;                  // which of the mapped files
+  int part = 0;                     // which of the mapped files
 
   std::size_t cols() const { return shape.back(); }
   std::size_t rows() const {
@@ -59,10 +70,11 @@ struct Tensor {
 // Immutable once opened; thread-safe.
 class ModelFile {
  public:
-  // --- metadata -----------------------------------------------------------------------------------------------
+  // --- metadata
+  // -----------------------------------------------------------------------------------------------
   const MetaValue* find(std::string_view key) const noexcept;
-  // The value, checked for type; Error(not_found) where it is missing, Error(bad_format) for another type, both
-  // naming key and file. The optional_ forms give nullopt where it is missing.
+  // The value, checked for type; Error(not_found) where it is missing, Error(bad_format) for another type,
+  // both naming key and file. The optional_ forms give nullopt where it is missing.
   std::int64_t integer(std::string_view key) const;
   double real(std::string_view key) const;  // integers count as reals
   std::string_view string(std::string_view key) const;
@@ -77,7 +89,8 @@ class ModelFile {
   // In file order.
   const std::vector<std::pair<std::string_view, MetaValue>>& metadata() const noexcept { return metadata_; }
 
-  // --- tensors ------------------------------------------------------------------------------------------------
+  // --- tensors
+  // ------------------------------------------------------------------------------------------------
   const std::vector<Tensor>& tensors() const noexcept { return tensors_; }
   const Tensor* find_tensor(std::string_view name) const noexcept;
 
@@ -90,7 +103,8 @@ class ModelFile {
   void release(const Tensor& tensor, std::span<const std::byte> bytes) const noexcept;
   void prefetch(const Tensor& tensor) const noexcept;
 
-  // --- building: used by the readers of this folder and by tests -------------------------------------------------
+  // --- building: used by the readers of this folder and by tests
+  // -------------------------------------------------
   explicit ModelFile(std::string path) : path_(std::move(path)) {}
   ModelFile(const ModelFile&) = delete;
   ModelFile& operator=(const ModelFile&) = delete;
@@ -117,8 +131,8 @@ class ModelFile {
 
 // Opens a GGUF file (the first part of a split one) or a Hugging Face directory.
 std::shared_ptr<const ModelFile> open_model_file(const std::string& path);
-// A GGUF file that is in memory already (the bundled model); the bytes must outlive the result and start at an
-// address that is a multiple of 64.
+// A GGUF file that is in memory already (the bundled model); the bytes must outlive the result and start at
+// an address that is a multiple of 64.
 std::shared_ptr<const ModelFile> open_gguf_memory(std::span<const std::byte> bytes, const std::string& name);
 
 }  // namespace qwen::file

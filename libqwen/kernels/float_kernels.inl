@@ -78,8 +78,8 @@ const T* page_values(const KvPages& kv, int token, int head_dim) noexcept {
 constexpr int kQueryRun = kParts == 1 ? 8 : 4;
 constexpr int kWide = kParts == 1 ? 2 : 1;
 
-// The cache of a long context comes from memory: it is asked for so many groups of 16 keys, or so many values, before
-// it is used.
+// The cache of a long context comes from memory: it is asked for so many groups of 16 keys, or so many
+// values, before it is used.
 constexpr int kKeysAhead = 8;
 constexpr int kValuesAhead = 128;
 static_assert(kPageTokens % kValuesAhead == 0);

@@ -360,8 +360,8 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
       const int count = blocks - first < kPartBlocks ? blocks - first : kPartBlocks;
       for (int p = 0; p < panels; ++p)
         unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)),
-                      reinterpret_cast<const std::uint8_t*>(low(row + p * kPanelRows)), first, count, p * kVecs,
-                      unpacked);
+                      reinterpret_cast<const std::uint8_t*>(low(row + p * kPanelRows)), first, count,
+                      p * kVecs, unpacked);
       // What comes next: further columns of these panels, or the first columns of the next ones.
       const bool more = first + count < blocks;
       const int next_row = more ? row : row + 2 * kPanelRows;
@@ -373,9 +373,11 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
         ahead.add(panel(r) + static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes(),
                   records * f.record_bytes());
         if constexpr (f.split)
-          ahead.add(low(r) + static_cast<std::size_t>(next_first) * 256, static_cast<std::size_t>(next_count) * 256);
+          ahead.add(low(r) + static_cast<std::size_t>(next_first) * 256,
+                    static_cast<std::size_t>(next_count) * 256);
       }
-      ahead.spread(in.tile_count() * count * (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
+      ahead.spread(in.tile_count() * count *
+                   (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
       multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
           unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, ahead);
     }

@@ -1,7 +1,7 @@
 // One table of function pointers for each ISA level. All functions are noexcept and re-entrant; pointers need
-// only the alignment of their element type, but Input::q that of a dword. Every output has one f32 accumulator, filled in the order of the
-// input, so that results do not depend on tiles, threads or batches; docs/kernels.md says what is bit-equal
-// across levels.
+// only the alignment of their element type, but Input::q that of a dword. Every output has one f32
+// accumulator, filled in the order of the input, so that results do not depend on tiles, threads or batches;
+// docs/kernels.md says what is bit-equal across levels.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -90,34 +90,20 @@ void dequantize(TensorType type, const std::byte* blocks, std::span<float> out) 
     case TensorType::f32:
       if (!out.empty()) std::memcpy(out.data(), blocks, out.size_bytes());
       return;
-    case TensorType::f16:
-      return widen<f16_to_f32>(blocks, out);
-    case TensorType::bf16:
-      return widen<bf16_to_f32>(blocks, out);
-    case TensorType::q8_0:
-      return dequantize_blocks<BlockQ8_0, 32, 32>(blocks, out);
-    case TensorType::q4_0:
-      return dequantize_blocks<BlockQ4_0, 32, 32>(blocks, out);
-    case TensorType::q4_1:
-      return dequantize_blocks<BlockQ4_1, 32, 32>(blocks, out);
-    case TensorType::q5_0:
-      return dequantize_blocks<BlockQ5_0, 32, 32>(blocks, out);
-    case TensorType::q5_1:
-      return dequantize_blocks<BlockQ5_1, 32, 32>(blocks, out);
-    case TensorType::q2_k:
-      return dequantize_blocks<BlockQ2_K, 256, 16>(blocks, out);
-    case TensorType::q3_k:
-      return dequantize_blocks<BlockQ3_K, 256, 16>(blocks, out);
-    case TensorType::q4_k:
-      return dequantize_blocks<BlockQ4_K, 256, 32>(blocks, out);
-    case TensorType::q5_k:
-      return dequantize_blocks<BlockQ5_K, 256, 32>(blocks, out);
-    case TensorType::q6_k:
-      return dequantize_blocks<BlockQ6_K, 256, 16>(blocks, out);
-    case TensorType::iq4_nl:
-      return dequantize_blocks<BlockIQ4_NL, 32, 32>(blocks, out);
-    case TensorType::iq4_xs:
-      return dequantize_blocks<BlockIQ4_XS, 256, 32>(blocks, out);
+    case TensorType::f16: return widen<f16_to_f32>(blocks, out);
+    case TensorType::bf16: return widen<bf16_to_f32>(blocks, out);
+    case TensorType::q8_0: return dequantize_blocks<BlockQ8_0, 32, 32>(blocks, out);
+    case TensorType::q4_0: return dequantize_blocks<BlockQ4_0, 32, 32>(blocks, out);
+    case TensorType::q4_1: return dequantize_blocks<BlockQ4_1, 32, 32>(blocks, out);
+    case TensorType::q5_0: return dequantize_blocks<BlockQ5_0, 32, 32>(blocks, out);
+    case TensorType::q5_1: return dequantize_blocks<BlockQ5_1, 32, 32>(blocks, out);
+    case TensorType::q2_k: return dequantize_blocks<BlockQ2_K, 256, 16>(blocks, out);
+    case TensorType::q3_k: return dequantize_blocks<BlockQ3_K, 256, 16>(blocks, out);
+    case TensorType::q4_k: return dequantize_blocks<BlockQ4_K, 256, 32>(blocks, out);
+    case TensorType::q5_k: return dequantize_blocks<BlockQ5_K, 256, 32>(blocks, out);
+    case TensorType::q6_k: return dequantize_blocks<BlockQ6_K, 256, 16>(blocks, out);
+    case TensorType::iq4_nl: return dequantize_blocks<BlockIQ4_NL, 32, 32>(blocks, out);
+    case TensorType::iq4_xs: return dequantize_blocks<BlockIQ4_XS, 256, 32>(blocks, out);
   }
 }
 

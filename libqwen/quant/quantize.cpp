@@ -121,34 +121,20 @@ void quantize(TensorType type, std::span<const float> in, std::byte* blocks) {
     case TensorType::f32:
       if (!in.empty()) std::memcpy(blocks, in.data(), in.size_bytes());
       return;
-    case TensorType::f16:
-      return narrow_f16(in, blocks);
-    case TensorType::bf16:
-      return narrow_bf16(in, blocks);
-    case TensorType::q8_0:
-      return quantize_blocks<BlockQ8_0, 32>(in, blocks);
-    case TensorType::q4_0:
-      return quantize_blocks<BlockQ4_0, 32>(in, blocks);
-    case TensorType::q4_1:
-      return quantize_blocks<BlockQ4_1, 32>(in, blocks);
-    case TensorType::q5_0:
-      return quantize_blocks<BlockQ5_0, 32>(in, blocks);
-    case TensorType::q5_1:
-      return quantize_blocks<BlockQ5_1, 32>(in, blocks);
-    case TensorType::q2_k:
-      return quantize_blocks<BlockQ2_K, 256>(in, blocks);
-    case TensorType::q3_k:
-      return quantize_blocks<BlockQ3_K, 256>(in, blocks);
-    case TensorType::q4_k:
-      return quantize_blocks<BlockQ4_K, 256>(in, blocks);
-    case TensorType::q5_k:
-      return quantize_blocks<BlockQ5_K, 256>(in, blocks);
-    case TensorType::q6_k:
-      return quantize_blocks<BlockQ6_K, 256>(in, blocks);
-    case TensorType::iq4_nl:
-      return quantize_blocks<BlockIQ4_NL, 32>(in, blocks);
-    case TensorType::iq4_xs:
-      return quantize_blocks<BlockIQ4_XS, 256>(in, blocks);
+    case TensorType::f16: return narrow_f16(in, blocks);
+    case TensorType::bf16: return narrow_bf16(in, blocks);
+    case TensorType::q8_0: return quantize_blocks<BlockQ8_0, 32>(in, blocks);
+    case TensorType::q4_0: return quantize_blocks<BlockQ4_0, 32>(in, blocks);
+    case TensorType::q4_1: return quantize_blocks<BlockQ4_1, 32>(in, blocks);
+    case TensorType::q5_0: return quantize_blocks<BlockQ5_0, 32>(in, blocks);
+    case TensorType::q5_1: return quantize_blocks<BlockQ5_1, 32>(in, blocks);
+    case TensorType::q2_k: return quantize_blocks<BlockQ2_K, 256>(in, blocks);
+    case TensorType::q3_k: return quantize_blocks<BlockQ3_K, 256>(in, blocks);
+    case TensorType::q4_k: return quantize_blocks<BlockQ4_K, 256>(in, blocks);
+    case TensorType::q5_k: return quantize_blocks<BlockQ5_K, 256>(in, blocks);
+    case TensorType::q6_k: return quantize_blocks<BlockQ6_K, 256>(in, blocks);
+    case TensorType::iq4_nl: return quantize_blocks<BlockIQ4_NL, 32>(in, blocks);
+    case TensorType::iq4_xs: return quantize_blocks<BlockIQ4_XS, 256>(in, blocks);
   }
 }
 

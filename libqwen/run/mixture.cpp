@@ -149,7 +149,8 @@ TensorType type_on_load(QuantizeOnLoad how, const TensorPlace& place, TensorType
   return how == QuantizeOnLoad::q4_k && type == q4_0 && cols % 256 == 0 ? q4_k : type;
 }
 
-std::function<TensorType(const file::Tensor&)> types_on_load(QuantizeOnLoad how, const file::ModelFile& file) {
+std::function<TensorType(const file::Tensor&)> types_on_load(QuantizeOnLoad how,
+                                                             const file::ModelFile& file) {
   if (how == QuantizeOnLoad::none) return {};
   return [how, places = TensorPlaces(file)](const file::Tensor& tensor) {
     return type_on_load(how, places.of(tensor.name), tensor.type, tensor.cols());

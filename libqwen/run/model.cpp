@@ -34,7 +34,8 @@ void summarize_tensors(const file::ModelFile& file, ModelInfo& info) {
   std::sort(info.tensors.begin(), info.tensors.end(),
             [](const TensorSummary& a, const TensorSummary& b) { return a.bytes > b.bytes; });
   if (info.parameters > 0)
-    info.bits_per_weight = 8.0 * static_cast<double>(info.tensor_bytes) / static_cast<double>(info.parameters);
+    info.bits_per_weight =
+        8.0 * static_cast<double>(info.tensor_bytes) / static_cast<double>(info.parameters);
 }
 
 // The model's own defaults (generation_config.json, or GGUF's general.sampling.*), checked by the Sampler.
@@ -70,8 +71,8 @@ Described describe(const file::ModelFile& file, const LoadOptions& options) {
   Described result{{}, Tokenizer(std::move(backend)), std::nullopt};
   ModelInfo& info = result.info;
   info.architecture = std::string(file.string("general.architecture"));
-  info.name = std::string(file.optional_string("general.name")
-                              .value_or(std::filesystem::path(file.path()).filename().string()));
+  info.name = std::string(
+      file.optional_string("general.name").value_or(std::filesystem::path(file.path()).filename().string()));
   info.source = file.path();
   const run::Mixture* mixture =
       run::find_mixture(static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
@@ -82,15 +83,16 @@ Described describe(const file::ModelFile& file, const LoadOptions& options) {
   info.sampling = sampling_defaults(file);
   summarize_tensors(file, info);
   if (!file.tensors().empty() && info.vocabulary > info.shape.vocab)
-    fail(ErrorCode::bad_format, file.path(), ": the tokeniser has ", info.vocabulary, " tokens, the embedding only ",
-         info.shape.vocab, " rows");
+    fail(ErrorCode::bad_format, file.path(), ": the tokeniser has ", info.vocabulary,
+         " tokens, the embedding only ", info.shape.vocab, " rows");
   try {
     if (!options.chat_template.empty()) {
       result.chat_template = ChatTemplate(ChatTemplate::parse_kind(options.chat_template), result.tokenizer);
     } else if (const auto text = file.optional_string("tokenizer.chat_template")) {
       result.chat_template = ChatTemplate::detect(*text, result.tokenizer);
     } else {
-      info.chat_template_error = "the model has no chat template: choose one with --chat-template, for example qwen2.5";
+      info.chat_template_error =
+          "the model has no chat template: choose one with --chat-template, for example qwen2.5";
     }
     if (result.chat_template) info.chat_template = std::string(result.chat_template->name());
   } catch (const Error& error) {
@@ -122,8 +124,8 @@ std::uint64_t fingerprint_of(const file::ModelFile& file, const ModelInfo& info,
   const auto add = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   const auto number = [&](std::uint64_t n) { add(&n, sizeof n); };
   const ModelShape& s = info.shape;
-  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.vocab, tokenizer.size(), options.exact ? 1 : 0,
-                    static_cast<int>(options.quantize)})
+  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.vocab, tokenizer.size(),
+                      options.exact ? 1 : 0, static_cast<int>(options.quantize)})
     number(static_cast<std::uint64_t>(n));
   add(&s.rope_theta, sizeof s.rope_theta);
   add(&s.rms_eps, sizeof s.rms_eps);
@@ -150,15 +152,16 @@ Model run::load_model(std::shared_ptr<const file::ModelFile> file, const LoadOpt
   progress("map", 0.0);
   if (file->tensors().empty())
     fail(ErrorCode::bad_format, file->path(), ": it holds a vocabulary only, no weights to run");
-  auto state = std::make_shared<run::ModelState>(
-      run::ModelState{{}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.exact, nullptr, nullptr, nullptr});
+  auto state = std::make_shared<run::ModelState>(run::ModelState{
+      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.exact, nullptr, nullptr, nullptr});
   state->kernels = &kernels::choose_kernel_table();
   Described described = describe(*file, options);
   state->info = std::move(described.info);
   state->tokenizer = std::move(described.tokenizer);
   state->chat_template = std::move(described.chat_template);
   progress("tokenizer", 0.02);
-  state->pool = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : default_threads(), options.pin_threads);
+  state->pool = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : default_threads(),
+                                             options.pin_threads);
   state->end_of_turn = end_tokens(*file, state->tokenizer);
   state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
@@ -166,7 +169,8 @@ Model run::load_model(std::shared_ptr<const file::ModelFile> file, const LoadOpt
   bind.type_of = run::types_on_load(options.quantize, *file);
   bind.on_progress = [&](double fraction) { return progress("pack", 0.02 + 0.98 * fraction); };
   state->weights = model::bind_weights(file, state->info.shape, *state->pool, bind);
-  if (!state->info.chat_template_error.empty() && options.on_log) options.on_log(state->info.chat_template_error);
+  if (!state->info.chat_template_error.empty() && options.on_log)
+    options.on_log(state->info.chat_template_error);
   return Model(std::move(state));
 }
 
@@ -174,18 +178,32 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   return run::load_model(file::open_model_file(path), options);
 }
 
-ModelInfo Model::inspect(const std::string& path) { return describe(*file::open_model_file(path), {}).info; }
+ModelInfo Model::inspect(const std::string& path) {
+  return describe(*file::open_model_file(path), {}).info;
+}
 
 Tokenizer Model::load_tokenizer(const std::string& path) {
   return Tokenizer(text::make_tokenizer_backend(*file::open_model_file(path)));
 }
 
-const ModelInfo& Model::info() const noexcept { return state_->info; }
-const Tokenizer& Model::tokenizer() const noexcept { return state_->tokenizer; }
-int Model::threads() const noexcept { return state_->pool->size(); }
-std::string_view Model::isa() const noexcept { return to_string(state_->kernels->isa); }
-std::uint64_t Model::fingerprint() const noexcept { return state_->fingerprint; }
-std::uint64_t Model::weight_bytes() const noexcept { return state_->weights->bytes; }
+const ModelInfo& Model::info() const noexcept {
+  return state_->info;
+}
+const Tokenizer& Model::tokenizer() const noexcept {
+  return state_->tokenizer;
+}
+int Model::threads() const noexcept {
+  return state_->pool->size();
+}
+std::string_view Model::isa() const noexcept {
+  return to_string(state_->kernels->isa);
+}
+std::uint64_t Model::fingerprint() const noexcept {
+  return state_->fingerprint;
+}
+std::uint64_t Model::weight_bytes() const noexcept {
+  return state_->weights->bytes;
+}
 
 const ChatTemplate& Model::chat_template() const {
   if (!state_->chat_template) fail(ErrorCode::unsupported, info().chat_template_error);
@@ -193,7 +211,8 @@ const ChatTemplate& Model::chat_template() const {
 }
 
 bool Model::is_end_of_turn(Token token) const noexcept {
-  return std::find(state_->end_of_turn.begin(), state_->end_of_turn.end(), token) != state_->end_of_turn.end();
+  return std::find(state_->end_of_turn.begin(), state_->end_of_turn.end(), token) !=
+         state_->end_of_turn.end();
 }
 
 }  // namespace qwen

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tasks/errors.h"
 #include "qwen/prefix_cache.h"
+#include "tasks/errors.h"
 
 namespace qwen::tasks {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "tasks/errors.h"
 #include "qwen/prefix_cache.h"
+#include "tasks/errors.h"
 
 namespace qwen::tasks {
 namespace {

@@ -31,10 +31,8 @@ float weight_at(TensorType type, const Bytes& b, int i) {
   const int line = i / 32, k = i % 32;  // of the 256-weight blocks
   const int quarter = 2 * (line % 4), deep = line / 4 * 32 + k;
   switch (type) {
-    case TensorType::q8_0:
-      return half_at(b, 0) * static_cast<float>(static_cast<std::int8_t>(b[2 + i]));
-    case TensorType::q4_0:
-      return half_at(b, 0) * static_cast<float>(bits(b, 2 + j, 4 * half, 4) - 8);
+    case TensorType::q8_0: return half_at(b, 0) * static_cast<float>(static_cast<std::int8_t>(b[2 + i]));
+    case TensorType::q4_0: return half_at(b, 0) * static_cast<float>(bits(b, 2 + j, 4 * half, 4) - 8);
     case TensorType::q4_1:
       return half_at(b, 0) * static_cast<float>(bits(b, 4 + j, 4 * half, 4)) + half_at(b, 2);
     case TensorType::q5_0:
@@ -44,8 +42,7 @@ float weight_at(TensorType type, const Bytes& b, int i) {
       return half_at(b, 0) *
                  static_cast<float>(bits(b, 8 + j, 4 * half, 4) + 16 * bits(b, 4 + i / 8, i % 8, 1)) +
              half_at(b, 2);
-    case TensorType::iq4_nl:
-      return half_at(b, 0) * kIq4Values[bits(b, 2 + j, 4 * half, 4)];
+    case TensorType::iq4_nl: return half_at(b, 0) * kIq4Values[bits(b, 2 + j, 4 * half, 4)];
     case TensorType::q2_k: {
       const float s = half_at(b, 80) * static_cast<float>(bits(b, i / 16, 0, 4));
       const float t = half_at(b, 82) * static_cast<float>(bits(b, i / 16, 4, 4));
@@ -79,8 +76,7 @@ float weight_at(TensorType type, const Bytes& b, int i) {
       return half_at(b, 0) * static_cast<float>(s) *
              kIq4Values[bits(b, 8 + 16 * line + k % 16, k / 16 * 4, 4)];
     }
-    default:
-      return NAN;
+    default: return NAN;
   }
 }
 
@@ -90,16 +86,11 @@ std::vector<std::size_t> half_offsets(TensorType type) {
     case TensorType::q4_1:
     case TensorType::q5_1:
     case TensorType::q4_k:
-    case TensorType::q5_k:
-      return {0, 2};
-    case TensorType::q2_k:
-      return {80, 82};
-    case TensorType::q3_k:
-      return {108};
-    case TensorType::q6_k:
-      return {208};
-    default:
-      return {0};
+    case TensorType::q5_k: return {0, 2};
+    case TensorType::q2_k: return {80, 82};
+    case TensorType::q3_k: return {108};
+    case TensorType::q6_k: return {208};
+    default: return {0};
   }
 }
 

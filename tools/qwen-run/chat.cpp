@@ -121,7 +121,8 @@ class Repl {
       const int reserve = std::min(options.max_new_tokens, session_.context() / 4);
       int dropped = 0;
       const auto prompt = conversation_.prompt(reserve, &dropped);
-      if (dropped > 0 && flags_.chat.turns != 0) say("[the oldest %d turns do not fit any more and are left out]\n", dropped);
+      if (dropped > 0 && flags_.chat.turns != 0)
+        say("[the oldest %d turns do not fit any more and are left out]\n", dropped);
       const InterruptGuard guard(options.cancel);
       last_ = answer(session_, prompt, options, flags_, 0);
       interrupted_ = options.cancel.cancelled();
@@ -237,7 +238,8 @@ std::function<int()> chat_command(CLI::App& app) {
   flags->input.add(app, "The first message; without a terminal the only one");
   flags->chat.add(app, flags->model);
   flags->add(app);
-  app.add_option("--turns", flags->chat.turns, "Earlier turns that the model sees (all that fit); 0: every message is the first")
+  app.add_option("--turns", flags->chat.turns,
+                 "Earlier turns that the model sees (all that fit); 0: every message is the first")
       ->check(tools::between(-1, tools::kMaxInt))
       ->type_name("N")
       ->group("Answer");

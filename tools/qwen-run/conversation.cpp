@@ -15,7 +15,8 @@ void ChatFlags::add(CLI::App& app, tools::ModelOptions& model) {
   tools::add_chat_template(app, model);
 }
 
-Conversation::Conversation(qwen::Session& session, const ChatFlags& flags) : session_(session), turns_(flags.turns) {
+Conversation::Conversation(qwen::Session& session, const ChatFlags& flags)
+    : session_(session), turns_(flags.turns) {
   const qwen::ChatTemplate& chat = session.model().chat_template();
   if (flags.think && chat.kind() != qwen::ChatTemplate::Kind::qwen3)
     throw tools::UsageError("--think: this model's template (" + std::string(chat.name()) +

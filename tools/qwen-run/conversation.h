@@ -33,9 +33,8 @@ class Conversation {
   std::string_view system() const noexcept;
 
   // The tokens to feed so that the model answers: what the session holds already is kept as far as it agrees.
-  // Where the conversation with room for `reserve` tokens does not fit, or has more turns than it may, the oldest
-  // turns are left out:
-  // `dropped` tells how many.
+  // Where the conversation with room for `reserve` tokens does not fit, or has more turns than it may, the
+  // oldest turns are left out: `dropped` tells how many.
   std::vector<qwen::Token> prompt(int reserve = 0, int* dropped = nullptr);
 
  private:
