@@ -197,7 +197,7 @@ class TestEnds(unittest.TestCase):
     def start_long(self, server, stream):
         client = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
         client.sendall(request_bytes("/v1/completions", long_request(server, stream=stream)))
-        wait_until(lambda: server.metric("qwen_jobs_running") > 0)
+        wait_until(lambda: server.metric("qwen_requests_admitted") > 0)
         return client
 
     def read_all(self, client):
@@ -237,7 +237,7 @@ class TestEnds(unittest.TestCase):
         body = long_request(server, n=1, max_tokens=400, stream=True)
         thread = threading.Thread(target=lambda: events.extend(server.events("/v1/completions", body)[0]))
         thread.start()
-        wait_until(lambda: server.metric("qwen_jobs_running") > 0)
+        wait_until(lambda: server.metric("qwen_requests_admitted") > 0)
         server.process.send_signal(signal.SIGTERM)
         with contextlib.suppress(OSError):  # unless it has ended already
             wait_until(lambda: server.get("/ready").status == 503)

@@ -25,10 +25,16 @@ class TestMetrics(unittest.TestCase):
             server.post("/v1/classify", {})
             metric = server.metric
             chat = {"endpoint": "/v1/chat/completions", "task": "chat"}
-            self.assertEqual(metric("qwen_http_requests_total", endpoint="/v1/chat/completions", status="200"), 2)
-            self.assertEqual(metric("qwen_http_requests_total", endpoint="/v1/classify", status="400"), 1)
-            self.assertEqual(metric("qwen_request_seconds_count", **chat), 2)
-            self.assertEqual(metric("qwen_request_seconds_count", endpoint="/v1/classify", task="sentiment"), 1)
+            # A request is counted after its answer has gone out.
+            expected = [("qwen_http_requests_total", {"endpoint": "/v1/chat/completions", "status": "200"}, 2),
+                        ("qwen_http_requests_total", {"endpoint": "/v1/classify", "status": "400"}, 1),
+                        ("qwen_request_seconds_count", chat, 2),
+                        ("qwen_request_seconds_count", {"endpoint": "/v1/classify", "task": "sentiment"}, 1),
+                        ("qwen_jobs_running", {}, 0)]
+            deadline = time.monotonic() + TIMEOUT
+            while any(metric(name, **labels) != value for name, labels, value in expected):
+                self.assertLess(time.monotonic(), deadline, [(name, metric(name, **labels)) for name, labels, _ in expected])
+                time.sleep(0.02)
             self.assertEqual(metric("qwen_time_to_first_token_seconds_count", **chat), 1)
             self.assertEqual(metric("qwen_queue_wait_seconds_count", endpoint="/api/analyze", task="chat"), 1)
             tokens = first["usage"]["completion_tokens"]
@@ -39,7 +45,6 @@ class TestMetrics(unittest.TestCase):
             self.assertEqual(metric("qwen_result_cache_hits_total", **chat), 1)
             self.assertEqual(metric("qwen_result_cache_misses_total", **chat), 1)
             self.assertEqual(metric("qwen_build_info", model=first["model"]), 1)
-            self.assertEqual(metric("qwen_jobs_running"), 0)
             self.assertGreater(metric("qwen_kv_bytes"), 0)
             self.assertGreater(metric("process_resident_memory_bytes"), 1 << 20)
             self.assertEqual(metric("qwen_sessions"), 1)
