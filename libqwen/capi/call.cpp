@@ -97,15 +97,7 @@ KvType kv_type_of(std::int32_t value) {
 SamplingOptions sampling_of(const qwen_sampling& given) {
   const qwen_sampling from = sized(&given, "qwen_sampling");
   SamplingOptions out;
-  out.temperature = from.temperature;
-  out.top_k = from.top_k;
-  out.top_p = from.top_p;
-  out.min_p = from.min_p;
-  out.repetition_penalty = from.repetition_penalty;
-  out.presence_penalty = from.presence_penalty;
-  out.frequency_penalty = from.frequency_penalty;
-  out.penalty_last_n = from.penalty_last_n;
-  out.seed = from.seed;
+  copy_sampling(from, out);
   return out;
 }
 

@@ -101,6 +101,20 @@ T* copy_out(const T* data, std::size_t count) {
 }
 
 KvType kv_type_of(std::int32_t value);
+// Between SamplingOptions and qwen_sampling, either way: their fields have the same names.
+template <class From, class To>
+void copy_sampling(const From& from, To& to) {
+  to.temperature = from.temperature;
+  to.top_k = from.top_k;
+  to.top_p = from.top_p;
+  to.min_p = from.min_p;
+  to.repetition_penalty = from.repetition_penalty;
+  to.presence_penalty = from.presence_penalty;
+  to.frequency_penalty = from.frequency_penalty;
+  to.penalty_last_n = from.penalty_last_n;
+  to.seed = from.seed;
+}
+
 SamplingOptions sampling_of(const qwen_sampling& sampling);
 CancelToken cancel_of(const qwen_cancel* cancel);
 // on_text as the library wants it; empty for none.

@@ -83,15 +83,7 @@ std::int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model
   return call(error, [&] {
     const SamplingOptions from = model != nullptr ? model->model.info().sampling : SamplingOptions();
     qwen_sampling out{};
-    out.temperature = from.temperature;
-    out.top_k = from.top_k;
-    out.top_p = from.top_p;
-    out.min_p = from.min_p;
-    out.repetition_penalty = from.repetition_penalty;
-    out.presence_penalty = from.presence_penalty;
-    out.frequency_penalty = from.frequency_penalty;
-    out.penalty_last_n = from.penalty_last_n;
-    out.seed = from.seed;
+    copy_sampling(from, out);
     give(sampling, out, "sampling");
   });
 }
