@@ -45,6 +45,7 @@ class TestPages(Endpoints):
         self.assertEqual(self.server.get("/health").json(), {"status": "ok"})
         self.assertEqual(self.server.get("/ready").json()["status"], "ready")
         info = self.server.get("/api/info").json()
+        self.assertEqual((info["defaults"]["temperature"], info["defaults"]["top_p"]), (0.7, 0.9))
         self.assertEqual(info["model"], self.model)
         self.assertFalse(info["auth"])
         sentiment = next(task for task in info["tasks"] if task["name"] == "sentiment")

@@ -1,10 +1,21 @@
 // The table of all endpoints, and those that need no model.
+#include <charconv>
+
 #include "qwen-serve/assets.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/router.h"
 
 namespace qwen_serve {
 namespace {
+
+// The number that a float was written as: 0.7, not 0.699999988.
+double shortest(float value) {
+  char text[32];
+  const char* end = std::to_chars(text, text + sizeof text, value).ptr;
+  double out = value;
+  std::from_chars(text, end, out);
+  return out;
+}
 
 constexpr Route kRoutes[] = {
     {"GET", "/", page, Route::open},
@@ -78,8 +89,8 @@ void info(Service& service, Exchange& exchange) {
   body["tasks"] = std::move(tasks);
   body["defaults"] = {{"task", service.options.task},
                       {"reply", service.options.chat_task},
-                      {"temperature", chat.sampling.temperature},
-                      {"top_p", chat.sampling.top_p},
+                      {"temperature", shortest(chat.sampling.temperature)},
+                      {"top_p", shortest(chat.sampling.top_p)},
                       {"max_tokens", chat.max_new_tokens}};
   body["limits"] = {{"body_bytes", service.options.max_body},
                     {"prompt_tokens", service.max_prompt()},
