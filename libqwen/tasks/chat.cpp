@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "qwen/prefix_cache.h"
+#include "tasks/clock.h"
 #include "tasks/engine_request.h"
 #include "tasks/errors.h"
 #include "tasks/prompt.h"
@@ -28,12 +29,9 @@ std::vector<Message> messages_of(std::span<const ChatTurn> turns, const Task& ta
   return out;
 }
 
-using Clock = std::chrono::steady_clock;
+using tasks::Clock;
+using tasks::seconds_since;
 using OnText = std::function<bool(std::string_view)>;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 

@@ -1,0 +1,13 @@
+// What results tell of their times.
+#pragma once
+#include <chrono>
+
+namespace qwen::tasks {
+
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace qwen::tasks
