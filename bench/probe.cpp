@@ -1,10 +1,10 @@
 #include "probe.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "base/aligned_buffer.h"
+#include "clock.h"
 #include "probe_loops.h"
 
 namespace qwen::bench {
@@ -33,9 +33,9 @@ template <class Body>
 double best_seconds(ThreadPool& pool, Body&& body) {
   double best = 1e30;
   for (int i = 0; i < kRepeats; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     pool.run(body);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, since(start));
   }
   return best;
 }

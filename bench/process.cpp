@@ -4,10 +4,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
+
+#include "clock.h"
 
 namespace qwen::bench {
 namespace {
@@ -69,8 +70,7 @@ std::uint64_t available_memory() {
 
 Activity activity_now() {
   Activity now;
-  now.wall_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  now.wall_seconds = since(Clock::time_point());
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   ::sched_getaffinity(0, sizeof allowed, &allowed);

@@ -1,22 +1,17 @@
 #include "run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <set>
 
 #include "base/fail.h"
+#include "clock.h"
 #include "kernels/panel.h"
 #include "run/state.h"
 #include "statistics.h"
 
 namespace qwen::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // What the arithmetic of a matrix is bound by, and its size in the file's type.
 struct MatrixCost {

@@ -4,11 +4,12 @@
 #include <random>
 
 #include "base/fail.h"
+#include "clock.h"
 #include "commands.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
-#include "model_choice.h"
+#include "load_flags.h"
 #include "process.h"
 #include "qwen/engine.h"
 #include "report.h"
@@ -18,17 +19,10 @@
 namespace qwen::bench {
 namespace {
 
-struct Flags {
-  ModelChoice choice;
-  int prompt = 32, tokens = 64, question = 32, repeats = 5, context = 2048, threads = 0;
-  std::vector<int> at_once = {1, 2, 4, 8};
-  bool full = false, json = false, markdown = false, no_progress = false;
+struct Flags : LoadFlags {
+  int prompt = 32, tokens = 64, question = 32, repeats = 5, context = 2048;
+  bool full = false;
 };
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Tokens that no other prompt begins with.
 std::vector<Token> fresh_prompt(const Model& model, int count) {
@@ -180,7 +174,7 @@ int engine_bench(Flags& flags) {
 
 std::function<int()> engine_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  flags->choice.add_options(app);
+  flags->add_options(app);
   const auto number = [&](const char* name, int& value, const char* what, int most) {
     app.add_option(name, value, what)->check(CLI::Range(1, most))->capture_default_str();
   };
@@ -190,15 +184,7 @@ std::function<int()> engine_command(CLI::App& app) {
          1 << 16);
   number("-r,--repeats", flags->repeats, "measurements of each", 1000);
   number("-c,--context", flags->context, "tokens of each request", 1 << 20);
-  app.add_option("--at-once", flags->at_once, "replies at the same time")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("-t,--threads", flags->threads, "threads of the model; not given: one for each core");
   app.add_flag("--full", flags->full, "also fill every context, and count the memory then");
-  app.add_flag("--json", flags->json, "one JSON object");
-  app.add_flag("--markdown", flags->markdown, "a Markdown table");
-  app.add_flag("--no-progress", flags->no_progress, "no progress bar");
   return [flags] { return engine_bench(*flags); };
 }
 

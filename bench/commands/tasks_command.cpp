@@ -1,13 +1,13 @@
-#include <chrono>
 #include <memory>
 #include <thread>
 
 #include "base/fail.h"
+#include "clock.h"
 #include "commands.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
-#include "model_choice.h"
+#include "load_flags.h"
 #include "process.h"
 #include "qwen/chat.h"
 #include "qwen/classifier.h"
@@ -19,12 +19,9 @@
 namespace qwen::bench {
 namespace {
 
-struct Flags {
-  ModelChoice choice;
+struct Flags : LoadFlags {
   std::string vocabulary, chat_template;
-  int requests = 8, tokens = 50, threads = 0;
-  std::vector<int> at_once = {1, 2, 4, 8};
-  bool json = false, markdown = false, no_progress = false;
+  int requests = 8, tokens = 50;
 };
 
 // Messages of everyday length; every request gets another one, so that no whole prompt is met again.
@@ -39,11 +36,6 @@ constexpr const char* kTexts[] = {"今天的实验终于成功了，太棒了！
 
 std::string text_of(int request) {
   return cat(kTexts[static_cast<std::size_t>(request) % std::size(kTexts)], " (", request, ")");
-}
-
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 enum class Work { sentiment, chat, both };
@@ -264,7 +256,7 @@ int tasks(Flags& flags) {
 
 std::function<int()> tasks_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  flags->choice.add_options(app);
+  flags->add_options(app);
   app.add_option("--vocab", flags->vocabulary,
                  "model file whose tokeniser the made-up weights get: prompts then have their real lengths");
   app.add_option("--chat-template", flags->chat_template, "for models without a known one");
@@ -274,14 +266,6 @@ std::function<int()> tasks_command(CLI::App& app) {
   app.add_option("-r,--requests", flags->requests, "requests of each test")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  app.add_option("--at-once", flags->at_once, "clients at the same time")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  app.add_option("-t,--threads", flags->threads, "threads of the engine; not given: one for each core");
-  app.add_flag("--json", flags->json, "one JSON object");
-  app.add_flag("--markdown", flags->markdown, "Markdown tables");
-  app.add_flag("--no-progress", flags->no_progress, "no progress bar");
   return [flags] { return tasks(*flags); };
 }
 

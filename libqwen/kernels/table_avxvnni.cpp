@@ -10,15 +10,6 @@
 namespace qwen::kernels {
 namespace {
 
-using Arch = xsimd::fma3<xsimd::avx2>;
-using Batch = xsimd::batch<float, Arch>;
-// xsimd 8.1 does not fuse on this architecture.
-inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
-  return Batch(_mm256_fmadd_ps(a, b, c));
-}
-
-#include "kernels/lanes.inl"
-
 #include "kernels/vec256.inl"
 
 #include "kernels/float_kernels.inl"

@@ -1,5 +1,14 @@
-// Integers and floats of eight rows, for AVX2 and AVX-VNNI. Included inside an anonymous namespace. No
-// include guard on purpose.
+// What AVX2 and AVX-VNNI share: lanes, and integers and floats of eight rows. Included inside an anonymous
+// namespace. No include guard on purpose.
+
+using Arch = xsimd::fma3<xsimd::avx2>;
+using Batch = xsimd::batch<float, Arch>;
+// xsimd 8.1 does not fuse on this architecture.
+inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
+  return Batch(_mm256_fmadd_ps(a, b, c));
+}
+
+#include "kernels/lanes.inl"
 
 inline Lanes load_f16(const std::uint16_t* x) noexcept {
   const auto half = [&](int i) {

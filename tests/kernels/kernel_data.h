@@ -18,6 +18,7 @@
 #include "kernels/table.h"
 #include "quant/quant.h"
 #include "support/guarded_buffer.h"
+#include "support/half_offsets.h"
 
 namespace qwen::kernels {
 
@@ -61,20 +62,6 @@ enum class Fill {
 inline constexpr Fill kAllFills[] = {Fill::ordinary,  Fill::ones,       Fill::zeros, Fill::top_bits,
                                      Fill::subnormal, Fill::zero_scale, Fill::huge,  Fill::mixed};
 
-// Where in a block its half-precision numbers are.
-inline std::vector<std::size_t> half_offsets(TensorType type) {
-  switch (type) {
-    case TensorType::q4_1:
-    case TensorType::q5_1:
-    case TensorType::q4_k:
-    case TensorType::q5_k: return {0, 2};
-    case TensorType::q2_k: return {80, 82};
-    case TensorType::q3_k: return {108};
-    case TensorType::q6_k: return {208};
-    default: return {0};
-  }
-}
-
 inline std::uint16_t random_half(Fill fill, std::mt19937& random) {
   std::uniform_real_distribution<float> small(0.003f, 0.02f);
   const auto sign = static_cast<std::uint16_t>((random() & 1u) << 15);
@@ -102,7 +89,7 @@ inline std::vector<std::byte> random_rows(TensorType type, int rows, int cols, F
       if (f == Fill::top_bits) byte = type == TensorType::q8_0 ? 0x80 : 0x88;
       out[at + i] = static_cast<std::byte>(byte);
     }
-    for (const std::size_t offset : half_offsets(type)) {
+    for (const std::size_t offset : test::half_offsets(type)) {
       const std::uint16_t half = random_half(f, random);
       std::memcpy(out.data() + at + offset, &half, sizeof half);
     }

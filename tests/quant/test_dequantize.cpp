@@ -8,9 +8,11 @@
 #include "quant/blocks.h"
 #include "quant/quant.h"
 #include "quant/test_data.h"
+#include "support/half_offsets.h"
 
 using namespace qwen;
 using namespace qwen::quant;
+using test::half_offsets;
 
 namespace {
 
@@ -77,20 +79,6 @@ float weight_at(TensorType type, const Bytes& b, int i) {
              kIq4Values[bits(b, 8 + 16 * line + k % 16, k / 16 * 4, 4)];
     }
     default: return NAN;
-  }
-}
-
-// Where the half-precision scales lie.
-std::vector<std::size_t> half_offsets(TensorType type) {
-  switch (type) {
-    case TensorType::q4_1:
-    case TensorType::q5_1:
-    case TensorType::q4_k:
-    case TensorType::q5_k: return {0, 2};
-    case TensorType::q2_k: return {80, 82};
-    case TensorType::q3_k: return {108};
-    case TensorType::q6_k: return {208};
-    default: return {0};
   }
 }
 

@@ -21,6 +21,12 @@ struct Case {
 std::vector<Case> make_cases(const Model& model, const EngineOptions& options, int count, unsigned seed) {
   std::mt19937 random(seed);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  const std::vector<SamplingOptions> samplings = {
+      {.temperature = 0},
+      {.temperature = 2, .top_k = 0},
+      {.temperature = 1.5f, .top_k = 5, .repetition_penalty = 1.3f, .penalty_last_n = 16},
+      {.temperature = 3, .top_k = 0, .top_p = 1, .min_p = 0.01f},
+      {.frequency_penalty = 0.5f}};
   std::vector<Case> cases(static_cast<std::size_t>(count));
   for (Case& c : cases) {
     c.prompt = some_prompt(1 + below(300), static_cast<unsigned>(below(3)));
@@ -29,28 +35,10 @@ std::vector<Case> make_cases(const Model& model, const EngineOptions& options, i
     g.max_new_tokens = 1 + below(30);
     g.stop_at_end_of_turn = below(2) == 0;
     g.logprobs = below(4) - 2;
-    SamplingOptions& s = g.sampling;
-    s.seed = random();
-    switch (below(5)) {
-      case 0: s.temperature = 0; break;
-      case 1:
-        s.temperature = 2;
-        s.top_k = 0;
-        break;
-      case 2:
-        s.temperature = 1.5;
-        s.top_k = 5;
-        s.repetition_penalty = 1.3f;
-        s.penalty_last_n = 16;
-        break;
-      case 3:
-        s.temperature = 3;
-        s.top_k = 0;
-        s.top_p = 1;
-        s.min_p = 0.01f;
-        break;
-      default: s.frequency_penalty = 0.5f; s.logit_bias = {{below(256), 2.0f}};
-    }
+    const std::uint64_t seed = random();
+    g.sampling = samplings[static_cast<std::size_t>(below(5))];
+    g.sampling.seed = seed;
+    if (g.sampling.frequency_penalty > 0) g.sampling.logit_bias = {{below(256), 2.0f}};
     if (below(4) == 0) g.stop = {"e", "the"};
     c.expected = alone(model, options, c.prompt, c.generation);
   }

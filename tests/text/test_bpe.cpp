@@ -30,8 +30,7 @@ struct RandomVocabulary {
 
   std::shared_ptr<const text::TokenizerBackend> backend() const {
     test::VocabularyFile file;
-    file.text("tokenizer.ggml.model", "gpt2");
-    file.texts("tokenizer.ggml.tokens", tokens).texts("tokenizer.ggml.merges", merges);
+    file.bpe(tokens, merges);
     return text::make_bpe_backend(file.file());
   }
 

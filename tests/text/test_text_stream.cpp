@@ -36,9 +36,7 @@ TEST_CASE("a character comes with the token that completes it", "[text]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   tokens.push_back("<|im_end|>");
-  file.text("tokenizer.ggml.model", "gpt2")
-      .texts("tokenizer.ggml.tokens", tokens)
-      .texts("tokenizer.ggml.merges", {});
+  file.bpe(tokens);
   TextStream stream(file.tokenizer());
   const auto push = [&](int byte) { return stream.push(byte); };
   CHECK(push(0xF0).empty());

@@ -81,8 +81,7 @@ TEST_CASE("of added tokens the leftmost counts, then the longest", "[text]") {
     tokens.push_back(added);
     types.push_back(added[0] == '<' ? 3 : 4);
   }
-  file.text("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", tokens);
-  file.integers("tokenizer.ggml.token_type", types).texts("tokenizer.ggml.merges", {});
+  file.bpe(tokens).integers("tokenizer.ggml.token_type", types);
   const Tokenizer tokenizer = file.tokenizer();
   const auto parse = [&](std::string_view text) { return tokenizer.encode(text, Special::parse); };
   CHECK(parse("<a>") == std::vector<Token>{257});
@@ -212,9 +211,7 @@ TEST_CASE("files that leave out types and split are of the family too", "[text]"
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   tokens.push_back("<|im_end|>");
-  file.text("tokenizer.ggml.model", "gpt2")
-      .texts("tokenizer.ggml.tokens", tokens)
-      .texts("tokenizer.ggml.merges", {});
+  file.bpe(tokens);
   const Tokenizer tokenizer = file.tokenizer();
   CHECK(tokenizer.find_control("<|im_end|>") == 256);
   CHECK(tokenizer.is_control(256));
@@ -226,10 +223,7 @@ TEST_CASE("an end token that a converter called user-defined is a control token"
   std::vector<std::int32_t> types(256, 1);
   tokens.insert(tokens.end(), {"<|im_end|>", "<tool_call>", "[PAD258]"});
   types.insert(types.end(), {4, 4, 4});
-  file.text("tokenizer.ggml.model", "gpt2")
-      .texts("tokenizer.ggml.tokens", tokens)
-      .texts("tokenizer.ggml.merges", {});
-  file.integers("tokenizer.ggml.token_type", types).integer("tokenizer.ggml.eos_token_id", 256);
+  file.bpe(tokens).integers("tokenizer.ggml.token_type", types).integer("tokenizer.ggml.eos_token_id", 256);
   const Tokenizer tokenizer = file.tokenizer();
   CHECK(tokenizer.is_control(256));
   CHECK_FALSE(tokenizer.is_control(257));

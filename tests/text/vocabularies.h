@@ -52,6 +52,12 @@ class VocabularyFile {
     file_.add(key, std::move(meta));
     return *this;
   }
+  // A byte-level BPE vocabulary.
+  VocabularyFile& bpe(const std::vector<std::string>& tokens, const std::vector<std::string>& merges = {}) {
+    return text("tokenizer.ggml.model", "gpt2")
+        .texts("tokenizer.ggml.tokens", tokens)
+        .texts("tokenizer.ggml.merges", merges);
+  }
   VocabularyFile& integers(std::string_view key, const std::vector<std::int32_t>& values) {
     return numbers(key, file::MetaType::i32, values.data(), values.size());
   }

@@ -83,7 +83,7 @@ void AnswerFlags::add(CLI::App& app) {
   option("--top-k", top_k, "Draw from the K most probable tokens; 0: from all", "K");
   option("--top-p", top_p, "Draw from the most probable tokens that sum up to P", "P");
   option("--min-p", min_p, "Drop tokens below P times the most probable one", "P");
-  option("--repeat-penalty", repeat_penalty, "Penalty for tokens of the context; 1: none", "X");
+  option("--repeat-penalty", repetition_penalty, "Penalty for tokens of the context; 1: none", "X");
   option("--presence-penalty", presence_penalty, "Subtracted from the logit of each generated token", "X");
   option("--frequency-penalty", frequency_penalty, "Subtracted for each time it was generated", "X");
   option("--repeat-last-n", repeat_last_n, "Tokens that the penalties look back at; 0: all", "N");
@@ -108,18 +108,9 @@ void AnswerFlags::check() const {
 }
 
 qwen::SamplingOptions AnswerFlags::sampling(qwen::SamplingOptions o) const {
-  const auto set = [](auto& value, const auto& flag) {
-    if (flag) value = *flag;
-  };
-  set(o.temperature, temperature);
-  set(o.top_k, top_k);
-  set(o.top_p, top_p);
-  set(o.min_p, min_p);
-  set(o.repetition_penalty, repeat_penalty);
-  set(o.presence_penalty, presence_penalty);
-  set(o.frequency_penalty, frequency_penalty);
+  apply(o);
+  if (!seed) o.seed = std::random_device{}();
   o.penalty_last_n = repeat_last_n;
-  o.seed = seed ? *seed : std::random_device{}();
   for (const std::string& text : logit_bias) {
     const std::size_t sign = text.find_first_of("+-");
     qwen::Token id = 0;

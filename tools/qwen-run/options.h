@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/sampling.h"
 #include "qwen/qwen.h"
 
 namespace qwen_run {
@@ -39,11 +40,8 @@ struct SessionFlags {
 };
 
 // -n, --temp and all that shapes an answer. What is not given comes from the model.
-struct AnswerFlags {
-  std::optional<float> temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
-  std::optional<int> top_k;
+struct AnswerFlags : tools::SamplingChoice {
   int repeat_last_n = 0;
-  std::optional<std::uint64_t> seed;
   std::vector<std::string> logit_bias;  // "ID+BIAS", "ID-BIAS"
   std::vector<std::string> stop;
   int max_tokens = 512;

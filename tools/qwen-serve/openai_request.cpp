@@ -90,20 +90,6 @@ void ReplyFields::read_sampling(Fields& fields) {
     seed = static_cast<std::uint64_t>(*value);
 }
 
-void ReplyFields::apply(qwen::SamplingOptions& sampling) const {
-  const auto set = [](float& target, const std::optional<double>& value) {
-    if (value) target = static_cast<float>(*value);
-  };
-  set(sampling.temperature, temperature);
-  set(sampling.top_p, top_p);
-  set(sampling.min_p, min_p);
-  set(sampling.repetition_penalty, repetition_penalty);
-  set(sampling.presence_penalty, presence_penalty);
-  set(sampling.frequency_penalty, frequency_penalty);
-  if (top_k) sampling.top_k = *top_k;
-  if (seed) sampling.seed = *seed;
-}
-
 std::vector<qwen::Message> read_messages(const InputJson& list, const std::string& path) {
   if (!list.is_array() || list.empty())
     throw bad_field(path, path + ": expected a list of at least one message, found " +

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "common/sampling.h"
 #include "qwen-serve/json_fields.h"
 #include "qwen/chat_template.h"
 #include "qwen/generate.h"
@@ -16,14 +17,11 @@ inline constexpr int kMaxLogprobs = 20;
 inline constexpr std::size_t kMaxStops = 16;
 
 // The options of a reply that all endpoints share: absent where the request does not say.
-struct ReplyFields {
-  std::optional<double> temperature, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty;
-  std::optional<int> top_k, max_tokens;
-  std::optional<std::uint64_t> seed;
+struct ReplyFields : tools::SamplingChoice {
+  std::optional<int> max_tokens;
 
   // temperature, top_p, top_k, min_p, the penalties and seed.
   void read_sampling(Fields& fields);
-  void apply(qwen::SamplingOptions& sampling) const;
 };
 
 struct CompletionRequest {

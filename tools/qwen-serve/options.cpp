@@ -6,100 +6,99 @@ namespace {
 using tools::between;
 using tools::kMaxInt;
 
+// Adds options of one group of the help.
+class Group {
+ public:
+  Group(CLI::App& app, const char* name) : app_(app), name_(name) {}
+
+  template <class T>
+  CLI::Option* option(const char* names, T& value, const char* type, const char* description) {
+    return app_.add_option(names, value, description)->type_name(type)->group(name_);
+  }
+  template <class T>
+  void number(const char* names, T& value, double low, double high, const char* description) {
+    option(names, value, "N", description)->check(between(low, high));
+  }
+  void flag(const char* names, bool& value, const char* description) {
+    app_.add_flag(names, value, description)->group(name_);
+  }
+
+ private:
+  CLI::App& app_;
+  const char* name_;
+};
+
 void add_model(CLI::App& app, Options& o) {
   tools::add_model_path(app, o.model);
-  app.add_option("-t,--threads", o.model.threads, "Threads; 0 takes the physical cores that are free to use")
-      ->check(between(0, 1024))
-      ->type_name("N")
-      ->group("Model");
-  app.add_flag("--pin-threads", o.model.pin_threads, "Bind each thread to one core")->group("Model");
+  Group model(app, "Model");
+  model.number("-t,--threads", o.model.threads, 0, 1024,
+               "Threads; 0 takes the physical cores that are free to use");
+  model.flag("--pin-threads", o.model.pin_threads, "Bind each thread to one core");
   tools::add_weight_options(app, o.model);
   tools::add_chat_template(app, o.model);
-  app.add_option("--alias", o.alias, "Another id of the model for clients")
-      ->type_name("NAME")
-      ->group("Model");
-  app.add_option("-c,--ctx-size", o.context,
-                 "Tokens of context for each request (2048, or less where the model has less)")
-      ->check(between(1, kMaxInt))
-      ->type_name("N")
-      ->group("Model");
-  app.add_option("--kv-type", o.kv_type, "Type of the KV cache: auto (default), f16 or f32")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}).description(""))
-      ->type_name("TYPE")
-      ->group("Model");
-  app.add_flag("-v,--verbose", o.model.verbose, "Details of the load on stderr")->group("Output");
-  app.add_flag("--no-progress", o.model.no_progress, "No progress bar on a terminal")->group("Output");
-  app.add_option("--access-log", o.access_log, "A line of JSON for each request: a file, or - for stdout")
-      ->type_name("FILE")
-      ->group("Output");
+  model.option("--alias", o.alias, "NAME", "Another id of the model for clients");
+  model.number("-c,--ctx-size", o.context, 1, kMaxInt,
+               "Tokens of context for each request (2048, or less where the model has less)");
+  model.option("--kv-type", o.kv_type, "TYPE", "Type of the KV cache: auto (default), f16 or f32")
+      ->check(CLI::IsMember({"auto", "f16", "f32"}).description(""));
+  Group output(app, "Output");
+  output.flag("-v,--verbose", o.model.verbose, "Details of the load on stderr");
+  output.flag("--no-progress", o.model.no_progress, "No progress bar on a terminal");
+  output.option("--access-log", o.access_log, "FILE",
+                "A line of JSON for each request: a file, or - for stdout");
 }
 
 void add_answers(CLI::App& app, Options& o) {
-  app.add_option("--tasks", o.task_folders,
-                 "Folder of task files that add to the built-in ones (may be repeated)")
-      ->allow_extra_args(false)
-      ->type_name("DIR")
-      ->group("Answers");
-  app.add_option("--prefix-cache", o.prefix_folder,
-                 "Folder that keeps the tasks' computed prompts for the next start")
-      ->type_name("DIR")
-      ->group("Answers");
-  app.add_option("--task", o.task, "The page's task for the label (sentiment)")
-      ->type_name("NAME")
-      ->group("Answers");
-  app.add_option("--chat-task", o.chat_task, "The page's task for the reply (chat)")
-      ->type_name("NAME")
-      ->group("Answers");
-  const auto number = [&](const char* name, auto& value, double low, double high, const char* description) {
-    app.add_option(name, value, description)->check(between(low, high))->type_name("N")->group("Answers");
-  };
-  number("--turns", o.history_turns, 0, 1000, "Earlier turns that a chat remembers (3)");
-  number("-n,--predict", o.max_tokens, 1, kMaxInt, "Tokens of a completion, unless the request says (512)");
-  number("--temp", o.temperature, 0, 2, "Temperature, unless the request says (else the model's own)");
-  number("--top-k", o.top_k, 0, kMaxInt, "Top-k, unless the request says (else the model's own)");
-  number("--top-p", o.top_p, 0, 1, "Top-p, unless the request says (else the model's own)");
-  number("--min-p", o.min_p, 0, 1, "Min-p, unless the request says (else the model's own)");
-  number("--repeat-penalty", o.repetition_penalty, 0.01, 10,
-         "Repetition penalty, unless the request says (else the model's own)");
-  number("--cache", o.cache_entries, 0, kMaxInt,
-         "Answers kept for requests that come again (10000; 0: none)");
-  number("--cache-mb", o.cache_mb, 0, 1 << 20, "Memory for them, in MB (64)");
-  number("--cache-ttl", o.cache_ttl, 1, kMaxInt, "Seconds that they are good for (3600)");
+  Group answers(app, "Answers");
+  answers
+      .option("--tasks", o.task_folders, "DIR",
+              "Folder of task files that add to the built-in ones (may be repeated)")
+      ->allow_extra_args(false);
+  answers.option("--prefix-cache", o.prefix_folder, "DIR",
+                 "Folder that keeps the tasks' computed prompts for the next start");
+  answers.option("--task", o.task, "NAME", "The page's task for the label (sentiment)");
+  answers.option("--chat-task", o.chat_task, "NAME", "The page's task for the reply (chat)");
+  answers.number("--turns", o.history_turns, 0, 1000, "Earlier turns that a chat remembers (3)");
+  answers.number("-n,--predict", o.max_tokens, 1, kMaxInt,
+                 "Tokens of a completion, unless the request says (512)");
+  answers.number("--temp", o.sampling.temperature, 0, 2,
+                 "Temperature, unless the request says (else the model's own)");
+  answers.number("--top-k", o.sampling.top_k, 0, kMaxInt,
+                 "Top-k, unless the request says (else the model's own)");
+  answers.number("--top-p", o.sampling.top_p, 0, 1, "Top-p, unless the request says (else the model's own)");
+  answers.number("--min-p", o.sampling.min_p, 0, 1, "Min-p, unless the request says (else the model's own)");
+  answers.number("--repeat-penalty", o.sampling.repetition_penalty, 0.01, 10,
+                 "Repetition penalty, unless the request says (else the model's own)");
+  answers.number("--cache", o.cache_entries, 0, kMaxInt,
+                 "Answers kept for requests that come again (10000; 0: none)");
+  answers.number("--cache-mb", o.cache_mb, 0, 1 << 20, "Memory for them, in MB (64)");
+  answers.number("--cache-ttl", o.cache_ttl, 1, kMaxInt, "Seconds that they are good for (3600)");
 }
 
 void add_network(CLI::App& app, Options& o) {
-  app.add_option("--host", o.host, "Address to listen on (127.0.0.1: this machine only)")
-      ->type_name("ADDRESS")
-      ->group("Network");
-  app.add_option("--port", o.port, "Port (8080); 0 takes a free one and says which")
-      ->check(between(0, 65535))
-      ->type_name("N")
-      ->group("Network");
-  app.add_option("--api-key-file", o.api_key_file,
-                 "File of API keys, one a line (beside those of $QWEN_API_KEY, which commas divide)")
-      ->type_name("FILE")
-      ->group("Network");
-  app.add_option("--cors", o.cors, "Origin whose pages may use the server, or * (may be repeated)")
-      ->allow_extra_args(false)
-      ->type_name("ORIGIN")
-      ->group("Network");
+  Group network(app, "Network");
+  network.option("--host", o.host, "ADDRESS", "Address to listen on (127.0.0.1: this machine only)");
+  network.number("--port", o.port, 0, 65535, "Port (8080); 0 takes a free one and says which");
+  network.option("--api-key-file", o.api_key_file, "FILE",
+                 "File of API keys, one a line (beside those of $QWEN_API_KEY, which commas divide)");
+  network.option("--cors", o.cors, "ORIGIN", "Origin whose pages may use the server, or * (may be repeated)")
+      ->allow_extra_args(false);
 }
 
 void add_limits(CLI::App& app, Options& o) {
-  const auto number = [&](const char* name, int& value, double low, double high, const char* description) {
-    app.add_option(name, value, description)->check(between(low, high))->type_name("N")->group("Limits");
-  };
-  number("--parallel", o.parallel, 1, 256, "Requests computed at the same time (8)");
-  number("--queue", o.queue, 0, 10000, "Requests that may wait beyond these (64); more get 503");
-  number("--rate", o.rate, 0, 1000000, "Requests a minute for each client (0: any number); more get 429");
-  number("--timeout", o.timeout, 1, 86400, "Seconds for a request, waiting included (300)");
-  number("--session-ttl", o.session_ttl, 1, 86400 * 30, "Seconds that an idle session is kept (180)");
-  number("--sessions", o.sessions, 1, 1000000, "Sessions kept at most (1000): the idlest goes first");
-  number("--connections", o.connections, 8, 900, "Connections at most (256)");
-  number("--max-body", o.max_body, 1024, 1 << 30, "Bytes of a request's body (1048576)");
-  number("--max-prompt", o.max_prompt, 0, kMaxInt, "Tokens of a prompt (0: what the context holds)");
-  number("--drain", o.drain, 0, 86400, "Seconds for requests under way after SIGTERM (30)");
-  number("--prefix-mb", o.prefix_mb, 0, 1 << 20, "KV kept for prompts that begin alike, in MB (64)");
+  Group limits(app, "Limits");
+  limits.number("--parallel", o.parallel, 1, 256, "Requests computed at the same time (8)");
+  limits.number("--queue", o.queue, 0, 10000, "Requests that may wait beyond these (64); more get 503");
+  limits.number("--rate", o.rate, 0, 1000000,
+                "Requests a minute for each client (0: any number); more get 429");
+  limits.number("--timeout", o.timeout, 1, 86400, "Seconds for a request, waiting included (300)");
+  limits.number("--session-ttl", o.session_ttl, 1, 86400 * 30, "Seconds that an idle session is kept (180)");
+  limits.number("--sessions", o.sessions, 1, 1000000, "Sessions kept at most (1000): the idlest goes first");
+  limits.number("--connections", o.connections, 8, 900, "Connections at most (256)");
+  limits.number("--max-body", o.max_body, 1024, 1 << 30, "Bytes of a request's body (1048576)");
+  limits.number("--max-prompt", o.max_prompt, 0, kMaxInt, "Tokens of a prompt (0: what the context holds)");
+  limits.number("--drain", o.drain, 0, 86400, "Seconds for requests under way after SIGTERM (30)");
+  limits.number("--prefix-mb", o.prefix_mb, 0, 1 << 20, "KV kept for prompts that begin alike, in MB (64)");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/model_options.h"
+#include "common/sampling.h"
 
 namespace qwen_serve {
 
@@ -17,10 +18,9 @@ struct Options {
   std::string task = "sentiment", chat_task = "chat";  // of /api/analyze and /chat, unless a request says
   int history_turns = 3;
 
-  // What completions take unless a request says; < 0: the model's own.
+  // What completions take unless a request says, and before the model's own.
   int max_tokens = 512;
-  double temperature = -1, top_p = -1, min_p = -1, repetition_penalty = -1;
-  int top_k = -1;
+  tools::SamplingChoice sampling;
 
   std::string host = "127.0.0.1";
   int port = 8080;

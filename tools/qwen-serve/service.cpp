@@ -128,14 +128,7 @@ int Service::max_prompt() const {
 
 qwen::SamplingOptions Service::default_sampling() const {
   qwen::SamplingOptions sampling = model.info().sampling;
-  const auto set = [](float& target, double value) {
-    if (value >= 0) target = static_cast<float>(value);
-  };
-  set(sampling.temperature, options.temperature);
-  set(sampling.top_p, options.top_p);
-  set(sampling.min_p, options.min_p);
-  set(sampling.repetition_penalty, options.repetition_penalty);
-  if (options.top_k >= 0) sampling.top_k = options.top_k;
+  options.sampling.apply(sampling);
   return sampling;
 }
 

@@ -31,9 +31,18 @@ std::vector<qwen::ChatTurn> read_turns(const InputJson& list) {
   return turns;
 }
 
-void read_max_tokens(Fields& fields, ReplyFields& reply) {
+void read_reply_fields(Fields& fields, ReplyFields& reply) {
+  reply.read_sampling(fields);
   if (const auto tokens = fields.integer("max_tokens", 1, INT32_MAX))
     reply.max_tokens = static_cast<int>(*tokens);
+}
+
+// A text that must be there, and not be empty.
+std::string read_message(Fields& fields, const std::string& name) {
+  auto text = fields.text(name.c_str());
+  if (!text) throw bad_field(name, name + " is missing", "missing_field");
+  if (text->empty()) throw bad_field(name, name + " is empty");
+  return std::move(*text);
 }
 
 // A name, or null for "none": `wanted` tells which.
@@ -84,14 +93,9 @@ AnalyzeRequest read_analyze_request(const InputJson& body) {
     throw bad_field("task", "task and reply are both null: there is nothing to do");
   request.history = fields.flag("history");
   request.regenerate = fields.flag("regenerate").value_or(false);
-  const auto text = fields.text("text");
-  request.text = text.value_or("");
-  if (request.text.empty() && !request.regenerate)
-    throw bad_field("text", text ? "text is empty" : "text is missing",
-                    text ? "invalid_value" : "missing_field");
+  request.text = request.regenerate ? fields.text("text").value_or("") : read_message(fields, "text");
   if (request.regenerate && !request.session) throw bad_field("regenerate", "regenerate: only in a session");
-  request.fields.read_sampling(fields);
-  read_max_tokens(fields, request.fields);
+  read_reply_fields(fields, request.fields);
   fields.finish();
   return request;
 }
@@ -100,11 +104,7 @@ ChatRequest read_plain_chat_request(const InputJson& body) {
   Fields fields(body);
   ChatRequest request;
   request.session = fields.text("session");
-  const auto prompt = fields.text("prompt");
-  if (!prompt || prompt->empty())
-    throw bad_field("prompt", prompt ? "prompt is empty" : "prompt is missing",
-                    prompt ? "invalid_value" : "missing_field");
-  request.prompt = *prompt;
+  request.prompt = read_message(fields, "prompt");
   if (const InputJson* history = fields.find("history")) {
     if (history->is_array())
       request.turns = read_turns(*history);
@@ -116,8 +116,7 @@ ChatRequest read_plain_chat_request(const InputJson& body) {
   }
   if (request.turns && request.session)
     throw bad_field("history", "history: a session has its own; give one of the two");
-  request.fields.read_sampling(fields);
-  read_max_tokens(fields, request.fields);
+  read_reply_fields(fields, request.fields);
   fields.finish();
   return request;
 }
