@@ -88,7 +88,18 @@ void KvCache::prepare(int from, int to) {
 }
 
 void KvCache::truncate(int length) {
-  const auto count = static_cast<std::size_t>(ceil_div(length, kPageTokens));
+  keep_pages(static_cast<std::size_t>(ceil_div(length, kPageTokens)));
+}
+
+void KvCache::rewind(int length) {
+  const auto next = static_cast<std::size_t>(length / kPageTokens);
+  if (next < pages_.size() && pages_[next].use_count() == 1)
+    keep_pages(next + 1);
+  else
+    truncate(length);
+}
+
+void KvCache::keep_pages(std::size_t count) {
   if (count < pages_.size()) {
     pages_.resize(count);
     pointers_.resize(count);

@@ -44,6 +44,9 @@ class KvCache {
   void prepare(int from, int to);
   // Gives back the pages beyond the first `length` tokens.
   void truncate(int length);
+  // The same, but the page of the next token stays where no other cache shares it: who goes back to the end
+  // of a page and on from there again and again allocates nothing.
+  void rewind(int length);
   std::size_t bytes() const noexcept;  // of its pages, shared ones included
   // Where the pages lie, layout().page_bytes() each: the same address in two caches is a shared page.
   const std::vector<const std::byte*>& pages() const noexcept { return pointers_; }
@@ -62,6 +65,8 @@ class KvCache {
   void import_token(int layer, int head, int position, const std::byte* in) noexcept;
 
  private:
+  void keep_pages(std::size_t count);
+
   KvLayout layout_;
   std::vector<std::shared_ptr<AlignedBuffer>> pages_;
   std::vector<const std::byte*> pointers_;  // of pages_, for the kernels

@@ -212,7 +212,7 @@ void Session::rewind(int length) {
     fail(ErrorCode::invalid_argument, "rewind: expected 0 to ", s.position(), ", found ", length);
   if (length == s.position()) return;
   s.tokens.resize(static_cast<std::size_t>(length));
-  s.cache.truncate(length);
+  s.cache.rewind(length);
   s.hidden.clear();
 }
 

@@ -53,6 +53,13 @@ void check_model(const test::TinyModel& tiny, bool exact) {
     session.rewind(1);
     for (int i = 1; i < 256; ++i) session.prefill({&prompt[static_cast<std::size_t>(i % 40)], 1});
   });
+  expect_none("a token behind a page's end, again and again", [&] {
+    while (session.position() < 257) session.prefill({&prompt[0], 1});
+    for (int i = 0; i < 5; ++i) {
+      session.rewind(256);
+      session.forward({&prompt[static_cast<std::size_t>(i)], 1});
+    }
+  });
   SamplingOptions sampling;
   sampling.temperature = 0.7f;
   sampling.top_k = 20;
