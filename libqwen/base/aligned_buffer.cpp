@@ -12,8 +12,13 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// From this size on a buffer is mapped: untouched pages cost nothing, and huge pages save TLB misses.
-constexpr std::size_t kMapFrom = std::size_t{1} << 20;
+// From this size on a buffer is mapped: untouched pages cost nothing, and what is freed goes back to the
+// system. The heap would keep it: glibc looks for an aligned block in holes that are larger than the block,
+// so the hole that a freed one leaves fits no other of its size, and a server's KV pages would take ever more
+// room.
+constexpr std::size_t kMapFrom = std::size_t{128} << 10;
+// From here on huge pages save TLB misses.
+constexpr std::size_t kHugeFrom = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -26,19 +31,20 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
     return;
   }
   // Over-map by one huge page and give back the ends, so that the buffer starts on a huge-page boundary.
+  const std::size_t boundary = size < kHugeFrom ? kPage : kHugePage;
   const std::size_t pages = checked_add(size, kPage - 1, "buffer") / kPage * kPage;
-  const std::size_t rounded = checked_add(pages, kHugePage, "buffer");
+  const std::size_t rounded = checked_add(pages, boundary - kPage, "buffer");
   void* address = ::mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED)
     fail(ErrorCode::out_of_memory, "out of memory: cannot allocate ", size, " bytes");
   auto* base = static_cast<std::byte*>(address);
   const auto start = reinterpret_cast<std::uintptr_t>(base);
-  const std::size_t front = round_up(start, kHugePage) - start;
+  const std::size_t front = round_up(start, boundary) - start;
   mapped_ = pages;
   if (front > 0) ::munmap(base, front);
   if (rounded - front - mapped_ > 0) ::munmap(base + front + mapped_, rounded - front - mapped_);
   data_ = base + front;
-  ::madvise(data_, mapped_, MADV_HUGEPAGE);
+  if (boundary == kHugePage) ::madvise(data_, mapped_, MADV_HUGEPAGE);
 }
 
 AlignedBuffer::~AlignedBuffer() {
