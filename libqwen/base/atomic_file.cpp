@@ -16,14 +16,32 @@ namespace qwen {
 
 namespace {
 
-// Makes a rename durable. Not every file system can; then only a crash of the machine in this instant loses
+std::string folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  return folder.empty() ? "." : folder.string();
+}
+
+// Makes a new name durable. Not every file system can; then only a crash of the machine in this instant loses
 // the file.
 void sync_folder_of(const std::string& path) {
-  const auto folder = std::filesystem::path(path).parent_path();
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = ::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
   ::fsync(fd);
   ::close(fd);
+}
+
+// The name by which a file without one can be linked to.
+std::string open_name(int fd) {
+  return cat("/proc/self/fd/", fd);
+}
+
+// A file that has no name yet: it goes with the process, however that ends. -1 where the file system has none
+// such, or it could not be given a name.
+int open_unnamed(const std::string& path) {
+  const int fd = ::open(folder_of(path).c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+  if (fd < 0 || ::access(open_name(fd).c_str(), F_OK) == 0) return fd;
+  ::close(fd);
+  return -1;
 }
 
 }  // namespace
@@ -38,7 +56,9 @@ AtomicFile::AtomicFile(std::string path, Existing existing) : path_(std::move(pa
   }
   static std::atomic<unsigned> serial{0};  // two threads may write the same file: the later rename wins
   temporary_ = cat(path_, ".tmp-", ::getpid(), "-", serial.fetch_add(1));
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  fd_ = open_unnamed(path_);
+  unnamed_ = fd_ >= 0;
+  if (!unnamed_) fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) fail(ErrorCode::io, "cannot create ", path_, ": ", std::strerror(errno));
 }
 
@@ -49,7 +69,7 @@ AtomicFile::AtomicFile(int file)
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty() && !unnamed_) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::fail_io(const char* doing) const {
@@ -76,6 +96,18 @@ void AtomicFile::reserve(std::uint64_t size) {
 
 void AtomicFile::commit() {
   if (::fsync(fd_) != 0 && errno != EINVAL) fail_io("write");
+  if (unnamed_) {
+    const auto link = [&](const std::string& name) {
+      return ::linkat(AT_FDCWD, open_name(fd_).c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    };
+    if (link(path_)) {
+      temporary_.clear();
+      sync_folder_of(path_);
+    } else if (errno != EEXIST || !link(temporary_)) {  // no link replaces a file: that takes a rename
+      fail_io("write");
+    }
+    unnamed_ = false;
+  }
   const int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) fail_io("close");

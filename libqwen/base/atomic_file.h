@@ -8,8 +8,9 @@
 namespace qwen {
 
 // Writes to a temporary file beside `path`; commit() syncs it and gives it its name. Without commit nothing
-// appears under the name and the temporary file is removed. Errors are Error(io), naming the path and the
-// system's reason.
+// appears under the name and the temporary file is removed; where the file system can hold files without a
+// name, as Linux's own do, nothing is left behind even when the process is killed. Errors are Error(io),
+// naming the path and the system's reason.
 class AtomicFile {
  public:
   enum class Existing { replace, keep };
@@ -34,6 +35,7 @@ class AtomicFile {
   [[noreturn]] void fail_io(const char* doing) const;
   std::string path_, temporary_;  // no temporary file: it has its name, or never had another
   Existing existing_ = Existing::replace;
+  bool unnamed_ = false;  // the temporary file has no name yet
   int fd_ = -1;
 };
 
