@@ -8,16 +8,31 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 
 #include "common/program.h"
 #include "qwen/error.h"
 
 namespace qwen_serve {
+namespace {
+
+bool ends_within_a_line(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char last = '\n';
+  file.seekg(-1, std::ios::end);
+  file.get(last);
+  return last != '\n';
+}
+
+}  // namespace
 
 AccessLog::AccessLog(const std::string& path) : fd_(STDOUT_FILENO), owned_(path != "-") {
   if (!owned_) return;
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (fd_ < 0) throw qwen::Error(qwen::ErrorCode::io, "cannot write " + path + ": " + std::strerror(errno));
+  std::error_code ignored;
+  torn_ = std::filesystem::is_regular_file(path, ignored) && ends_within_a_line(path);
 }
 
 AccessLog::~AccessLog() {
@@ -25,12 +40,15 @@ AccessLog::~AccessLog() {
 }
 
 void AccessLog::write(std::string_view line) {
-  const std::string text = std::string(line) + "\n";
+  const bool torn = torn_.exchange(false);
+  const std::string text = (torn ? "\n" : "") + std::string(line) + "\n";
   ssize_t written;
   do {
     written = ::write(fd_, text.data(), text.size());
   } while (written < 0 && errno == EINTR);
-  if (written == static_cast<ssize_t>(text.size()) || complained_.exchange(true)) return;
+  if (written == static_cast<ssize_t>(text.size())) return;
+  if (written > 0 || torn) torn_ = true;
+  if (complained_.exchange(true)) return;
   tools::warn(std::string("the access log cannot be written: ") + std::strerror(errno));
 }
 

@@ -13,12 +13,14 @@ class AccessLog {
   ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
-  // One write() a line, so that lines stay whole whoever else writes. A full disk is told once on stderr.
+  // One write() a line, so that lines stay whole whoever else writes. A full disk is told once on stderr. A
+  // line that was cut off there, or by the end of the machine, stays the only one that is damaged.
   void write(std::string_view line);
 
  private:
   int fd_;
   bool owned_;
+  std::atomic<bool> torn_{false};  // the file does not end with a whole line
   std::atomic<bool> complained_{false};
 };
 

@@ -96,11 +96,7 @@ int RateLimiter::take(const std::string& client) {
 
 Admission::Ticket::Ticket(Admission& admission, int places) : admission_(admission), places_(places) {
   const std::lock_guard lock(admission_.mutex_);
-  if (admission_.closed_) {
-    ApiError closing(503, "shutting_down", "the server is shutting down");
-    closing.retry_after_seconds = 5;
-    throw closing;
-  }
+  if (admission_.closed_) throw ApiError(503, "shutting_down", "the server is shutting down");
   if (admission_.taken_ + places_ > admission_.limit_) {
     ApiError full(503, "queue_full",
                   "the server is busy: " + std::to_string(admission_.taken_) +

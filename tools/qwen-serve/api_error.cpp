@@ -44,11 +44,7 @@ ApiError to_api_error(const qwen::Error& error) {
       busy.retry_after_seconds = 1;
       return busy;
     }
-    case ErrorCode::out_of_memory: {
-      ApiError memory(503, "out_of_memory", error.what());
-      memory.retry_after_seconds = 5;
-      return memory;
-    }
+    case ErrorCode::out_of_memory: return ApiError(503, "out_of_memory", error.what());
     case ErrorCode::cancelled: return ApiError(503, "cancelled", error.what());
     default: return ApiError(500, "internal_error", error.what());
   }
@@ -63,9 +59,7 @@ ApiError current_api_error() noexcept {
     if (error.code() == qwen::ErrorCode::internal) tools::warn(error.what());
     return to_api_error(error);
   } catch (const std::bad_alloc&) {
-    ApiError memory(503, "out_of_memory", "out of memory");
-    memory.retry_after_seconds = 5;
-    return memory;
+    return ApiError(503, "out_of_memory", "out of memory");
   } catch (const std::exception& error) {
     tools::warn(std::string("unforeseen: ") + error.what());
   } catch (...) {

@@ -14,12 +14,16 @@ using tools::Json;
 class ApiError : public std::runtime_error {
  public:
   ApiError(int status, std::string code, const std::string& message, std::string param = {})
-      : std::runtime_error(message), status(status), code(std::move(code)), param(std::move(param)) {}
+      : std::runtime_error(message),
+        status(status),
+        code(std::move(code)),
+        param(std::move(param)),
+        retry_after_seconds(status == 503 ? 5 : 0) {}
 
   int status;
-  std::string code;             // for programs: "unknown_field", "queue_full", ...
-  std::string param;            // the field at fault, "" for none
-  int retry_after_seconds = 0;  // > 0: the header Retry-After
+  std::string code;         // for programs: "unknown_field", "queue_full", ...
+  std::string param;        // the field at fault, "" for none
+  int retry_after_seconds;  // > 0: the header Retry-After
 
   Json body() const;
 };
