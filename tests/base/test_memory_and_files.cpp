@@ -1,10 +1,14 @@
 // Aligned memory, mapped files, files that appear whole or not at all.
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <catch2/catch.hpp>
 
 #include <csignal>
 #include <cstdint>
+#include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "base/aligned_buffer.h"
@@ -67,6 +71,26 @@ TEST_CASE("aligned buffers are aligned and zero", "[base]") {
   check_error(ErrorCode::out_of_memory, "cannot allocate 1152921504606846976 bytes",
               [] { AlignedBuffer buffer(std::size_t{1} << 60); });
   CHECK_THROWS_AS(AlignedBuffer(std::numeric_limits<std::size_t>::max() - 100), Error);
+}
+
+TEST_CASE("what is freed between pages that are kept goes back to the system", "[base]") {
+  constexpr std::size_t kSize = std::size_t{256} << 10, kCount = 256;  // as KV pages of a small model
+  const auto resident = [] {
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages >> pages;
+    return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  };
+  {
+    const std::vector<std::byte> block(2 * kSize);
+  }  // glibc maps blocks of this size until it has seen one freed
+  std::vector<AlignedBuffer> buffers;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    buffers.emplace_back(kSize);
+    std::memset(buffers.back().data(), 1, kSize);
+  }
+  const std::size_t full = resident();
+  for (std::size_t i = 0; i < kCount; i += 2) buffers[i] = AlignedBuffer();
+  CHECK(resident() + kSize * kCount / 2 <= full + (std::size_t{4} << 20));
 }
 
 TEST_CASE("mapped files", "[base]") {
@@ -145,6 +169,26 @@ TEST_CASE("an atomic file appears whole", "[base]") {
   }
   CHECK(folder.files() == std::vector<std::string>{"a"});
   check_error(ErrorCode::io, "no-folder/c", [&] { AtomicFile file(folder / "no-folder/c"); });
+}
+
+TEST_CASE("a process that is killed leaves no piece of a file", "[base]") {
+  const TestFolder folder("killed");
+  const int unnamed = ::open((folder / "").c_str(), O_WRONLY | O_TMPFILE, 0600);
+  if (unnamed < 0) {
+    WARN("skipped: the file system of the test folder has no files without a name");
+    return;
+  }
+  ::close(unnamed);
+  AtomicFile file(folder / "a");
+  file.write("half", 4);
+  CHECK(folder.files().empty());  // so there is nothing that could stay
+  file.commit();
+  CHECK(folder.files() == std::vector<std::string>{"a"});
+  struct stat status {};
+  REQUIRE(::stat((folder / "a").c_str(), &status) == 0);
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  CHECK((status.st_mode & 0777) == (0666 & ~mask));
 }
 
 TEST_CASE("a full disk leaves the old file and nothing else", "[base]") {
