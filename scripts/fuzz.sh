@@ -31,7 +31,7 @@ if ((build)); then
   options=()
   if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   cmake --preset fuzz "${options[@]}"
-  cmake --build --preset fuzz
+  cmake --build --preset fuzz --target "${targets[@]/#/fuzz-}"
 fi
 mkdir -p build/fuzz/findings build/fuzz/logs
 
