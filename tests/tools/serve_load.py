@@ -4,7 +4,8 @@
   serve_load.py --url http://127.0.0.1:8080 --seconds 60 --clients 64 [--pid PID] [--key KEY]
 
 Every accepted request must be answered whole, every refused one told so, and with --pid the process's resident
-memory must stay within 5 % of what it was after a quarter of the time. Exit code 0 where all holds."""
+memory must stay within 5 % of what it was after --warm-up seconds (a quarter of the time); its curve is shown, in MB
+every ten seconds. Exit code 0 where all holds."""
 import argparse
 import collections
 import http.client
@@ -127,19 +128,24 @@ def resident(pid):
         return int(file.read().split()[1]) * 4096
 
 
-def run(url, seconds, clients, pid=None, key="", memory_limit=1.05):
-    """The counts and what was wrong."""
+def run(url, seconds, clients, pid=None, key="", warm_up=None, memory_limit=1.05):
+    """The counts, the process's memory every ten seconds, and what was wrong."""
+    warm_up = seconds / 4 if warm_up is None else warm_up
     parts = urllib.parse.urlsplit(url)
     options = argparse.Namespace(host=parts.hostname, port=parts.port, key=key)
     start = time.monotonic()
     threads = [Client(options, number, start + seconds) for number in range(clients)]
     for thread in threads:
         thread.start()
-    warm = highest = 0
+    curve, warm, highest = [], 0, 0
     while time.monotonic() < start + seconds:
         time.sleep(min(0.25, seconds / 20))
-        if pid and time.monotonic() > start + seconds / 4:
-            now = resident(pid)
+        if not pid:
+            continue
+        now = resident(pid)
+        if time.monotonic() > start + 10 * len(curve):
+            curve.append(round(now / 2**20, 1))
+        if time.monotonic() > start + warm_up:
             warm = warm or now
             highest = max(highest, now)
     problems = []
@@ -149,11 +155,9 @@ def run(url, seconds, clients, pid=None, key="", memory_limit=1.05):
             problems.append("a client got no answer in three minutes")
     counts = sum((thread.counts for thread in threads), collections.Counter())
     problems += [problem for thread in threads for problem in thread.problems]
-    if pid:
-        counts["resident_mb_warm"], counts["resident_mb_highest"] = warm >> 20, highest >> 20
-        if highest > warm * memory_limit:
-            problems.append(f"memory grew from {warm >> 20} to {highest >> 20} MB")
-    return counts, problems
+    if highest > warm * memory_limit:
+        problems.append(f"memory grew from {warm / 2**20:.1f} to {highest / 2**20:.1f} MB")
+    return counts, curve, problems
 
 
 def main():
@@ -162,10 +166,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--pid", type=int)
+    parser.add_argument("--warm-up", type=float)
     parser.add_argument("--key", default="")
     options = parser.parse_args()
-    counts, problems = run(options.url, options.seconds, options.clients, options.pid, options.key)
-    print(json.dumps(dict(sorted(counts.items()))))
+    counts, curve, problems = run(options.url, options.seconds, options.clients, options.pid, options.key, options.warm_up)
+    print(json.dumps({**dict(sorted(counts.items())), "resident_mb": curve}))
     for problem in problems[:20]:
         print("PROBLEM:", problem, file=sys.stderr)
     return 1 if problems else 0

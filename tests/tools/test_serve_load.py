@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """A few seconds of serve_load.py on the bundled model."""
+import os
 import unittest
 
 import serve_load
 from qwen_serve import Server
+
+SANITIZED = bool(os.environ.get("QWEN_SANITIZE"))
 
 
 class TestLoad(unittest.TestCase):
@@ -11,9 +14,10 @@ class TestLoad(unittest.TestCase):
         # Few places, so that some are refused; a small cache and few sessions, so that both are full at once.
         with Server("--parallel", "4", "--queue", "12", "--sessions", "8", "--cache", "50", "--prefix-mb", "4",
                     model=None) as server:
-            # A short run is still warming up when it ends: it only shows that nothing runs away.
-            counts, problems = serve_load.run(f"http://127.0.0.1:{server.port}", 4, 24, server.process.pid,
-                                              memory_limit=1.5)
+            # Memory moves by a few per cent about its level, which is low here; a sanitiser keeps what is freed.
+            pid = None if SANITIZED else server.process.pid
+            url = f"http://127.0.0.1:{server.port}"
+            counts, _, problems = serve_load.run(url, 8, 24, pid, warm_up=4, memory_limit=1.15)
             self.assertEqual(problems, [])
             for kind in ("chat", "stream", "classify", "labels", "analyze", "plain", "left", "garbage", "wrong"):
                 self.assertGreater(counts[kind], 0, counts)

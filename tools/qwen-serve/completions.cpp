@@ -70,8 +70,7 @@ std::size_t bytes_of(const Answer& answer) {
   std::size_t bytes = sizeof answer;
   for (const Choice& choice : answer.choices) {
     const Piece& piece = choice.piece;
-    bytes += sizeof choice + piece.text.size() + piece.tokens.size() * sizeof(qwen::Token) +
-             piece.logprobs.size() * sizeof(qwen::TokenProbability);
+    bytes += sizeof choice + piece.text.size() + piece.logprobs.size() * sizeof(qwen::TokenProbability);
     for (const auto& list : piece.alternatives)
       bytes += sizeof list + list.size() * sizeof(qwen::TokenProbability);
   }
@@ -134,7 +133,7 @@ void take(Run& run, std::size_t index) {
   run.work->check();
   const qwen::GenerateResult& generation = result.generation;
   Choice& choice = run.answer.choices[index];
-  choice.piece = {generation.text, generation.tokens, generation.logprobs, generation.alternatives};
+  choice.piece = {generation.text, generation.logprobs, generation.alternatives};
   choice.finish = generation.finish;
   const int tokens = static_cast<int>(generation.tokens.size());
   // The choices of one prompt share it.
@@ -178,8 +177,7 @@ void send_jobs(Run& run, StreamWriter& out) {
       if (done[i]) continue;
       if (auto chunk = run.jobs[i].next(left > 1 ? kTurn : kKeepAlive)) {
         send_piece(run, out, i,
-                   {std::move(chunk->text), std::move(chunk->tokens), std::move(chunk->logprobs),
-                    std::move(chunk->alternatives)},
+                   {std::move(chunk->text), std::move(chunk->logprobs), std::move(chunk->alternatives)},
                    characters[i]);
         last_sent = std::chrono::steady_clock::now();
       } else if (run.jobs[i].done()) {

@@ -13,7 +13,6 @@ namespace qwen_serve {
 // A part of a reply, or all of it.
 struct Piece {
   std::string text;
-  std::vector<qwen::Token> tokens;
   std::vector<qwen::TokenProbability> logprobs;
   std::vector<std::vector<qwen::TokenProbability>> alternatives;
 };

@@ -68,7 +68,8 @@ Service::Service(const Options& given, qwen::Model loaded)
       admission(options.parallel, options.queue),
       engine(std::make_shared<qwen::Engine>(model, engine_options(options))),
       answers(cache_options(options)),
-      classifiers(engine, tasks, result_cache(options)),
+      labels(result_cache(options)),
+      classifiers(engine, tasks, labels),
       sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions)) {
   // What the page asks for must be there; it is computed in warm_up().
   const auto check = [this](const std::string& name, qwen::TaskKind kind, const char* option) {
@@ -103,6 +104,10 @@ Service::Service(const Options& given, qwen::Model loaded)
   engine_gauge("qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
   engine_gauge("qwen_scratch_bytes", "Memory of activations",
                [](const Counters& c) { return c.scratch_bytes; });
+  metrics.add(
+      {Metrics::Reading::gauge, "qwen_result_cache_entries", "Answers and labels that are kept", [this] {
+         return static_cast<double>(answers.counters().entries + (labels ? labels->counters().entries : 0));
+       }});
   metrics.add({Metrics::Reading::gauge, "qwen_requests_admitted", "Requests that are computed or wait",
                [this] { return static_cast<double>(admission.taken()); }});
   metrics.add({Metrics::Reading::gauge, "qwen_sessions", "Sessions that are kept",

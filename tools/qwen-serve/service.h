@@ -32,6 +32,7 @@ struct Service {
   Admission admission;
   std::shared_ptr<qwen::Engine> engine;
   qwen::ResultCache<std::shared_ptr<const Answer>> answers;
+  const Classifiers::Results labels;  // null: not kept
   Classifiers classifiers;
   SessionStore sessions;
   ClientWatch watch;
