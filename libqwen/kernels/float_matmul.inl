@@ -18,8 +18,8 @@ inline Lanes load_weights(const Bf16* w) noexcept {
   return load_bf16(&w->bits);
 }
 
-// kP panels against kT tokens: `x` points to [cols] of kWidth interleaved tokens; tokens from the seventh on
-// lie in the next tile, `tile_stride` floats away.
+// kP panels against kT tokens: `x` points to [cols] of kWidth interleaved tokens; tokens from the kWidth-th
+// on lie in the next tile, `tile_stride` floats away.
 template <class T, int kP, int kT, int kWidth>
 void float_tile(const T* const* panel, const float* x, std::size_t tile_stride, int cols, float* out,
                 std::size_t out_stride) noexcept {
@@ -28,7 +28,11 @@ void float_tile(const T* const* panel, const float* x, std::size_t tile_stride, 
       broadcast(0.0f);
   for (int i = 0; i < cols; ++i) {
     Lanes w[kP];
-    QWEN_UNROLL for (int p = 0; p < kP; ++p) w[p] = load_weights(panel[p] + static_cast<std::size_t>(i) * 16);
+    QWEN_UNROLL for (int p = 0; p < kP; ++p) {
+      w[p] = load_weights(panel[p] + static_cast<std::size_t>(i) * 16);
+      if constexpr (kT <= kFewTokens)
+        fetch_ahead<static_cast<int>(16 * sizeof(T))>(panel[p] + static_cast<std::size_t>(i) * 16);
+    }
     QWEN_UNROLL for (int t = 0; t < kT; ++t) {
       const Lanes v =
           broadcast(x[static_cast<std::size_t>(t / kWidth) * tile_stride +
@@ -59,6 +63,26 @@ void float_rows(const Matrix& matrix, const float* x, std::size_t tile_stride, i
   }
 }
 
+// All tokens in one tile.
+template <class T, int kT>
+void few_tokens(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+                std::size_t out_stride) noexcept {
+  constexpr int kPanels = kT == 1 ? 4 : kParts == 1 ? 2 : 1;
+  constexpr int kOnce = kParts == 1 ? kFewTokens : 6;  // as many sums as registers hold
+  if constexpr (kT <= kOnce) {
+    float_rows<T, kPanels, kT, kT>(matrix, in.tiles, 0, row_begin, row_end, out, out_stride);
+  } else {
+    constexpr int kHalf = kT / 2;
+    for (int row = row_begin; row < row_end; row += kPanelRows) {
+      const int end = row + kPanelRows < row_end ? row + kPanelRows : row_end;
+      float* o = out + (row - row_begin);
+      float_rows<T, 1, kHalf, kT>(matrix, in.tiles, 0, row, end, o, out_stride);
+      float_rows<T, 1, kT - kHalf, kT>(matrix, in.tiles + kHalf, 0, row, end, o + kHalf * out_stride,
+                                       out_stride);
+    }
+  }
+}
+
 template <class T>
 void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
                   std::size_t out_stride) noexcept {
@@ -67,7 +91,13 @@ void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_
   constexpr int kMany = kRegs >= 24 ? 12 : 6;  // tokens of a large tile
   constexpr int kPanels = kRegs >= 24 ? 2 : 1;
   const std::size_t tile_stride = static_cast<std::size_t>(in.cols) * kTileTokens;
-  if (in.tokens == 1) return float_rows<T, 4, 1, 1>(matrix, in.tiles, 0, row_begin, row_end, out, out_stride);
+  switch (in.tokens) {
+#define QWEN_CASE(n) \
+  case n: return few_tokens<T, n>(matrix, in, row_begin, row_end, out, out_stride);
+    QWEN_EACH_FEW(QWEN_CASE)
+#undef QWEN_CASE
+    default: break;
+  }
   // A few panels at a time against all tokens, so that the weights come from memory once.
   for (int row = row_begin; row < row_end; row += kPanels * kPanelRows) {
     const int end = row + kPanels * kPanelRows < row_end ? row + kPanels * kPanelRows : row_end;

@@ -10,6 +10,11 @@ namespace qwen::kernels {
 inline constexpr int kPanelRows = 16;  // rows of weights in a panel: one per lane
 inline constexpr int kBlock = 32;      // activations that share a scale
 inline constexpr int kTileTokens = 6;  // tokens that a GEMM tile holds
+inline constexpr int kFewTokens = 8;   // up to so many make one tile, and weights go through registers only
+
+constexpr int tile_width(int tokens) {
+  return tokens <= kFewTokens ? tokens : kTileTokens;
+}
 
 // A weight matrix y = W x, W [rows, cols], in one of two layouts:
 //   panels: 16 rows side by side (docs/formats.md); the layout of all fast kernels
@@ -35,9 +40,8 @@ enum InputForm : unsigned {
 };
 unsigned input_form(const Matrix& matrix) noexcept;
 
-// Activations of `tokens` rows. Tiles interleave `width` tokens (1 for a single token, else 6), so that one
-// pointer serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is
-// used.
+// Activations of `tokens` rows. Tiles interleave `width` = tile_width(tokens) of them, so that one pointer
+// serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is used.
 struct Input {
   int tokens = 0, cols = 0;
   int width = 1;

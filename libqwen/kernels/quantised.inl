@@ -7,12 +7,15 @@
 //   rows in a GEMM tile dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to
 //   sum[vec][token] the products of
 //                      `lines` dwords of codes and of activations; 8-bit codes may be taken with their offset
+//   kStreamTokens      so many tokens take codes from memory to registers to products; at most kFewTokens
 //   kSignedBytes       whether it does that: then sums of 8-bit codes need no correction
 //
 // The order of float operations is that of scalar.cpp, so results are equal bit for bit. No include guard on
 // purpose.
 
 #define QWEN_UNROLL _Pragma("GCC unroll 16")
+#define QWEN_EACH_FEW(action) action(1) action(2) action(3) action(4) action(5) action(6) action(7) action(8)
+static_assert(kFewTokens == 8 && (kStreamTokens == kFewTokens || kStreamTokens == kTileTokens));
 
 constexpr int kVecBytes = kVecRows * 4;
 
@@ -160,29 +163,43 @@ inline void multiply_block(const V* codes, int code_stride, const BlockInput& x,
   }
 }
 
-// ---- few tokens: codes go from memory to registers to the dot products
-// ----------------------------------------------
+// ---- few tokens: codes go from memory to registers to the dot products ----------------------
 
-template <TensorType kType, int kT, int kWidth>
+// What lies so far ahead is asked for: 6 KB is what a core reads in the 100 to 200 ns that memory takes. The
+// processor's own prefetcher alone leaves memory idle while the products are computed.
+constexpr int kAheadBytes = 6144;
+
+template <int kBytes>
+inline void fetch_ahead(const void* at) noexcept {
+  const auto* p = static_cast<const char*>(at) + kAheadBytes;
+  QWEN_UNROLL for (int i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i, 0, 3);
+}
+
+template <TensorType kType, int kT>
 inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count, const Input& in,
-                          int tile, int first_block, F (*acc)[1][kT]) noexcept {
+                          int first_block, F (*acc)[1][kT]) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int b = 0; b < count; ++b) {
-    const BlockInput x = block_input(in, tile, first_block + b);
+    const BlockInput x = block_input(in, 0, first_block + b);
     const std::uint8_t* lines = record + f.codes_at() + b * f.block_bytes();
+    const std::uint8_t* low_lines = low + (first_block + b) * 256;
+    if constexpr (kT > 2 || f.bits < 8 || f.split) {  // else memory has no arithmetic to wait for
+      fetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
+      if constexpr (f.split) fetch_ahead<256>(low_lines);
+    }
     QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(lines + v * kVecBytes, low + (first_block + b) * 256 + v * kVecBytes, code);
-      multiply_block<code_bits<kType>(), f.group, f.min, correction<kType>(), kWidth, 1, kT>(
+      decode<kType>(lines + v * kVecBytes, low_lines + v * kVecBytes, code);
+      multiply_block<code_bits<kType>(), f.group, f.min, correction<kType>(), kT, 1, kT>(
           code, 0, x, [&](int, int g) { return group_scale<kType>(record, b, g, v * kVecRows); },
           [&](int, int g) { return group_min<kType>(record, b, g, v * kVecRows); }, acc[v]);
     }
   }
 }
 
-// One panel against one tile of kT tokens.
-template <TensorType kType, int kT, int kWidth>
-void stream_panel(const std::byte* panel, const std::byte* low, const Input& in, int tile, float* out,
+// One panel against kT tokens.
+template <TensorType kType, int kT>
+void stream_panel(const std::byte* panel, const std::byte* low, const Input& in, float* out,
                   std::size_t out_stride) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const int blocks = in.cols / kBlock;
@@ -192,35 +209,19 @@ void stream_panel(const std::byte* panel, const std::byte* low, const Input& in,
   QWEN_UNROLL for (int v = 0; v < kVecs; ++v) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
   int b = 0;
   for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
-    stream_record<kType, kT, kWidth>(record, low_lines, f.record_blocks(), in, tile, b, acc);
-  if (b < blocks) stream_record<kType, kT, kWidth>(record, low_lines, blocks - b, in, tile, b, acc);
+    stream_record<kType, kT>(record, low_lines, f.record_blocks(), in, b, acc);
+  if (b < blocks) stream_record<kType, kT>(record, low_lines, blocks - b, in, b, acc);
   QWEN_UNROLL for (int v = 0; v < kVecs; ++v) QWEN_UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + v * kVecRows, acc[v][0][t]);
 }
 
-// Panel by panel: the first tile brings a panel into the cache, further ones find it there.
-template <TensorType kType>
+template <TensorType kType, int kT>
 void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
                    std::size_t out_stride) noexcept {
   for (int row = row_begin; row < row_end; row += kPanelRows) {
     const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
     const std::byte* low = matrix.low + static_cast<std::size_t>(row / kPanelRows) * matrix.low_stride;
-    float* o = out + (row - row_begin);
-    for (int tile = 0; tile < in.tile_count(); ++tile, o += kTileTokens * out_stride) {
-      switch (in.tokens - tile * kTileTokens) {
-        case 1:
-          if (in.width == 1)
-            stream_panel<kType, 1, 1>(panel, low, in, tile, o, out_stride);
-          else
-            stream_panel<kType, 1, kTileTokens>(panel, low, in, tile, o, out_stride);
-          break;
-        case 2: stream_panel<kType, 2, kTileTokens>(panel, low, in, tile, o, out_stride); break;
-        case 3: stream_panel<kType, 3, kTileTokens>(panel, low, in, tile, o, out_stride); break;
-        case 4: stream_panel<kType, 4, kTileTokens>(panel, low, in, tile, o, out_stride); break;
-        case 5: stream_panel<kType, 5, kTileTokens>(panel, low, in, tile, o, out_stride); break;
-        default: stream_panel<kType, 6, kTileTokens>(panel, low, in, tile, o, out_stride); break;
-      }
-    }
+    stream_panel<kType, kT>(panel, low, in, out + (row - row_begin), out_stride);
   }
 }
 
@@ -286,23 +287,28 @@ struct Ahead {
   }
 };
 
-// One tile of tokens against kN vectors of rows; sums go on from `out` where first_block > 0.
-template <int kBits, int kGroup, bool kMin, int kCorrection, int kN, int kT>
-void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count,
-                   float* out, std::size_t out_stride, Ahead& ahead) noexcept {
+// kT tokens of a tile, from `lane` on, against kN vectors of rows; sums go on from `out` where first_block >
+// 0.
+template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT>
+void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int lane, int first_block,
+                   int count, float* out, std::size_t out_stride, Ahead& ahead) noexcept {
+  out += static_cast<std::size_t>(lane) * out_stride;
   F acc[kN][kT];
   QWEN_UNROLL for (int n = 0; n < kN; ++n) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
       first_block == 0 ? fzero() : fload(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows);
   BlockInput x = block_input(in, tile, first_block);
+  x.q += lane;
+  x.neg_sum += lane;
+  x.scale += lane;
   for (int i = 0; i < count; ++i) {
     ahead.fetch();
-    multiply_block<kBits, kGroup, kMin, kCorrection, kTileTokens, kN, kT>(
+    multiply_block<kBits, kGroup, kMin, kCorrection, kWidth, kN, kT>(
         reinterpret_cast<const V*>(w.codes[vec][i][0]), kPartBlocks * 8, x,
         [&](int n, int g) { return fload(w.scale[vec + n][i][g]); },
         [&](int n, int g) { return fload(w.min[vec + n][i][g]); }, acc);
-    x.q += 8 * kTileTokens;
-    x.neg_sum += 2 * kTileTokens;
-    x.scale += kTileTokens;
+    x.q += 8 * kWidth;
+    x.neg_sum += 2 * kWidth;
+    x.scale += kWidth;
   }
   QWEN_UNROLL for (int n = 0; n < kN; ++n) QWEN_UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows, acc[n][t]);
@@ -311,17 +317,29 @@ void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int fi
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN>
 inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count,
                             float* out, std::size_t out_stride, Ahead& ahead) noexcept {
-  const int tokens = in.tokens - tile * kTileTokens;
-#define QWEN_TILE(n)                                                                                \
-  multiply_tile<kBits, kGroup, kMin, kCorrection, kN, n>(w, vec, in, tile, first_block, count, out, \
-                                                         out_stride, ahead)
-  switch (tokens) {
-    case 1: QWEN_TILE(1); break;
-    case 2: QWEN_TILE(2); break;
-    case 3: QWEN_TILE(3); break;
-    case 4: QWEN_TILE(4); break;
-    case 5: QWEN_TILE(5); break;
-    default: QWEN_TILE(6); break;
+#define QWEN_TILE(width, tokens, lane)                                                                    \
+  multiply_tile<kBits, kGroup, kMin, kCorrection, width, kN, tokens>(w, vec, in, tile, lane, first_block, \
+                                                                     count, out, out_stride, ahead)
+  if constexpr (kStreamTokens <
+                kFewTokens) {  // then 7 and 8 tokens come here, in a tile too wide for registers
+    if (in.width > kTileTokens) {
+      if (in.width == 7) {
+        QWEN_TILE(7, 4, 0);
+        QWEN_TILE(7, 3, 4);
+      } else {
+        QWEN_TILE(8, 4, 0);
+        QWEN_TILE(8, 4, 4);
+      }
+      return;
+    }
+  }
+  switch (in.tokens - tile * kTileTokens) {
+    case 1: QWEN_TILE(kTileTokens, 1, 0); break;
+    case 2: QWEN_TILE(kTileTokens, 2, 0); break;
+    case 3: QWEN_TILE(kTileTokens, 3, 0); break;
+    case 4: QWEN_TILE(kTileTokens, 4, 0); break;
+    case 5: QWEN_TILE(kTileTokens, 5, 0); break;
+    default: QWEN_TILE(kTileTokens, 6, 0); break;
   }
 #undef QWEN_TILE
 }
@@ -384,16 +402,20 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
   }
 }
 
-// Up to here decoding a panel again for each tile costs less than a detour through memory.
-constexpr int kStreamTokens = kTileTokens;
-
 template <TensorType kType>
 void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
                       std::size_t out_stride, std::byte* scratch) noexcept {
-  if (in.tokens <= kStreamTokens)
-    stream_panels<kType>(matrix, in, row_begin, row_end, out, out_stride);
-  else
-    unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch);
+  switch (in.tokens) {
+#define QWEN_CASE(n)                                                                   \
+  case n:                                                                              \
+    if constexpr (n <= kStreamTokens)                                                  \
+      return stream_panels<kType, n>(matrix, in, row_begin, row_end, out, out_stride); \
+    break;
+    QWEN_EACH_FEW(QWEN_CASE)
+#undef QWEN_CASE
+    default: break;
+  }
+  unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch);
 }
 
 // The sum of u q - 128 q is that of 16 high q - 120.5 q, give or take what the lower halves differ from 7.5.
@@ -410,6 +432,7 @@ void estimate(const Matrix& matrix, const Input& in, const float* energy, int ro
       const BlockInput x = block_input(in, 0, b);
       const F middle = fset1(120.5f * static_cast<float>(x.neg_sum[0] + x.neg_sum[1]));
       const std::uint8_t* lines = record + f.codes_at() + b % 2 * f.block_bytes();
+      fetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
       QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
         V code[8], sum[1][1] = {{vset1(0)}};
         decode<TensorType::q4_0>(lines + v * kVecBytes, nullptr, code);

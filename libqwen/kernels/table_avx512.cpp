@@ -30,7 +30,7 @@ inline Lanes load_bf16(const std::uint16_t* x) noexcept {
 
 using V = __m512i;
 using F = __m512;
-constexpr int kVecRows = 16, kVecs = 1, kTileVecs = 2;
+constexpr int kVecRows = 16, kVecs = 1, kTileVecs = 2, kStreamTokens = 8;
 constexpr bool kSignedBytes = false;
 
 inline V vload(const std::uint8_t* p) noexcept {

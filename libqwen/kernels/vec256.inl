@@ -26,7 +26,7 @@ inline Lanes load_bf16(const std::uint16_t* x) noexcept {
 
 using V = __m256i;
 using F = __m256;
-constexpr int kVecRows = 8, kVecs = 2, kTileVecs = 1;
+constexpr int kVecRows = 8, kVecs = 2, kTileVecs = 1, kStreamTokens = 6;
 
 inline V vload(const std::uint8_t* p) noexcept {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -9,8 +9,6 @@
 namespace qwen::model {
 namespace {
 
-using kernels::kTileTokens;
-
 std::size_t take(std::size_t& total, std::size_t bytes) {
   const std::size_t at = total;
   total = checked_add(total, round_up(bytes, 64), "activations");
@@ -23,7 +21,8 @@ std::size_t floats(int a, int b) {
 }
 
 int padded_tokens(int tokens) {
-  return tokens == 1 ? 1 : static_cast<int>(round_up(static_cast<std::size_t>(tokens), kTileTokens));
+  return static_cast<int>(
+      round_up(static_cast<std::size_t>(tokens), static_cast<std::size_t>(kernels::tile_width(tokens))));
 }
 
 }  // namespace
@@ -59,7 +58,7 @@ kernels::Input InputBuffer::view(int tokens, int cols) const noexcept {
   kernels::Input input;
   input.tokens = tokens;
   input.cols = cols;
-  input.width = tokens == 1 ? 1 : kTileTokens;
+  input.width = kernels::tile_width(tokens);
   if (forms_ & kernels::kInputRows) input.rows = reinterpret_cast<float*>(base + rows_at_);
   if (forms_ & kernels::kInputTiles) input.tiles = reinterpret_cast<float*>(base + tiles_at_);
   if ((forms_ & kernels::kInputQ8) && cols % kernels::kBlock == 0) {

@@ -139,7 +139,7 @@ struct PanelMatrix {
 // Activations in every form, each in memory of its own that ends at a forbidden page.
 struct TestInput {
   TestInput(int tokens, int cols, std::size_t slack = 0)
-      : width(tokens == 1 ? 1 : kTileTokens),
+      : width(tile_width(tokens)),
         padded(ceil_div(tokens, width) * width),
         rows(count(tokens, cols), slack),
         tiles(count(padded, cols), slack),
