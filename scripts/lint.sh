@@ -2,8 +2,8 @@
 # What a reader would complain about: layout (clang-format) and the checks of .clang-tidy.
 # Usage: scripts/lint.sh [--fix | --layout]   (--fix lays out what is not laid out, instead of complaining; --layout
 # checks that and nothing else)
-# clang-tidy needs build/release; a file that was clean is not looked at again until it, a header or .clang-tidy
-# changes. Layers and exported symbols are tests of their own (tests/tools).
+# clang-tidy needs a build: QWEN_BIN_DIR, or build/release. A file that was clean is looked at again when something
+# changes that it depends on. Layers and exported symbols are tests of their own (tests/tools).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fix=0 layout=0
@@ -39,22 +39,8 @@ fi
 if ((layout)); then exit 0; fi
 tidy=$(tool clang-tidy)
 
-commands=build/release/compile_commands.json
-[[ -e $commands ]] || { echo "lint.sh: no $commands: run scripts/build.sh first" >&2; exit 1; }
-# The kernels of single instruction sets are intrinsics with little else in them, and slow to read.
-checked() { find libqwen tools -name '*.cpp' ! -name 'table_*.cpp' | LC_ALL=C sort; }
-cache=build/lint
-mkdir -p "$cache"
-shared=$({ "$tidy" --version; cat .clang-tidy; find_sources include libqwen tools | grep -v '\.cpp$' | LC_ALL=C sort | xargs cat; } | sha256sum)
-check() {  # FILE
-  local key
-  key=$({ echo "$shared"; cat "$1"; } | sha256sum | cut -c1-32)
-  [[ -e $cache/$key ]] && return 0
-  "$tidy" --quiet -p build/release "$1" 2>/dev/null || return 1
-  touch "$cache/$key"
-}
-export -f check
-export shared cache tidy
-checked | xargs -P "$jobs" -I{} bash -c 'check "$1"' _ {} ||
-  { echo "lint.sh: clang-tidy complains, see above" >&2; exit 1; }
+build=${QWEN_BIN_DIR:-build/release}
+[[ -e $build/compile_commands.json ]] ||
+  { echo "lint.sh: no $build/compile_commands.json: run scripts/build.sh first" >&2; exit 1; }
+scripts/clang_tidy.py "$tidy" "$build" || { echo "lint.sh: clang-tidy complains, see above" >&2; exit 1; }
 echo "lint: clean"

@@ -84,7 +84,7 @@ void give(T* out, const T& value, const char* name) {
 
 // Makes a handle; `out` is NULL until it is there.
 template <class Handle, class Make>
-std::int32_t create(Handle** out, qwen_error* error, Make&& make) noexcept {
+std::int32_t create(Handle** out, qwen_error* error, Make&& make) {
   return call(error, [&] {
     need(out, "the handle's place") = nullptr;
     *out = new Handle{make()};

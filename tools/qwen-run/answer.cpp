@@ -109,7 +109,7 @@ qwen::GenerateResult answer(qwen::Session& session, std::span<const qwen::Token>
                             const qwen::GenerateOptions& options, const GenerationFlags& flags,
                             double load_seconds) {
   watch_prefill(session, !flags.model.no_progress);
-  const auto result = qwen::generate(session, prompt, options, [&](std::string_view text) {
+  auto result = qwen::generate(session, prompt, options, [&](std::string_view text) {
     if (!flags.json) tools::stream_out(text);
     return true;
   });

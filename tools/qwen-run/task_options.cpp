@@ -9,7 +9,6 @@
 namespace qwen_run {
 
 using tools::Json;
-using tools::UsageError;
 
 void TaskFlags::add(CLI::App& app) {
   tools::add_model_options(app, model);

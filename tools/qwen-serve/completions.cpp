@@ -72,7 +72,7 @@ std::size_t bytes_of(const Answer& answer) {
     const Piece& piece = choice.piece;
     bytes += sizeof choice + piece.text.size() + piece.logprobs.size() * sizeof(qwen::TokenProbability);
     for (const auto& list : piece.alternatives)
-      bytes += sizeof list + list.size() * sizeof(qwen::TokenProbability);
+      bytes += sizeof(std::vector<qwen::TokenProbability>) + list.size() * sizeof(qwen::TokenProbability);
   }
   return bytes;
 }

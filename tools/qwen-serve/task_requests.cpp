@@ -47,7 +47,7 @@ std::string read_message(Fields& fields, const std::string& name) {
 
 // A name, or null for "none": `wanted` tells which.
 std::optional<std::string> read_name(Fields& fields, const InputJson& body, const char* name, bool& wanted) {
-  const auto value = fields.text(name);
+  auto value = fields.text(name);
   wanted = !(body.contains(name) && body[name].is_null());
   return value;
 }
