@@ -186,6 +186,17 @@ class Chat(unittest.TestCase):
         t.key("\x03")
         self.assertEqual(t.wait(), 0)
 
+    def test_the_prompts_progress_ends_before_the_answer(self):
+        t = self.chat(*ENDLESS)
+        t.line("你好")
+        t.expect("你好！")
+        time.sleep(0.5)  # longer than a bar waits before it is drawn
+        t.type("\x03")
+        self.assertNotIn("reading", t.expect("; stopped"))
+        t.expect("> ")
+        t.line("/exit")
+        self.assertEqual(t.wait(), 0)
+
     def test_interrupt_clears_the_line_and_a_second_one_leaves(self):
         t = self.chat()
         t.key("half a mess\x03")

@@ -36,11 +36,11 @@ void ProgressBar::update(double fraction) {
 }
 
 void ProgressBar::finish() {
+  enabled_ = false;  // also where it was over too soon to be shown
   if (!shown_) return;
   std::fputs("\r\x1b[K", stderr);
   std::fflush(stderr);
   shown_ = false;
-  enabled_ = false;
 }
 
 }  // namespace tools
