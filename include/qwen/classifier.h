@@ -72,8 +72,10 @@ struct ClassifierOptions {             // what a classifier keeps and computes a
 // caches, the engine or earlier calls.
 class QWEN_API Classifier {
  public:
-  // Computes the task's fixed prompt. Error(invalid_argument) for a task of another kind, or for labels that
-  // are the same tokens.
+  // Computes the task's fixed prompt, and what its content-free texts score. Error(invalid_argument) for a
+  // task of another kind or one that breaks the rules of its file format, for labels that are the same
+  // tokens, for options out of range, or for an engine of another model; Error(unsupported) where the model
+  // has no chat template.
   Classifier(Model model, Task task, const ClassifierOptions& options = {});
   Classifier(Classifier&&) noexcept;
   Classifier& operator=(Classifier&&) noexcept;
@@ -92,13 +94,15 @@ class QWEN_API Classifier {
   Classification classify(std::string_view text, ClassifyMode mode = ClassifyMode::score,
                           const CancelToken& cancel = {});
   // Many texts, computed together. Results in order; on_result, where given, gets each of them in order as
-  // soon as it is known, and ends the work by returning false (the rest of the results is missing then).
+  // soon as it is known, in the calling thread, and ends the work by returning false (the rest of the results
+  // is missing then). Errors as classify(); one text's error ends the call. Where the engine's queue is full,
+  // it waits for answers of its own.
   std::vector<Classification> classify_batch(
       std::span<const std::string> texts, ClassifyMode mode = ClassifyMode::score,
       const std::function<bool(std::size_t index, const Classification& result)>& on_result = {});
 
-  // The prompt for a text as it will be computed, cut where the task allows that. For those who run sessions
-  // of their own.
+  // The prompt for a text as it will be computed, cut where the task allows that. Error(context_full) as
+  // classify(). For those who run sessions of their own.
   struct Prompt {
     std::vector<Token> tokens;  // all of the prompt
     int truncated_tokens = 0;   // of the text, left out because it did not fit

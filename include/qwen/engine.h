@@ -68,7 +68,7 @@ struct EngineChunk {
   std::vector<std::vector<TokenProbability>> alternatives;  // as GenerateResult
 };
 
-struct EngineResult {              // what came of it
+struct EngineResult {              // what came of it; tokens, and seconds
   GenerateResult generation;       // text, tokens, finish; times since the request was computed first
   int prompt_tokens = 0;           // of the whole prompt
   int cached_tokens = 0;           // of these, known before
@@ -78,18 +78,21 @@ struct EngineResult {              // what came of it
 };
 
 // A request under way. Copies share it; destroying the last one cancels it. next() and result() for one
-// thread at a time; cancel() and done() for any.
+// thread at a time; cancel(), done() and waiting() for any. A job that was made empty is done and has no
+// text.
 class QWEN_API EngineJob {
  public:
-  EngineJob() = default;
-  explicit operator bool() const noexcept { return state_ != nullptr; }
+  EngineJob() = default;                                                 // an empty one
+  explicit operator bool() const noexcept { return state_ != nullptr; }  // whether it stands for a request
   // The next text, as soon as there is some: all that has come since the last call. No value once all has
   // been given, or when `wait` has passed without any: done() tells which. Never throws what the request
   // failed with.
   std::optional<EngineChunk> next(std::chrono::milliseconds wait = std::chrono::hours(24 * 365));
   // The request has ended, and next() has given all its text.
   bool done() const noexcept;
-  // Waits for the end. A cancelled request has FinishReason::cancelled. Throws what the request failed with.
+  // Waits for the end. A cancelled request has FinishReason::cancelled. The result belongs to the job: it
+  // stays as long as a copy does. Throws what the request failed with; Error(invalid_argument) for an empty
+  // job.
   const EngineResult& result();
   // The request's place is free again after the pass that is being computed. May come at any moment.
   void cancel() const noexcept;
@@ -102,8 +105,8 @@ class QWEN_API EngineJob {
   std::shared_ptr<State> state_;
 };
 
-// A thread of its own that computes all requests together: in each pass one token of every reply under way,
-// and the next part of the prompts that wait. Bounded in memory and in queue. Safe from many threads.
+// It has a thread of its own that computes all requests together: in each pass one token of every reply under
+// way, and the next part of the prompts that wait. Bounded in memory and in queue. Safe from many threads.
 //
 // A result has the same bits as generate() with the same prompt and options on a session alone: it depends
 // neither on the company, nor on what was reused, nor on the number of threads.

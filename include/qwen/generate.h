@@ -39,7 +39,7 @@ enum class FinishReason { end_of_turn, stop_string, length, context_full, cancel
 QWEN_API const char* to_string(
     FinishReason reason) noexcept;  // "stop" for the first two, "length", "context_full", "cancelled"
 
-struct GenerateResult {                                     // a text and what it took
+struct GenerateResult {                                     // a text and what it took, in seconds
   std::string text;                                         // all that on_text got
   std::vector<Token> tokens;                                // generated tokens, the end token left out
   FinishReason finish = FinishReason::length;               // why it ended
@@ -53,10 +53,12 @@ struct GenerateResult {                                     // a text and what i
 };
 
 // Feeds `prompt` to the session (after what it already holds) and generates. on_text gets whole UTF-8
-// characters as they are final; returning false ends generation (cancelled). The session ends up holding the
-// prompt and the generated tokens that were fed back. An empty prompt goes on after the session's last token,
-// whose state must be known (Session::logits); Error(invalid_argument) where it is not; Error(context_full)
-// where the prompt alone does not fit; running out of context later is FinishReason::context_full.
+// characters as they are final, in the calling thread; returning false ends generation (cancelled). The
+// session ends up holding the prompt and the generated tokens that were fed back. An empty prompt goes on
+// after the session's last token, whose state must be known (Session::logits). Error(invalid_argument) where
+// it is not, for an id out of range or bad options; Error(context_full) where the prompt alone does not fit:
+// running out of context later is FinishReason::context_full. What on_text throws goes through; the session
+// then holds what was computed.
 QWEN_API GenerateResult generate(Session& session, std::span<const Token> prompt,
                                  const GenerateOptions& options,
                                  const std::function<bool(std::string_view text)>& on_text = {});

@@ -38,7 +38,7 @@ struct LoadOptions {         // how to load a model
   std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
   // Called from the loading thread; returning false stops the load with Error(cancelled).
   std::function<bool(const LoadProgress&)> on_progress;
-  // One line for each thing worth a warning. The library itself never prints.
+  // One line for each thing worth a warning, from the loading thread. The library itself never prints.
   std::function<void(std::string_view line)> on_log;
 };
 
@@ -98,11 +98,16 @@ struct MemoryEstimate {
 // any number of Sessions on any number of threads may share one Model.
 class QWEN_API Model {
  public:
-  // Loads a GGUF file (the first part of a split one) or a Hugging Face directory.
+  // Loads a GGUF file (the first part of a split one) or a Hugging Face directory. Error(not_found) for a
+  // file, tensor or key that is missing; Error(io) for what cannot be read, or changes meanwhile;
+  // Error(bad_format) for what breaks its format, holds a vocabulary only, or does not fit together;
+  // Error(unsupported) for another architecture or type of tensor; Error(invalid_argument) for options out of
+  // range; Error(cancelled) by on_progress; Error(out_of_memory).
   static Model load(const std::string& path, const LoadOptions& options = {});
   // The bundled demonstration model. Error(unsupported) where the library was built without it.
   static Model builtin(const LoadOptions& options = {});
   // Reads the metadata of a file or directory; no weights are read. A vocabulary-only GGUF file is fine.
+  // Errors of these three as load().
   static ModelInfo inspect(const std::string& path);
   // The tokeniser alone, from any file that load() or inspect() reads.
   static Tokenizer load_tokenizer(const std::string& path);

@@ -23,17 +23,20 @@ struct PrefixCacheOptions {  // what is kept, and where
 };
 
 // Tokens at the beginning that two sequences share.
-int common_prefix(std::span<const Token> a, std::span<const Token> b) noexcept;
+QWEN_API int common_prefix(std::span<const Token> a, std::span<const Token> b) noexcept;
 
 // Keeps the KV of token prefixes and puts the longest fitting one into a session. What a session computes
 // after that has the same bits as without. Prefixes that begin alike share memory. Safe from many threads.
 class QWEN_API PrefixCache {
  public:
-  explicit PrefixCache(Model model, const PrefixCacheOptions& options = {});  // an empty one
+  // An empty one. Error(invalid_argument) for a context out of range; Error(io) for a folder that cannot be
+  // made.
+  explicit PrefixCache(Model model, const PrefixCacheOptions& options = {});
   ~PrefixCache();
 
-  // Computes these tokens (or reads them from the folder) and keeps them for good. A prefix that cannot be
-  // written to the folder stays in memory; one that cannot be read is computed anew.
+  // Computes these tokens (or reads them from the folder) and keeps them for good; does nothing for none, or
+  // for more than the context. A prefix that cannot be written to the folder stays in memory; one that cannot
+  // be read is computed anew. Error(invalid_argument) for an id out of range.
   void pin(std::span<const Token> tokens);
   // The same for what a session has computed already.
   void pin(const Session& session);

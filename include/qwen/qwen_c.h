@@ -356,7 +356,7 @@ QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
 typedef struct qwen_say_options {
   size_t struct_size;
   const qwen_cancel* cancel;
-  int32_t use_seed;         // 1: `seed` counts, for this reply
+  int32_t use_seed;         // 1: `seed` counts, for this reply; 0: that of qwen_chat_options.sampling
   uint64_t seed;            // of this reply's draws
   const char* const* stop;  // texts that end the reply; they are no part of it
   size_t stop_count;

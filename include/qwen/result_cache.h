@@ -47,7 +47,8 @@ class ResultCache {
     return found->second->value;
   }
 
-  // `value_bytes` is the memory that the value holds. What is larger than the whole cache is not kept.
+  // Keeps a value in the place of what the key had. `value_bytes` is the memory that it holds. What is larger
+  // than the whole cache is not kept.
   void put(std::string_view key, Value value, std::size_t value_bytes) {
     const std::lock_guard lock(mutex_);
     if (const auto found = index_.find(key); found != index_.end()) remove(found->second);

@@ -64,10 +64,12 @@ class QWEN_API Sampler {
   void reset();
   const SamplingOptions& options() const noexcept { return options_; }
 
-  // The `n` most probable tokens for `logits`, most probable first, with log-probabilities over the whole
-  // vocabulary.
+  // The `n` most probable tokens for `logits` [vocab], most probable first, with log-probabilities over the
+  // whole vocabulary. Error(invalid_argument) for n < 0.
   static std::vector<TokenProbability> top_logprobs(std::span<const float> logits, int n);
-  static float logprob(std::span<const float> logits, Token token);  // of one token, likewise
+  // That of one token; minus infinity for a logit that is no number. Error(invalid_argument) for an id out of
+  // range.
+  static float logprob(std::span<const float> logits, Token token);
 
  private:
   struct Candidate {

@@ -62,7 +62,8 @@ class QWEN_API Session {
 
   // Appends tokens and returns the logits [vocab] of the last one, valid until the next call on this session.
   // Error(invalid_argument) for no tokens or an id out of range; Error(context_full) where they do not fit
-  // (then nothing changes); Error(cancelled) where on_batch returned false (the batches done so far stay).
+  // (then nothing changes); Error(cancelled) where on_batch returned false (the batches done so far stay);
+  // Error(io) where a model file that is read in place has changed.
   std::span<const float> forward(std::span<const Token> tokens);
   // The same, but only the logits that can matter to a choice among the largest ones: exact for every token
   // that may be among the `count` largest of those not in `also`, and for those in `also`; others, and rows
@@ -70,14 +71,15 @@ class QWEN_API Session {
   // Sampler::need() says what a sampler's options ask for.
   std::span<const float> forward_top(std::span<const Token> tokens, int count,
                                      std::span<const Token> also = {});
-  // The same without the output head.
+  // forward() without the output head.
   void prefill(std::span<const Token> tokens);
-  // The logits of every one of the tokens, row by row: on_row(index, logits [vocab]).
+  // forward() with the logits of every one of the tokens, row by row: on_row(index, logits [vocab]), which
+  // are valid during the call.
   void forward_each(std::span<const Token> tokens,
                     const std::function<void(int index, std::span<const float> logits)>& on_row);
   // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s
   // logits[ids[i]]. Valid after any call that computes tokens. Error(invalid_argument) where nothing was
-  // computed since the last rewind.
+  // computed since the last rewind, for an id out of range, or for less room in `out` than ids.
   void logits_of(std::span<const Token> ids, std::span<float> out) const;
   // The logits [vocab] of the last token in the cache once more, valid until the next call. Needs what
   // logits_of() needs.
@@ -86,19 +88,23 @@ class QWEN_API Session {
   // Returns the callback that stood before.
   std::function<bool(int, int)> on_batch(std::function<bool(int done, int total)> callback);
 
-  // Forgets all but the first `length` tokens. Error(invalid_argument) where length > position().
+  // Forgets all but the first `length` tokens; their memory is given back in whole pages of 256.
+  // Error(invalid_argument) for less than 0 or more than position().
   void rewind(int length);
-  // Copies the first `length` tokens (all: -1).
+  // Copies the first `length` tokens (all: -1), with the state of the last one where it is all.
+  // Error(invalid_argument) for a length out of range.
   Snapshot snapshot(int length = -1) const;
   // Replaces the content by the snapshot's first `length` tokens (all: -1). Error(invalid_argument) where it
   // belongs to another model or KV type, Error(context_full) where it does not fit.
   void restore(const Snapshot& snapshot, int length = -1);
   // Writes the session to a file (through a temporary name) / reads one. The file is bound to
-  // Model::fingerprint(): Error(bad_format) for another model, another version or damaged content.
+  // Model::fingerprint(): Error(bad_format) for another model, KV type or version, or damaged content;
+  // Error(context_full) where it does not fit; Error(not_found) or Error(io) for what the system refuses.
+  // Where it fails, the session, or the file that was there, stays as it was.
   void save(const std::string& path) const;
   void load(const std::string& path);  // what save() wrote
 
-  std::size_t kv_bytes() const noexcept;       // held by the KV cache now
+  std::size_t kv_bytes() const noexcept;       // held by the KV cache now, pages shared with others included
   std::size_t scratch_bytes() const noexcept;  // held by activations now
 
   // One pass over the weights for many sessions of one model: appends items[i].tokens to *items[i].session.
@@ -109,7 +115,9 @@ class QWEN_API Session {
     bool want_logits = true;        // of the last token
     std::span<const float> logits;  // out: [vocab] where wanted, valid until that session's next call
   };
-  static void forward_batch(std::span<BatchItem> items);  // see BatchItem
+  // Errors as forward(), and Error(invalid_argument) for sessions of different models or one that stands
+  // there twice; then nothing changes.
+  static void forward_batch(std::span<BatchItem> items);
 
   run::SessionState& state() noexcept { return *state_; }              // internal
   const run::SessionState& state() const noexcept { return *state_; }  // internal

@@ -66,7 +66,8 @@ struct QWEN_API Task {                 // a prompt, and what to do with its answ
   std::optional<Calibration> calibration;  // used where it belongs to model and prompt
   std::string source;                      // the file it was read from, "" for built-in tasks
 
-  // Reads a YAML file. Error(bad_format) with file, line and reason; unknown keys are errors.
+  // Reads a YAML file. Error(bad_format) with file, line and reason, unknown keys among them;
+  // Error(not_found) or Error(io) where it cannot be read.
   static Task load(const std::string& path);
   // The same from text; `source` stands in messages.
   static Task parse(std::string_view yaml, const std::string& source);
@@ -86,7 +87,7 @@ struct QWEN_API Task {                 // a prompt, and what to do with its answ
   std::uint64_t prompt_digest() const;
 };
 
-// Tasks by name.
+// Tasks by name. May be read by many threads as long as none adds.
 class QWEN_API TaskRegistry {
  public:
   TaskRegistry();  // the built-in ones
@@ -99,9 +100,10 @@ class QWEN_API TaskRegistry {
   // folder.
   void add_folder(const std::string& path);
 
-  const Task* find(std::string_view name) const;  // nullptr for none
-  const Task& get(std::string_view name) const;   // Error(not_found), with the names there are
-  std::vector<std::string> names() const;         // sorted
+  // nullptr for none. What these two give stays until a task of that name is added, or the registry goes.
+  const Task* find(std::string_view name) const;
+  const Task& get(std::string_view name) const;  // Error(not_found), with the names there are
+  std::vector<std::string> names() const;        // sorted
 
  private:
   std::map<std::string, Task, std::less<>> tasks_;
@@ -109,9 +111,11 @@ class QWEN_API TaskRegistry {
 
 // Calibrations as files: what registries take up, beside the tasks.
 QWEN_API std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
-QWEN_API void save_calibration(const Task& task, const Calibration& calibration,
-                               const std::string& path);  // as a file
-QWEN_API Calibration load_calibration(const Task& task,
-                                      const std::string& path);  // Error(bad_format) for another task's
+// Writes a file, through a temporary name. Error(io) where it cannot be written, Error(invalid_argument)
+// where the path is something other than a file.
+QWEN_API void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);
+// Reads one. Error(bad_format) with line and reason for what is none, or another task's; Error(not_found) or
+// Error(io).
+QWEN_API Calibration load_calibration(const Task& task, const std::string& path);
 
 }  // namespace qwen
