@@ -50,8 +50,6 @@ struct Input {
   const std::int8_t* q = nullptr;         // [tile][cols/4][width][4]
   const float* scale = nullptr;           // [tile][cols/32][width]
   const std::int32_t* neg_sum = nullptr;  // [tile][cols/16][width]: minus the sum of 16 values of q
-
-  int tile_count() const { return (tokens + width - 1) / width; }
 };
 
 }  // namespace qwen::kernels

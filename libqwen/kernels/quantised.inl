@@ -121,6 +121,10 @@ inline F group_min(const std::uint8_t* record, int b, int g, int row) noexcept {
   return fmul(dmin, high_nibble_to_float(byte));
 }
 
+inline int tile_count(const Input& in) noexcept {
+  return (in.tokens + in.width - 1) / in.width;
+}
+
 // The activations of one block of one tile, `width` tokens interleaved.
 struct BlockInput {
   const std::int32_t* q;        // [8][width] dwords
@@ -348,7 +352,7 @@ inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int til
 template <int kBits, int kGroup, bool kMin, int kCorrection>
 void multiply_part(const Unpacked& w, int vecs, const Input& in, int first_block, int count, float* out,
                    std::size_t out_stride, Ahead& ahead) noexcept {
-  for (int tile = 0; tile < in.tile_count(); ++tile) {
+  for (int tile = 0; tile < tile_count(in); ++tile) {
     float* tile_out = out + static_cast<std::size_t>(tile) * kTileTokens * out_stride;
     int vec = 0;
     for (; vec + kTileVecs <= vecs; vec += kTileVecs)
@@ -394,7 +398,7 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
           ahead.add(low(r) + static_cast<std::size_t>(next_first) * 256,
                     static_cast<std::size_t>(next_count) * 256);
       }
-      ahead.spread(in.tile_count() * count *
+      ahead.spread(tile_count(in) * count *
                    (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
       multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
           unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, ahead);

@@ -56,11 +56,12 @@ LineEditor::LineEditor(std::string history_path) : state_(std::make_unique<State
   el_set(s.editor, EL_PROMPT, prompt_of);
   el_set(s.editor, EL_EDITOR, "emacs");
   el_set(s.editor, EL_HIST, history, s.history);
-  el_set(s.editor, EL_ADDFN, "qwen-interrupt", "Leave the line", interrupt);
+  // The wide form keeps the texts where they are; the narrow one copies them and never frees the copies.
+  el_wset(s.editor, EL_ADDFN, L"qwen-interrupt", L"Leave the line", interrupt);
   // While a line is edited, Ctrl-C is a key and no signal; while the model answers, it is a signal.
   el_set(s.editor, EL_SETTY, "-d", "-isig", nullptr);
   el_set(s.editor, EL_BIND, "^C", "qwen-interrupt", nullptr);
-  el_set(s.editor, EL_ADDFN, "qwen-suspend", "Stop the program as the shell does", suspend);
+  el_wset(s.editor, EL_ADDFN, L"qwen-suspend", L"Stop the program as the shell does", suspend);
   el_set(s.editor, EL_BIND, "^Z", "qwen-suspend", nullptr);
   el_source(s.editor, nullptr);  // the user's own ~/.editrc
 }
