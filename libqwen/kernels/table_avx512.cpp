@@ -130,10 +130,16 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
 void quantize_block(const float* x, int token, int block, const Input& out) noexcept {
   const int width = out.width, tile = token / width, lane = token % width;
   const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
-  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
+  // The second operand is what counts beside something that is not a number.
+  const __m512 top = _mm512_max_ps(_mm512_abs_ps(a), _mm512_setzero_ps());
+  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(b), top));
   const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
   const __m512 by = _mm512_set1_ps(inverse);
-  const __m512i qa = _mm512_cvtps_epi32(_mm512_mul_ps(a, by)), qb = _mm512_cvtps_epi32(_mm512_mul_ps(b, by));
+  const auto rounded = [by](__m512 x) {
+    const __m512 scaled = _mm512_mul_ps(x, by);
+    return _mm512_maskz_cvtps_epi32(_mm512_cmp_ps_mask(scaled, scaled, _CMP_ORD_Q), scaled);
+  };
+  const __m512i qa = rounded(a), qb = rounded(b);
   const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
                   static_cast<std::size_t>(block);
   alignas(32) std::int32_t dwords[8];

@@ -113,7 +113,8 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   __m256 top = _mm256_setzero_ps();
   for (int i = 0; i < 4; ++i) {
     v[i] = _mm256_loadu_ps(x + 8 * i);
-    top = _mm256_max_ps(top, _mm256_andnot_ps(sign, v[i]));
+    // The second operand is what counts beside something that is not a number.
+    top = _mm256_max_ps(_mm256_andnot_ps(sign, v[i]), top);
   }
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
   m = _mm_max_ps(m, _mm_movehl_ps(m, m));
@@ -125,9 +126,13 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   auto* neg_sum = const_cast<std::int32_t*>(out.neg_sum) + at * 2 * static_cast<std::size_t>(width) + lane;
   auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) +
             at * 8 * static_cast<std::size_t>(width) + lane;
+  const auto rounded = [inverse](__m256 x) {
+    const __m256 scaled = _mm256_mul_ps(x, _mm256_set1_ps(inverse));
+    const __m256i number = _mm256_castps_si256(_mm256_cmp_ps(scaled, scaled, _CMP_ORD_Q));
+    return _mm256_and_si256(_mm256_cvtps_epi32(scaled), number);
+  };
   for (int h = 0; h < 2; ++h) {
-    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(v[2 * h], _mm256_set1_ps(inverse)));
-    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(v[2 * h + 1], _mm256_set1_ps(inverse)));
+    const __m256i a = rounded(v[2 * h]), b = rounded(v[2 * h + 1]);
     const __m256i both = _mm256_add_epi32(a, b);
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));

@@ -67,11 +67,42 @@ TEST_CASE("quantize_block: the definition", "[kernels]") {
   for (std::size_t i = 0; i < std::size(expected); ++i) REQUIRE(input.q[i] == expected[i]);
 }
 
+// What damaged weights can lead to: a code of zero, and the scale of the finite numbers.
+std::vector<std::vector<float>> broken_blocks() {
+  std::vector<std::vector<float>> blocks;
+  for (const float broken : {NAN, -NAN, INFINITY, -INFINITY}) {
+    blocks.emplace_back(kBlock, broken);
+    for (unsigned at = 0; at < kBlock; ++at) {
+      blocks.push_back(random_activations(kBlock, at));
+      blocks.back()[at] = broken;
+    }
+  }
+  return blocks;
+}
+
+TEST_CASE("quantize_block: what is no number counts as zero", "[kernels]") {
+  for (const std::vector<float>& x : broken_blocks()) {
+    TestInput input(1, kBlock);
+    kScalarTable->quantize_block(x.data(), 0, 0, input.view);
+    REQUIRE(std::isfinite(input.scale[0]));
+    int sums[2] = {0, 0};
+    for (int i = 0; i < kBlock; ++i) {
+      const int q = input.q[static_cast<std::size_t>(i)];
+      if (!std::isfinite(x[static_cast<std::size_t>(i)])) REQUIRE(q == 0);
+      sums[i / 16] += q;
+    }
+    REQUIRE(input.neg_sum[0] == -sums[0]);
+    REQUIRE(input.neg_sum[1] == -sums[1]);
+  }
+}
+
 TEST_CASE("quantize_block is bit-equal on all tables and writes its own places only", "[kernels]") {
   constexpr int kBlocks = 3;
+  std::vector<std::vector<float>> blocks = interesting_blocks();
+  for (std::vector<float>& broken : broken_blocks()) blocks.push_back(std::move(broken));
   for (const int tokens : {1, 6, 8})
     for (const KernelTable* table : vector_tables())
-      for (const std::vector<float>& x : interesting_blocks()) {
+      for (const std::vector<float>& x : blocks) {
         const GuardedBuffer<float> guarded(std::span<const float>(x), tokens == 1 ? 0 : 4);
         const int block = 1, token = tokens - 1;
         TestInput expected(tokens, kBlocks * kBlock), found(tokens, kBlocks * kBlock);
