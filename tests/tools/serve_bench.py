@@ -2,10 +2,10 @@
 """Measures a qwen-serve of its own through HTTP: chats at once against one at a time, a classification that comes
 while chats are under way, and the time from exec to the first answer.
 
-  serve_bench.py QWEN_SERVE MODEL [--repeats 3] [--chats 8] [--tokens 64] [-- OPTIONS OF QWEN_SERVE]
+  serve_bench.py QWEN_SERVE MODEL [--what start|throughput|beside] [--repeats 3] [--chats 8] [--tokens 64]
 
 Every prompt is another one and no answer is taken from a cache; the end of a turn is biased away, so that every chat
-has its --tokens tokens. Prints a line of JSON for each repeat. The machine should be quiet."""
+has its --tokens tokens. Prints a line of JSON for each repeat. The machine should be quiet, the file in its page cache."""
 import argparse
 import concurrent.futures
 import http.client
@@ -28,7 +28,7 @@ def milliseconds(seconds):
 class Bench:
     def __init__(self, options):
         self.options = options
-        command = [options.server, "-m", options.model, "--port", "0", "--cache", "0", *options.rest]
+        command = [options.server, "-m", options.model, "--port", "0", "--cache", "0"]
         start = time.monotonic()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
@@ -115,28 +115,33 @@ class Bench:
                 "largest_by_the_server_ms": milliseconds(max(own))}
 
 
+def start(options):
+    with Bench(options) as bench:
+        return {"exec_to_ready_ms": milliseconds(bench.ready_seconds),
+                "exec_to_first_health_ms": milliseconds(bench.health_seconds)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("server")
     parser.add_argument("model")
+    parser.add_argument("--what", choices=["start", "throughput", "beside"])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--chats", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--long-tokens", type=int, default=500)
-    parser.add_argument("rest", nargs="*")
+    parser.add_argument("--long-tokens", type=int, default=800)
     options = parser.parse_args()
-    for _ in range(options.starts):
-        with Bench(options) as bench:
-            print(json.dumps({"exec_to_ready_ms": milliseconds(bench.ready_seconds),
-                              "exec_to_first_health_ms": milliseconds(bench.health_seconds)}), flush=True)
+    if options.what in (None, "start"):
+        for _ in range(options.repeats):
+            print(json.dumps(start(options)), flush=True)
+    if options.what == "start":
+        return
     with Bench(options) as bench:
         bench.find_ends()
         bench.chat(8)
-        for _ in range(options.repeats):
-            print(json.dumps(bench.throughput()), flush=True)
-        for _ in range(options.repeats):
-            print(json.dumps(bench.beside()), flush=True)
+        for name in [options.what] if options.what else ["throughput", "beside"]:
+            for _ in range(options.repeats):
+                print(json.dumps(getattr(bench, name)()), flush=True)
 
 
 if __name__ == "__main__":
