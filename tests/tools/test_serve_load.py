@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """A few seconds of serve_load.py on the bundled model."""
+import collections
 import os
 import unittest
 
 import serve_load
 from qwen_serve import Server
 
+KINDS = ("chat", "stream", "classify", "labels", "analyze", "plain", "left", "garbage", "wrong")
 SANITIZED = bool(os.environ.get("QWEN_SANITIZE"))
 
 
@@ -17,10 +19,11 @@ class TestLoad(unittest.TestCase):
             # Memory moves by a few per cent about its level, which is low here; a sanitiser keeps what is freed.
             pid = None if SANITIZED else server.process.pid
             url = f"http://127.0.0.1:{server.port}"
-            counts, _, problems = serve_load.run(url, 8, 24, pid, warm_up=4, memory_limit=1.15)
-            self.assertEqual(problems, [])
-            for kind in ("chat", "stream", "classify", "labels", "analyze", "plain", "left", "garbage", "wrong"):
-                self.assertGreater(counts[kind], 0, counts)
+            counts = collections.Counter()
+            while not all(counts[kind] for kind in KINDS):  # a slow machine needs more than one round
+                more, _, problems = serve_load.run(url, 8, 24, pid, warm_up=4, memory_limit=1.15)
+                self.assertEqual(problems, [])
+                counts += more
             self.assertEqual(server.metric("qwen_requests_admitted"), 0)
             self.assertEqual(server.metric("qwen_jobs_running") + server.metric("qwen_jobs_queued"), 0)
             self.assertEqual(server.get("/ready").status, 200)

@@ -1,10 +1,10 @@
 // qwen-serve: the library behind HTTP.
 #include <pthread.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "common/config.h"
@@ -74,7 +74,7 @@ int serve(const Options& options) {
     std::thread([signals] {
       int again = 0;
       ::sigwait(&signals, &again);
-      ::_exit(kExitNow);
+      std::quick_exit(kExitNow);
     }).detach();
     drain(service, server);
   }).detach();
