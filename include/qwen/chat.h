@@ -27,6 +27,7 @@ struct ChatTurn {               // a message and its reply
 struct ChatOptions {                   // how a conversation is kept
   int context = 0;                     // tokens, as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
+  int batch = 512;                     // as SessionOptions
   int history_turns = 3;               // turns before the new message that the model sees
   int history_tokens =
       0;  // and at most this many tokens of prompt with them; 0: as many as the context holds
@@ -34,11 +35,13 @@ struct ChatOptions {                   // how a conversation is kept
   std::optional<bool> history{};              // false: every message is the first
   std::optional<int> max_new_tokens{};        // tokens of a reply at most
   std::optional<SamplingOptions> sampling{};  // how tokens are chosen
+  std::optional<std::string> system{};        // the system prompt; "": an empty one, not the model's own
+  bool thinking = false;                      // Qwen3 only: it may think before it answers
   std::shared_ptr<PrefixCache>
       prefixes{};  // shared with others of the same model, context and KV type; null: none
   // Computes the replies beside those of other chats; the text is still delivered by the calling thread. It
-  // must be of the same model; context, KV type and prefixes are its own. null: the chat has a session of its
-  // own and computes in the calling thread.
+  // must be of the same model; context, KV type, batch and prefixes are its own. null: the chat has a session
+  // of its own and computes in the calling thread.
   std::shared_ptr<Engine> engine{};
 };
 
@@ -49,10 +52,11 @@ struct SayOptions {      // what holds for one message
   std::function<bool(int place)> on_wait{};
   std::string reply_to{};           // a label's text: Task::system_by_label may have a system prompt for it
   std::vector<std::string> stop{};  // texts that end the reply; no part of it
-  std::optional<std::uint64_t> seed{};  // of this reply's draws; else they go on from the last reply's
+  // Of this reply's draws. Else SamplingOptions::seed: the same draws for the same prompt each time.
+  std::optional<std::uint64_t> seed{};
 };
 
-struct ChatReply {                             // a reply and what it took
+struct ChatReply {                             // a reply and what it took; tokens, and seconds
   std::string text;                            // all of it
   FinishReason finish = FinishReason::length;  // why it ended
   GenerateResult generation;                   // tokens and times
@@ -65,10 +69,13 @@ struct ChatReply {                             // a reply and what it took
   double total_seconds = 0;        // from the call to the end
 };
 
-// A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time.
+// A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time;
+// chats over one engine, or sharing prefixes, may be used by as many threads as there are chats.
 class QWEN_API Chat {
  public:
-  // Error(invalid_argument) for a task of another kind.
+  // With prefixes or an engine the task's fixed prompt is computed here. Error(invalid_argument) for a task
+  // of another kind or one that breaks the rules of its file format, for options out of range, or for an
+  // engine of another model; Error(unsupported) where the model has no chat template.
   Chat(Model model, Task task, const ChatOptions& options = {});
   Chat(Chat&&) noexcept;
   Chat& operator=(Chat&&) noexcept;
@@ -76,13 +83,16 @@ class QWEN_API Chat {
 
   // Answers a message. on_text gets whole characters as they are final; returning false ends the reply. The
   // turn is kept, also a reply that was ended early; where an error is thrown, nothing has happened. Turns
-  // that do not fit into the window any more are dropped whole, the oldest first. Error(context_full) where
-  // the message alone does not fit and the task refuses to cut it; Error(busy) where the engine's queue is
-  // full. Over an engine on_text may get the text of several tokens at once: it goes on meanwhile.
+  // that do not fit into the window any more are dropped whole, the oldest first, so that the reply has room
+  // for max_new_tokens, or half the context where that is less; a message that leaves less room even alone is
+  // cut where the task allows that. Error(context_full) where it does not fit at all; Error(busy) where the
+  // engine's queue is full. Over an engine on_text may get the text of several tokens at once: it goes on
+  // meanwhile.
   ChatReply say(std::string_view text, const std::function<bool(std::string_view)>& on_text = {},
                 const SayOptions& options = {});
 
-  // The prompt that say() would compute for this message. For those who run requests of their own.
+  // The prompt that say() would compute for this message, or the error that it would throw. For those who run
+  // requests of their own.
   struct Prompt {
     std::vector<Token> tokens;  // all of it
     int dropped_turns = 0;      // oldest turns that are not in it
@@ -95,6 +105,9 @@ class QWEN_API Chat {
   // Replaces them: for callers who keep the conversation themselves. What the model has computed of them is
   // used.
   void set_turns(std::vector<ChatTurn> turns);
+  // What computes the replies, for progress (Session::on_batch) and statistics; what it holds is the chat's.
+  // nullptr over an engine.
+  Session* session() noexcept;
   const Task& task() const noexcept;
   const Model& model() const noexcept;
 

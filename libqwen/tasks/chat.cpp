@@ -17,6 +17,7 @@ SessionOptions session_options(const ChatOptions& options) {
   SessionOptions out;
   out.context = options.context;
   out.kv_type = options.kv_type;
+  out.batch = options.batch;
   return out;
 }
 
@@ -49,6 +50,16 @@ struct Chat::State {
   bool history() const { return options.history.value_or(task.history); }
   int max_new_tokens() const { return options.max_new_tokens.value_or(task.max_new_tokens); }
 
+  std::vector<Token> render(std::string_view text, const std::vector<Message>& history,
+                            std::string_view reply_to) const {
+    std::vector<Message> messages = task.messages(text, history, reply_to);
+    if (options.system && messages.front().role != "system")
+      messages.insert(messages.begin(), {"system", ""});  // which a task cannot say
+    ChatTemplate::RenderOptions out;
+    out.enable_thinking = options.thinking;
+    return model.chat_template().render(messages, out);
+  }
+
   // The prompt with as many of the latest turns as the window takes.
   Prompt prompt(std::string_view text, std::string_view reply_to) const {
     // Room for the answer; where the context is small, half of it at most.
@@ -58,10 +69,12 @@ struct Chat::State {
     std::size_t first = turns.size() - std::min(turns.size(), kept);
     for (; first < turns.size(); ++first) {
       const auto history = messages_of(std::span(turns).subspan(first), task);
-      std::vector<Token> tokens = model.chat_template().render(task.messages(text, history, reply_to));
+      std::vector<Token> tokens = render(text, history, reply_to);
       if (static_cast<int>(tokens.size()) <= window) return {std::move(tokens), static_cast<int>(first), 0};
     }
-    tasks::Prompt alone = tasks::make_prompt(model, task, text, limit, {}, reply_to);
+    const bool cut = task.overflow == TextOverflow::truncate;  // else the reply gets what room there is
+    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context - 1,
+                                             [&](auto part) { return render(part, {}, reply_to); });
     return {std::move(alone.tokens), static_cast<int>(first), alone.truncated_tokens};
   }
 
@@ -94,9 +107,10 @@ struct Chat::State {
 Chat::Chat(Model model, Task task, const ChatOptions& options) {
   if (task.kind != TaskKind::generate)
     tasks::fail(ErrorCode::invalid_argument, "task ", task.name, ": expected kind generate, found classify");
-  if (options.history_turns < 0 || options.history_tokens < 0 || options.max_new_tokens.value_or(1) < 1)
-    tasks::fail(ErrorCode::invalid_argument, "chat: history_turns and history_tokens must be 0 or more, ",
-                "max_new_tokens 1 or more");
+  if (options.history_turns < 0 || options.history_tokens < 0 || options.max_new_tokens.value_or(0) < 0)
+    tasks::fail(ErrorCode::invalid_argument,
+                "chat: history_turns, history_tokens and max_new_tokens must be 0 or more");
+  if (options.system) task.system = *options.system;
   TaskRegistry().add(task);  // the rules for tasks made by hand
   std::unique_ptr<Session> session;
   if (options.engine)
@@ -107,7 +121,8 @@ Chat::Chat(Model model, Task task, const ChatOptions& options) {
   state_ = std::make_unique<State>(
       State{std::move(model), std::move(task), options, std::move(session), context, {}, -1});
   if (!options.engine && !options.prefixes) return;
-  const std::vector<Token> prefix = tasks::fixed_prefix(state_->model, state_->task);
+  const std::vector<Token> prefix =
+      tasks::fixed_prefix([this](auto text) { return state_->render(text, {}, {}); });
   if (options.engine)
     options.engine->pin(prefix);
   else
@@ -123,6 +138,9 @@ const std::vector<ChatTurn>& Chat::turns() const noexcept {
 }
 void Chat::set_turns(std::vector<ChatTurn> turns) {
   state_->turns = std::move(turns);
+}
+Session* Chat::session() noexcept {
+  return state_->session.get();
 }
 const Task& Chat::task() const noexcept {
   return state_->task;

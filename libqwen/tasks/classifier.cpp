@@ -60,7 +60,7 @@ Classifier::State::State(Model handle, Task data, const ClassifierOptions& chose
   }
   // Both modes see the same prompt, however long the text.
   limit = context() - std::max(scorer.depth(), task.max_new_tokens);
-  const std::vector<Token> prefix = tasks::fixed_prefix(model, task);
+  const std::vector<Token> prefix = tasks::fixed_prefix([this](auto text) { return render(text); });
   fixed_tokens = static_cast<int>(prefix.size());
   if (!options.engine)
     options.prefixes->pin(prefix);
@@ -124,9 +124,17 @@ void Classifier::State::measure_priors() {
   for (const double p : mean) priors.push_back(std::log(std::max(p, 1e-300)));
 }
 
+std::vector<Token> Classifier::State::render(std::string_view text) const {
+  return model.chat_template().render(task.messages(text));
+}
+
+Classifier::Prompt Classifier::State::make_prompt(std::string_view text) const {
+  return tasks::make_prompt(model, task, text, limit, [this](auto part) { return render(part); });
+}
+
 Classifier::State::Job Classifier::State::make_job(std::size_t index, std::string_view text) const {
   const auto start = tasks::Clock::now();
-  Job job{index, tasks::make_prompt(model, task, text, limit)};
+  Job job{index, make_prompt(text)};
   job.seconds = tasks::seconds_since(start);
   return job;
 }
@@ -217,7 +225,7 @@ const std::vector<std::vector<Token>>& Classifier::label_tokens() const noexcept
 }
 
 Classifier::Prompt Classifier::prompt(std::string_view text) const {
-  return tasks::make_prompt(state_->model, state_->task, text, state_->limit);
+  return state_->make_prompt(text);
 }
 
 Classification Classifier::classify(std::string_view text, ClassifyMode mode, const CancelToken& cancel) {

@@ -56,6 +56,8 @@ struct Classifier::State {
   void make_result_key();
   void measure_priors();
   int context() { return options.engine ? options.context : pool.at(0).context(); }
+  std::vector<Token> render(std::string_view text) const;
+  Prompt make_prompt(std::string_view text) const;
   Job make_job(std::size_t index, std::string_view text) const;
 
   // ---- the result cache

@@ -19,11 +19,7 @@ std::string beginning(const Tokenizer& tokenizer, std::span<const Token> tokens)
 }  // namespace
 
 Prompt make_prompt(const Model& model, const Task& task, std::string_view text, int limit,
-                   const std::vector<Message>& history, std::string_view reply_to) {
-  const ChatTemplate& chat = model.chat_template();
-  const auto render = [&](std::string_view part) {
-    return chat.render(task.messages(part, history, reply_to));
-  };
+                   const Render& render) {
   Prompt prompt{render(text), 0};
   const auto size = [&] { return static_cast<int>(prompt.tokens.size()); };
   if (size() <= limit) return prompt;
@@ -41,15 +37,16 @@ Prompt make_prompt(const Model& model, const Task& task, std::string_view text, 
   }
   fail(ErrorCode::context_full, "task ", task.name, ": the prompt with this text has ", needed,
        " tokens, and only ", limit, " fit into the context beside the answer",
-       task.overflow == TextOverflow::refuse ? " (on_overflow: truncate would cut the text)" : "");
+       task.overflow == TextOverflow::refuse && !task.source.empty()
+           ? " (on_overflow: truncate would cut the text)"
+           : "");
 }
 
-std::vector<Token> fixed_prefix(const Model& model, const Task& task) {
-  std::vector<Token> prefix = model.chat_template().render(task.messages(""));
+std::vector<Token> fixed_prefix(const Render& render) {
+  std::vector<Token> prefix = render("");
   // Letters, digits, marks and white space may each merge with what the template has before the text.
   for (const char* probe : {"a", "你", "1", "!", " ", "\n", "，"}) {
-    const std::vector<Token> other = model.chat_template().render(task.messages(probe));
-    prefix.resize(static_cast<std::size_t>(common_prefix(prefix, other)));
+    prefix.resize(static_cast<std::size_t>(common_prefix(prefix, render(probe))));
   }
   return prefix;
 }

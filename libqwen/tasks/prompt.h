@@ -1,5 +1,7 @@
 // A task's prompt for one text, within a number of tokens.
 #pragma once
+#include <functional>
+
 #include "qwen/classifier.h"
 #include "qwen/task.h"
 
@@ -7,11 +9,14 @@ namespace qwen::tasks {
 
 using Prompt = Classifier::Prompt;
 
+// The tokens of the whole prompt for a text.
+using Render = std::function<std::vector<Token>(std::string_view text)>;
+
 // Error(context_full) where it is longer than `limit` and the task refuses to cut, or nothing is left to cut.
 Prompt make_prompt(const Model& model, const Task& task, std::string_view text, int limit,
-                   const std::vector<Message>& history = {}, std::string_view reply_to = {});
+                   const Render& render);
 
 // The beginning that the prompts of all texts share, as far as a few very different texts tell.
-std::vector<Token> fixed_prefix(const Model& model, const Task& task);
+std::vector<Token> fixed_prefix(const Render& render);
 
 }  // namespace qwen::tasks

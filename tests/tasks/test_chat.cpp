@@ -104,6 +104,54 @@ TEST_CASE("a message that does not fit is cut or refused, and what was said stay
   CHECK_NOTHROW(refusing.say("again"));
 }
 
+TEST_CASE("a message that may not be cut takes the room of its reply", "[tasks]") {
+  const Model model = task_model();
+  Task task = reply_task();
+  task.overflow = TextOverflow::refuse;
+  ChatOptions options;
+  options.context = 128;
+  options.max_new_tokens = 64;
+  Chat chat(model, task, options);
+  chat.say("hello");
+  const Chat::Prompt prompt = chat.prompt(std::string(90, 'z'));
+  REQUIRE(prompt.tokens.size() > 64);
+  REQUIRE(prompt.tokens.size() < 128);
+  CHECK(prompt.dropped_turns == 1);
+  const ChatReply reply = chat.say(std::string(90, 'z'));
+  CHECK(reply.truncated_tokens == 0);
+  CHECK(reply.prompt_tokens + static_cast<int>(reply.generation.tokens.size()) <= 129);
+}
+
+TEST_CASE("a chat's own system prompt, an empty one too", "[tasks]") {
+  const Model model = task_model();
+  const Task task = reply_task();
+  const auto rendered = [&](const std::vector<Message>& messages) {
+    return model.chat_template().render(messages);
+  };
+  ChatOptions options;
+  options.system = "Be brief.";
+  CHECK(Chat(model, task, options).prompt("hello").tokens ==
+        rendered({{"system", "Be brief."}, {"user", "hello"}}));
+  options.system = "";
+  CHECK(Chat(model, task, options).prompt("hello").tokens == rendered({{"system", ""}, {"user", "hello"}}));
+  Task plain = task;
+  plain.system.clear();
+  CHECK(Chat(model, plain).prompt("hello").tokens == rendered({{"user", "hello"}}));
+}
+
+TEST_CASE("thinking is a matter of the prompt's end", "[tasks]") {
+  LoadOptions load;
+  load.chat_template = "qwen3";
+  const Model model = Model::load(QWEN_TEST_DATA "/tiny.gguf", load);
+  const Task task = reply_task();
+  ChatOptions options;
+  const std::vector<Token> answers = Chat(model, task, options).prompt("hello").tokens;
+  options.thinking = true;
+  const std::vector<Token> thinks = Chat(model, task, options).prompt("hello").tokens;
+  REQUIRE(thinks.size() < answers.size());  // without the empty think block
+  CHECK(std::equal(thinks.begin(), thinks.end(), answers.begin()));
+}
+
 TEST_CASE("without history every message is the first", "[tasks]") {
   const Model model = task_model();
   ChatOptions options;

@@ -154,6 +154,33 @@ class Chat(unittest.TestCase):
             self.assertEqual(saved["messages"][1]["content"], "你好 😀")
             self.assertEqual(saved["messages"][2]["content"], ANSWER)
 
+    def test_turns_that_do_not_fit_are_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "talk.json")
+            t = self.chat("-c", "128", "-n", "16")
+            for _ in range(8):
+                t.line("你好")
+                t.expect(ANSWER)
+                t.expect("> ")
+            self.assertIn("the oldest 1 turns do not fit any more", t.raw.decode())
+            t.line(f"/save {path}")
+            t.expect("saved to")
+            with open(path) as file:
+                kept = len(json.load(file)["messages"])
+            self.assertTrue(2 <= kept < 16, kept)
+            t.line("很" * 200)
+            t.expect("error: .*; /reset starts anew, -c N gives more context")
+            t.line("/system Kurz.")
+            t.expect("begins anew")
+            t.line(f"/load {path}")
+            t.expect(f"loaded {kept} messages")
+            t.line("/system")
+            t.expect("You are a helpful assistant")
+            t.line("你好")
+            t.expect(ANSWER)
+            t.line("/exit")
+            self.assertEqual(t.wait(), 0)
+
     def test_files_that_are_no_conversation(self):
         t = self.chat()
         with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,6 @@
 #include "common/program.h"
 #include "common/terminal.h"
 #include "qwen-run/commands.h"
-#include "qwen-run/conversation.h"
 
 namespace qwen_run {
 
@@ -24,6 +23,20 @@ void GenerationFlags::add(CLI::App& app) {
       ->type_name("N")
       ->needs("--json")
       ->group("Output");
+}
+
+void ChatFlags::add(CLI::App& app, tools::ModelOptions& model) {
+  app.add_option("-s,--system", system, "System prompt, instead of the model's own")
+      ->type_name("TEXT")
+      ->group("Input");
+  app.add_flag("--think", think, "Let Qwen3 think before it answers")->group("Answer");
+  tools::add_chat_template(app, model);
+}
+
+void ChatFlags::check(const qwen::Model& model) const {
+  const qwen::ChatTemplate& chat = model.chat_template();
+  if (think && chat.kind() != qwen::ChatTemplate::Kind::qwen3)
+    throw UsageError("--think: this model's template (" + std::string(chat.name()) + ") knows no thinking");
 }
 
 bool GenerationFlags::show_timing() const {
@@ -105,21 +118,21 @@ Json answer_json(const qwen::GenerateResult& result, const qwen::Session& sessio
 
 }  // namespace
 
-qwen::GenerateResult answer(qwen::Session& session, std::span<const qwen::Token> prompt,
-                            const qwen::GenerateOptions& options, const GenerationFlags& flags,
-                            double load_seconds) {
+void end_answer(const qwen::GenerateResult& result, const GenerationFlags& flags) {
+  if (result.text.empty() || result.text.back() != '\n') tools::stream_out("\n");
+  if (flags.show_timing()) std::fprintf(stderr, "%s\n", timing_line(result).c_str());
+}
+
+void answer(qwen::Session& session, std::span<const qwen::Token> prompt, const qwen::GenerateOptions& options,
+            const GenerationFlags& flags, double load_seconds) {
   watch_prefill(session, !flags.model.no_progress);
   auto result = qwen::generate(session, prompt, options, [&](std::string_view text) {
     if (!flags.json) tools::stream_out(text);
     return true;
   });
-  if (flags.json) {
-    tools::write_json(answer_json(result, session, options, load_seconds));
-  } else if (result.text.empty() || result.text.back() != '\n') {
-    tools::stream_out("\n");
-  }
+  if (!flags.json) return end_answer(result, flags);
+  tools::write_json(answer_json(result, session, options, load_seconds));
   if (flags.show_timing()) std::fprintf(stderr, "%s\n", timing_line(result).c_str());
-  return result;
 }
 
 namespace {
@@ -141,10 +154,15 @@ int ask(const AskFlags& flags) {
 int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFlags& chat) {
   double load_seconds = 0;
   const qwen::Model model = tools::load_model(flags.model, &load_seconds);
+  chat.check(model);
+  std::vector<qwen::Message> messages;
+  if (chat.system) messages.push_back({"system", *chat.system});
+  messages.push_back({"user", text});
+  qwen::ChatTemplate::RenderOptions render;
+  render.enable_thinking = chat.think;
   qwen::Session session(model, flags.session.get());
-  Conversation conversation(session, chat);
-  conversation.add_user(text);
-  answer(session, conversation.prompt(), flags.answer.options(model), flags, load_seconds);
+  answer(session, model.chat_template().render(messages, render), flags.answer.options(model), flags,
+         load_seconds);
   return tools::kExitOk;
 }
 

@@ -1,5 +1,6 @@
 // Generating one answer: streamed text or one JSON object on stdout, timing on stderr.
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 
@@ -22,15 +23,30 @@ struct GenerationFlags {
   bool show_timing() const;
 };
 
+// Options of commands that answer messages.
+struct ChatFlags {
+  std::optional<std::string> system;  // "": an empty one; not given: the model's own
+  bool think = false;
+
+  void add(CLI::App& app, tools::ModelOptions& model);
+  // UsageError for --think with a model whose template knows no thinking.
+  void check(const qwen::Model& model) const;
+};
+
 // Shows the prompt's progress on a terminal while it is computed.
 void watch_prefill(qwen::Session& session, bool enabled);
 
 // "[12 tokens at 35.2 tokens/s, the first after 0.041 s; ...]"
 std::string timing_line(const qwen::GenerateResult& result);
 
-// Generates and writes the answer. Returns what was generated.
-qwen::GenerateResult answer(qwen::Session& session, std::span<const qwen::Token> prompt,
-                            const qwen::GenerateOptions& options, const GenerationFlags& flags,
-                            double load_seconds);
+// Generates and writes the answer.
+void answer(qwen::Session& session, std::span<const qwen::Token> prompt, const qwen::GenerateOptions& options,
+            const GenerationFlags& flags, double load_seconds);
+
+// What stands below an answer that was streamed.
+void end_answer(const qwen::GenerateResult& result, const GenerationFlags& flags);
+
+// Answers one message and ends: the default command, and `chat` without a terminal.
+int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFlags& chat);
 
 }  // namespace qwen_run

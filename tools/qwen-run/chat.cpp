@@ -2,13 +2,14 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <optional>
 
 #include "common/program.h"
 #include "common/terminal.h"
+#include "qwen-run/answer.h"
 #include "qwen-run/commands.h"
-#include "qwen-run/conversation.h"
 #include "qwen-run/line_editor.h"
 #include "qwen-run/transcript.h"
 
@@ -18,6 +19,7 @@ namespace {
 struct Flags : GenerationFlags {
   TextInput input;
   ChatFlags chat;
+  int turns = -1;  // earlier ones that the model sees; -1: all that fit
   bool no_history = false;
 };
 
@@ -58,17 +60,39 @@ constexpr const char* kHelp =
     "A line that ends with \\ goes on in the next one; a message that begins with / needs a space before "
     "it.\n";
 
+// A conversation of no turns.
+qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::optional<std::string>& system) {
+  const qwen::GenerateOptions answer = flags.answer.options(model);
+  const qwen::SessionOptions session = flags.session.get();
+  qwen::Task task;
+  task.name = "chat";
+  task.kind = qwen::TaskKind::generate;
+  task.user_template = "{text}";
+  task.history = true;
+  qwen::ChatOptions options;
+  options.context = session.context;
+  options.kv_type = session.kv_type;
+  options.batch = session.batch;
+  options.history_turns = flags.turns < 0 ? std::numeric_limits<int>::max() : flags.turns;
+  options.max_new_tokens = answer.max_new_tokens;
+  options.sampling = answer.sampling;
+  options.system = system;
+  options.thinking = flags.chat.think;
+  return qwen::Chat(model, task, options);
+}
+
 class Repl {
  public:
   Repl(const Flags& flags, const qwen::Model& model)
       : flags_(flags),
-        session_(model, flags.session.get()),
-        conversation_(session_, flags.chat),
+        model_(model),
+        system_(flags.chat.system),
+        chat_(make_chat(flags, model, system_)),
         editor_(flags.no_history ? std::string() : default_history_path()) {}
 
   int run(std::string first) {
-    say("%s, %d tokens of context; /help lists the commands\n", session_.model().info().name.c_str(),
-        session_.context());
+    say("%s, %d tokens of context; /help lists the commands\n", model_.info().name.c_str(),
+        chat_.session()->context());
     if (!first.empty()) reply(std::move(first));
     std::string line;
     while (read_message(line)) {
@@ -115,24 +139,29 @@ class Repl {
 
   void reply(std::string text) {
     text.erase(0, text.find_first_not_of(' '));
-    conversation_.add_user(std::move(text));
     try {
-      qwen::GenerateOptions options = flags_.answer.options(session_.model());
-      const int reserve = std::min(options.max_new_tokens, session_.context() / 4);
-      int dropped = 0;
-      const auto prompt = conversation_.prompt(reserve, &dropped);
-      if (dropped > 0 && flags_.chat.turns != 0)
+      const qwen::GenerateOptions answer = flags_.answer.options(model_);
+      qwen::SayOptions options;
+      options.stop = answer.stop;
+      options.seed = answer.sampling.seed;
+      const int dropped = chat_.prompt(text).dropped_turns;
+      if (dropped > 0 && flags_.turns != 0)
         say("[the oldest %d turns do not fit any more and are left out]\n", dropped);
+      watch_prefill(*chat_.session(), !flags_.model.no_progress);
       const InterruptGuard guard(options.cancel);
-      last_ = answer(session_, prompt, options, flags_, 0);
+      const auto stream = [](std::string_view part) {
+        tools::stream_out(part);
+        return true;
+      };
+      last_ = chat_.say(text, stream, options).generation;
+      end_answer(*last_, flags_);
       interrupted_ = options.cancel.cancelled();
-      if (last_->text.empty() && interrupted_) {
-        conversation_.drop_last();
-      } else {
-        conversation_.add_assistant(last_->text);
+      if (last_->text.empty() && interrupted_) {  // as if nothing had been said
+        std::vector<qwen::ChatTurn> turns = chat_.turns();
+        turns.pop_back();
+        chat_.set_turns(std::move(turns));
       }
     } catch (const qwen::Error& error) {
-      conversation_.drop_last();
       say("error: %s%s\n", error.what(),
           error.code() == qwen::ErrorCode::context_full ? "; /reset starts anew, -c N gives more context"
                                                         : "");
@@ -169,45 +198,51 @@ class Repl {
   }
 
   void reset() {
-    const auto& messages = conversation_.messages();
-    const bool own = !messages.empty() && messages.front().role == "system";
-    conversation_.start(own ? messages.front().content : "", own);
+    chat_.set_turns({});
     say("the conversation is forgotten\n");
+  }
+
+  void begin(std::optional<std::string> system) {
+    chat_ = make_chat(flags_, model_, system);
+    system_ = std::move(system);
   }
 
   void set_system(const std::string& text) {
     if (text.empty()) {
-      say("%s\n", std::string(conversation_.system()).c_str());
+      say("%s\n", (system_ ? *system_ : std::string(model_.chat_template().default_system())).c_str());
       return;
     }
-    conversation_.start(text, true);
+    begin(text);
     say("the system prompt is set, the conversation begins anew\n");
   }
 
   void show_stats() {
-    say("%d of %d tokens of context in use, cache %.1f MB, weights %.1f MB, %d threads\n",
-        session_.position(), session_.context(), static_cast<double>(session_.kv_bytes()) / 1e6,
-        static_cast<double>(session_.model().weight_bytes()) / 1e6, session_.model().threads());
+    const qwen::Session& session = *chat_.session();
+    say("%d of %d tokens of context in use, cache %.1f MB, weights %.1f MB, %d threads\n", session.position(),
+        session.context(), static_cast<double>(session.kv_bytes()) / 1e6,
+        static_cast<double>(model_.weight_bytes()) / 1e6, model_.threads());
     if (last_) say("last answer: %s\n", timing_line(*last_).c_str());
   }
 
   void save(const std::string& path) {
     if (path.empty()) throw tools::UsageError("/save needs a file name");
-    save_transcript(path, session_.model().info().name, conversation_.messages());
+    save_transcript(path, model_.info().name, {system_, chat_.turns()});
     say("saved to %s\n", path.c_str());
   }
 
   void load(const std::string& path) {
     if (path.empty()) throw tools::UsageError("/load needs a file name");
-    auto messages = load_transcript(path);
-    session_.model().chat_template().render(messages);  // refuses what is no conversation
-    conversation_.load(std::move(messages));
-    say("loaded %zu messages from %s\n", conversation_.messages().size(), path.c_str());
+    Transcript transcript = load_transcript(path);
+    if (transcript.system != system_) begin(std::move(transcript.system));
+    const std::size_t messages = 2 * transcript.turns.size() + (system_ ? 1 : 0);
+    chat_.set_turns(std::move(transcript.turns));
+    say("loaded %zu messages from %s\n", messages, path.c_str());
   }
 
   const Flags& flags_;
-  qwen::Session session_;
-  Conversation conversation_;
+  const qwen::Model model_;
+  std::optional<std::string> system_;  // not the model's own
+  qwen::Chat chat_;
   LineEditor editor_;
   std::optional<qwen::GenerateResult> last_;
   bool interrupted_ = false;  // the last thing that happened was a Ctrl-C
@@ -219,6 +254,7 @@ int chat(const Flags& flags) {
     if (flags.json) throw tools::UsageError("--json gives one answer: qwen-run --json TEXT");
     const std::string first = flags.input.given() ? flags.input.read(true) : "";
     const qwen::Model model = tools::load_model(flags.model);
+    flags.chat.check(model);
     return Repl(flags, model).run(first);
   }
   // Without a terminal: one message, one answer.
@@ -238,7 +274,7 @@ std::function<int()> chat_command(CLI::App& app) {
   flags->input.add(app, "The first message; without a terminal the only one");
   flags->chat.add(app, flags->model);
   flags->add(app);
-  app.add_option("--turns", flags->chat.turns,
+  app.add_option("--turns", flags->turns,
                  "Earlier turns that the model sees (all that fit); 0: every message is the first")
       ->check(tools::between(-1, tools::kMaxInt))
       ->type_name("N")
