@@ -10,8 +10,8 @@
 
 #include "base/fail.h"
 #include "base/utf8.h"
-#include "file/gguf_writer.h"
-#include "file/meta_value.h"
+#include "formats/gguf_writer.h"
+#include "formats/meta_value.h"
 #include "process.h"
 #include "quant/quant.h"
 #include "synthetic.h"
@@ -135,22 +135,22 @@ Vocabulary make_vocabulary(int size) {
   return v;
 }
 
-void set_made_up_tokenizer(file::GgufWriter& writer, int size) {
+void set_made_up_tokenizer(formats::GgufWriter& writer, int size) {
   const Vocabulary v = make_vocabulary(size);
-  writer.set("tokenizer.ggml.model", file::meta_string("gpt2"));
-  writer.set("tokenizer.ggml.pre", file::meta_string("qwen2"));
+  writer.set("tokenizer.ggml.model", formats::meta_string("gpt2"));
+  writer.set("tokenizer.ggml.pre", formats::meta_string("qwen2"));
   const auto views = [](const std::vector<std::string>& texts) {
     return std::vector<std::string_view>(texts.begin(), texts.end());
   };
-  writer.set("tokenizer.ggml.tokens", file::meta_strings(views(v.tokens)));
-  writer.set("tokenizer.ggml.token_type", file::meta_numbers<std::int32_t>(file::MetaType::i32, v.types));
-  writer.set("tokenizer.ggml.merges", file::meta_strings(views(v.merges)));
-  writer.set("tokenizer.ggml.eos_token_id", file::meta_u32(static_cast<std::uint32_t>(v.im_end)));
-  writer.set("tokenizer.ggml.padding_token_id", file::meta_u32(static_cast<std::uint32_t>(v.end_of_text)));
+  writer.set("tokenizer.ggml.tokens", formats::meta_strings(views(v.tokens)));
+  writer.set("tokenizer.ggml.token_type", formats::meta_numbers<std::int32_t>(formats::MetaType::i32, v.types));
+  writer.set("tokenizer.ggml.merges", formats::meta_strings(views(v.merges)));
+  writer.set("tokenizer.ggml.eos_token_id", formats::meta_u32(static_cast<std::uint32_t>(v.im_end)));
+  writer.set("tokenizer.ggml.padding_token_id", formats::meta_u32(static_cast<std::uint32_t>(v.end_of_text)));
 }
 
-void take_tokenizer(file::GgufWriter& writer, const std::string& path, int size) {
-  const auto file = file::open_model_file(path);
+void take_tokenizer(formats::GgufWriter& writer, const std::string& path, int size) {
+  const auto file = formats::open_model_file(path);
   const auto* tokens = file->strings("tokenizer.ggml.tokens");
   if (tokens == nullptr) fail(ErrorCode::not_found, path, ": tokenizer.ggml.tokens is missing");
   if (tokens->size() > static_cast<std::size_t>(size))
@@ -160,13 +160,13 @@ void take_tokenizer(file::GgufWriter& writer, const std::string& path, int size)
     if (key.starts_with("tokenizer.")) writer.set(key, value);
 }
 
-void set_metadata(file::GgufWriter& writer, const SyntheticSpec& spec) {
+void set_metadata(formats::GgufWriter& writer, const SyntheticSpec& spec) {
   const SyntheticShape& s = spec.shape;
   const std::string name = cat("synthetic ", s.name, ":", spec.type);
-  writer.set("general.architecture", file::meta_string(s.architecture));
-  writer.set("general.name", file::meta_string(name));
+  writer.set("general.architecture", formats::meta_string(s.architecture));
+  writer.set("general.name", formats::meta_string(name));
   const auto number = [&](const char* key, int value) {
-    writer.set(cat(s.architecture, ".", key), file::meta_u32(static_cast<std::uint32_t>(value)));
+    writer.set(cat(s.architecture, ".", key), formats::meta_u32(static_cast<std::uint32_t>(value)));
   };
   number("block_count", s.layers);
   number("context_length", s.context);
@@ -176,22 +176,22 @@ void set_metadata(file::GgufWriter& writer, const SyntheticSpec& spec) {
   number("attention.head_count_kv", s.kv_heads);
   number("attention.key_length", s.head_dim);
   number("attention.value_length", s.head_dim);
-  writer.set(cat(s.architecture, ".rope.freq_base"), file::meta_f32(1e6f));
-  writer.set(cat(s.architecture, ".attention.layer_norm_rms_epsilon"), file::meta_f32(1e-6f));
+  writer.set(cat(s.architecture, ".rope.freq_base"), formats::meta_f32(1e6f));
+  writer.set(cat(s.architecture, ".attention.layer_norm_rms_epsilon"), formats::meta_f32(1e-6f));
   if (spec.vocabulary.empty())
     set_made_up_tokenizer(writer, s.vocab);
   else
     take_tokenizer(writer, spec.vocabulary, s.vocab);
 }
 
-void write_vector(file::GgufWriter& writer, const PlannedTensor& tensor, Random& random) {
+void write_vector(formats::GgufWriter& writer, const PlannedTensor& tensor, Random& random) {
   std::vector<float> values(tensor.shape[0]);
   const bool norm = tensor.name.ends_with("norm.weight");
   for (float& value : values) value = norm ? 1.0f + 0.1f * random.normal() : 0.2f * random.heavy();
   writer.write(std::as_bytes(std::span<const float>(values)));
 }
 
-void write_model(file::GgufWriter& writer, const SyntheticSpec& spec, std::uint64_t seed) {
+void write_model(formats::GgufWriter& writer, const SyntheticSpec& spec, std::uint64_t seed) {
   set_metadata(writer, spec);
   const std::vector<PlannedTensor> tensors = plan_tensors(spec);
   for (const PlannedTensor& tensor : tensors) writer.add_tensor(tensor.name, tensor.type, tensor.shape);
@@ -239,7 +239,7 @@ void check_room(const SyntheticSpec& spec) {
 }  // namespace
 
 void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::uint64_t seed) {
-  file::GgufWriter writer(path, true);
+  formats::GgufWriter writer(path, true);
   write_model(writer, spec, seed);
 }
 
@@ -248,7 +248,7 @@ SyntheticFile::SyntheticFile(const SyntheticSpec& spec, std::uint64_t seed) {
   fd_ = ::memfd_create("qwen-synthetic", MFD_CLOEXEC);
   if (fd_ < 0) fail(ErrorCode::io, "cannot make a file in memory: ", std::strerror(errno));
   path_ = cat("/proc/self/fd/", fd_);
-  file::GgufWriter writer(fd_);
+  formats::GgufWriter writer(fd_);
   write_model(writer, spec, seed);
 }
 

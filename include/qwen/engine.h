@@ -18,7 +18,7 @@
 
 namespace qwen {
 
-namespace run {
+namespace runtime {
 class EngineCore;  // internal
 }
 
@@ -148,7 +148,7 @@ class QWEN_API Engine {
   const EngineOptions& options() const noexcept;  // with defaults filled in
 
  private:
-  std::unique_ptr<run::EngineCore> core_;
+  std::unique_ptr<runtime::EngineCore> core_;
 };
 
 }  // namespace qwen

@@ -15,7 +15,7 @@
 
 namespace qwen {
 
-namespace run {
+namespace runtime {
 struct ModelState;  // internal
 }
 
@@ -130,11 +130,11 @@ class QWEN_API Model {
   // Bytes held by the weights in their packed form.
   std::uint64_t weight_bytes() const noexcept;
 
-  explicit Model(std::shared_ptr<const run::ModelState> state) : state_(std::move(state)) {}  // internal
-  const run::ModelState& state() const noexcept { return *state_; }                           // internal
+  explicit Model(std::shared_ptr<const runtime::ModelState> state) : state_(std::move(state)) {}  // internal
+  const runtime::ModelState& state() const noexcept { return *state_; }                           // internal
 
  private:
-  std::shared_ptr<const run::ModelState> state_;
+  std::shared_ptr<const runtime::ModelState> state_;
 };
 
 }  // namespace qwen

@@ -12,7 +12,7 @@
 
 namespace qwen {
 
-namespace run {
+namespace runtime {
 struct SessionState;  // internal
 }
 
@@ -50,7 +50,7 @@ class QWEN_API Session {
  public:
   explicit Session(Model model,
                    const SessionOptions& options = {});  // Error(invalid_argument) for options out of range
-  explicit Session(std::unique_ptr<run::SessionState> state);  // internal
+  explicit Session(std::unique_ptr<runtime::SessionState> state);  // internal
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();
@@ -119,11 +119,11 @@ class QWEN_API Session {
   // there twice; then nothing changes.
   static void forward_batch(std::span<BatchItem> items);
 
-  run::SessionState& state() noexcept { return *state_; }              // internal
-  const run::SessionState& state() const noexcept { return *state_; }  // internal
+  runtime::SessionState& state() noexcept { return *state_; }              // internal
+  const runtime::SessionState& state() const noexcept { return *state_; }  // internal
 
  private:
-  std::unique_ptr<run::SessionState> state_;
+  std::unique_ptr<runtime::SessionState> state_;
 };
 
 }  // namespace qwen

@@ -14,7 +14,7 @@ namespace qwen {
 
 using Token = std::int32_t;  // an id of the vocabulary
 
-namespace text {
+namespace tokenizer {
 class TokenizerBackend;
 }
 
@@ -26,7 +26,7 @@ class QWEN_API Tokenizer {
     parse,              // control tokens in the text, and others added to the vocabulary, become their ids
   };
 
-  explicit Tokenizer(std::shared_ptr<const text::TokenizerBackend> backend)
+  explicit Tokenizer(std::shared_ptr<const tokenizer::TokenizerBackend> backend)
       : backend_(std::move(backend)) {}  // internal
 
   // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD. Never fails on
@@ -51,7 +51,7 @@ class QWEN_API Tokenizer {
   std::optional<Token> find_control(std::string_view text) const;
 
  private:
-  std::shared_ptr<const text::TokenizerBackend> backend_;
+  std::shared_ptr<const tokenizer::TokenizerBackend> backend_;
 };
 
 // Decodes a stream of tokens into whole UTF-8 characters: bytes of an unfinished character are held back

@@ -1,7 +1,7 @@
 // The bundled demonstration model. QWEN_BUILTIN_MODEL is 1 where mini_model.S is part of the library.
 #include "base/fail.h"
-#include "file/model_file.h"
-#include "run/load.h"
+#include "formats/model_file.h"
+#include "runtime/load.h"
 
 #if QWEN_BUILTIN_MODEL
 
@@ -10,7 +10,7 @@ extern "C" const std::byte qwen_builtin_begin[], qwen_builtin_end[];
 namespace qwen {
 
 Model Model::builtin(const LoadOptions& options) {
-  return run::load_model(file::open_gguf_memory({qwen_builtin_begin, qwen_builtin_end}, "builtin"), options);
+  return runtime::load_model(formats::open_gguf_memory({qwen_builtin_begin, qwen_builtin_end}, "builtin"), options);
 }
 
 }  // namespace qwen

@@ -16,7 +16,7 @@ constexpr int kMaxContext = 1 << 24;
 
 class Reader {
  public:
-  Reader(const file::ModelFile& file, std::string architecture)
+  Reader(const formats::ModelFile& file, std::string architecture)
       : file_(file), prefix_(std::move(architecture)) {}
 
   int count(const char* name, int limit) const {
@@ -45,13 +45,13 @@ class Reader {
       fail(ErrorCode::bad_format, file_.path(), ": ", key, ": expected 1 to ", limit, ", found ", value);
     return static_cast<int>(value);
   }
-  const file::ModelFile& file_;
+  const formats::ModelFile& file_;
   std::string prefix_;
 };
 
 // Rows of the embedding where there is one, else the tokeniser's size: a vocabulary-only file has no tensors.
-int vocabulary_rows(const file::ModelFile& file) {
-  if (const file::Tensor* embedding = file.find_tensor("token_embd.weight"))
+int vocabulary_rows(const formats::ModelFile& file) {
+  if (const formats::Tensor* embedding = file.find_tensor("token_embd.weight"))
     return checked_int(embedding->rows(), 1, kMaxVocab, file.path() + ": rows of token_embd.weight");
   if (const auto* tokens = file.strings("tokenizer.ggml.tokens"))
     return checked_int(tokens->size(), 1, kMaxVocab, file.path() + ": tokenizer.ggml.tokens");
@@ -60,7 +60,7 @@ int vocabulary_rows(const file::ModelFile& file) {
 
 }  // namespace
 
-ModelShape read_shape(const file::ModelFile& file) {
+ModelShape read_shape(const formats::ModelFile& file) {
   const std::string architecture(file.string("general.architecture"));
   if (architecture != "qwen2" && architecture != "qwen3")
     fail(ErrorCode::unsupported, file.path(), ": architecture ", quoted(architecture),

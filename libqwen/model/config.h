@@ -2,14 +2,14 @@
 #pragma once
 #include <string>
 
-#include "file/model_file.h"
+#include "formats/model_file.h"
 #include "qwen/model.h"
 
 namespace qwen::model {
 
 // Architectures: "qwen2" (Qwen1.5, Qwen2, Qwen2.5) and "qwen3". Error(unsupported) names any other one;
 // Error(bad_format) for missing, inconsistent or absurd values (limits are in config.cpp).
-ModelShape read_shape(const file::ModelFile& file);
+ModelShape read_shape(const formats::ModelFile& file);
 
 // Query features [heads * head_dim] and key or value features [kv_heads * head_dim] of one token.
 inline int query_dim(const ModelShape& shape) {

@@ -25,11 +25,11 @@ class Binder {
  public:
   Binder(Weights& weights, ThreadPool& pool, const BindOptions& options)
       : weights_(weights), file_(*weights.file), pool_(pool), options_(options) {
-    for (const file::Tensor& tensor : file_.tensors()) total_bytes_ += tensor.data.size();
+    for (const formats::Tensor& tensor : file_.tensors()) total_bytes_ += tensor.data.size();
   }
 
   Matrix matrix(const std::string& name, int rows, int cols) {
-    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
     result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
     if (!options_.exact)
@@ -44,7 +44,7 @@ class Binder {
 
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
   Matrix head(const std::string& name, int rows, int cols) {
-    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     if (options_.exact || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
     Matrix result{kernels::kQ8Split, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
@@ -66,7 +66,7 @@ class Binder {
 
   // A matrix of which single rows are read: stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
-    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     stays_in_file_ = true;
     advance(tensor);
     return {tensor.type,
@@ -78,7 +78,7 @@ class Binder {
   }
 
   const float* vector(const std::string& name, int n) {
-    const file::Tensor& tensor = find(name, {static_cast<std::size_t>(n)});
+    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(n)});
     auto* out = reinterpret_cast<float*>(own(static_cast<std::size_t>(n) * sizeof(float)));
     if (options_.plan_only) return nullptr;
     quant::dequantize(tensor.type, tensor.data.data(), {out, static_cast<std::size_t>(n)});
@@ -98,12 +98,12 @@ class Binder {
   bool stays_in_file() const noexcept { return stays_in_file_; }
 
  private:
-  TensorType type_of(const file::Tensor& tensor) const {
+  TensorType type_of(const formats::Tensor& tensor) const {
     return options_.type_of ? options_.type_of(tensor) : tensor.type;
   }
 
-  const file::Tensor& find(const std::string& name, const std::vector<std::size_t>& shape) {
-    const file::Tensor* tensor = file_.find_tensor(name);
+  const formats::Tensor& find(const std::string& name, const std::vector<std::size_t>& shape) {
+    const formats::Tensor* tensor = file_.find_tensor(name);
     if (tensor == nullptr) fail(ErrorCode::not_found, file_.path(), ": tensor ", name, " is missing");
     if (tensor->shape != shape)
       fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape),
@@ -124,7 +124,7 @@ class Binder {
   }
 
   // In pieces whose pages go back when they are seen: usually the first piece settles it.
-  bool is_bf16(const file::Tensor& tensor) const {
+  bool is_bf16(const formats::Tensor& tensor) const {
     const std::size_t piece_bytes = std::size_t{options_.plan_only ? 64u : 4096u} << 10;
     for (std::size_t at = 0; at < tensor.data.size(); at += piece_bytes) {
       const auto piece = tensor.data.subspan(at, std::min(piece_bytes, tensor.data.size() - at));
@@ -135,7 +135,7 @@ class Binder {
     return true;
   }
 
-  void pack(const file::Tensor& tensor, Matrix& matrix) {
+  void pack(const formats::Tensor& tensor, Matrix& matrix) {
     const TensorType source = tensor.type;
     if (matrix.type == TensorType::f32 && is_bf16(tensor)) matrix.type = TensorType::bf16;
     const TensorType rows_type = matrix.type == TensorType::bf16 ? source : matrix.type;
@@ -154,7 +154,7 @@ class Binder {
   // body(rows, count, first panel) for all panels of the tensor, some at a time, on all threads; `rows` are
   // its rows, as `type`.
   template <class Body>
-  void in_panels(const file::Tensor& tensor, TensorType type, const Matrix& matrix, const Body& body) {
+  void in_panels(const formats::Tensor& tensor, TensorType type, const Matrix& matrix, const Body& body) {
     in_chunks(tensor, matrix.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
       const int first = begin * kernels::kPanelRows;
       const int count = std::min(matrix.rows, end * kernels::kPanelRows) - first;
@@ -168,7 +168,7 @@ class Binder {
   }
 
   // Rows of another type, for the exact path.
-  void convert(const file::Tensor& tensor, Matrix& matrix) {
+  void convert(const formats::Tensor& tensor, Matrix& matrix) {
     std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name));
     if (options_.plan_only) return;
     in_chunks(tensor, matrix.rows, 1, [&](int begin, int end) {
@@ -178,7 +178,7 @@ class Binder {
     matrix.data = out;
   }
 
-  static void convert_rows(const file::Tensor& tensor, TensorType type, int first, int count,
+  static void convert_rows(const formats::Tensor& tensor, TensorType type, int first, int count,
                            std::byte* out) {
     const std::size_t cols = tensor.cols();
     quant::convert_rows(tensor.type,
@@ -189,7 +189,7 @@ class Binder {
   // body(begin, end) over [0, count) units of `unit_rows` rows on all threads; an error names the tensor. The
   // source's pages go back behind each chunk, so that resident memory stays near one copy.
   template <class Body>
-  void in_chunks(const file::Tensor& tensor, int count, int unit_rows, Body&& body) {
+  void in_chunks(const formats::Tensor& tensor, int count, int unit_rows, Body&& body) {
     const std::size_t unit_bytes =
         row_bytes(tensor.type, tensor.cols()) * static_cast<std::size_t>(unit_rows);
     std::atomic<int> next{0};
@@ -223,7 +223,7 @@ class Binder {
     }
   }
 
-  void advance(const file::Tensor& tensor) {
+  void advance(const formats::Tensor& tensor) {
     done_bytes_ += tensor.data.size();
     if (options_.on_progress &&
         !options_.on_progress(static_cast<double>(done_bytes_) / static_cast<double>(total_bytes_)))
@@ -231,7 +231,7 @@ class Binder {
   }
 
   Weights& weights_;
-  const file::ModelFile& file_;
+  const formats::ModelFile& file_;
   ThreadPool& pool_;
   const BindOptions& options_;
   std::size_t total_bytes_ = 0, done_bytes_ = 0;
@@ -240,7 +240,7 @@ class Binder {
 
 }  // namespace
 
-std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file,
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
                                             const ModelShape& shape, ThreadPool& pool,
                                             const BindOptions& options) {
   if (shape.head_dim % kMinPanelDim != 0)
@@ -250,7 +250,7 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFil
   auto weights = std::make_shared<Weights>();
   weights->shape = shape;
   weights->file = std::move(file);
-  if (const file::Tensor* k = weights->file->find_tensor("blk.0.attn_k.weight"))
+  if (const formats::Tensor* k = weights->file->find_tensor("blk.0.attn_k.weight"))
     weights->float32_source = k->type == TensorType::f32;
   Binder bind(*weights, pool, options);
   const int hidden = shape.hidden, ffn = shape.ffn;

@@ -7,7 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
-#include "file/model_file.h"
+#include "formats/model_file.h"
 #include "kernels/matrix.h"
 #include "qwen/model.h"
 
@@ -42,7 +42,7 @@ struct Weights {
 
   // Where the pointers above point to. `file` is kept only where matrices are read in place from it.
   std::vector<AlignedBuffer> buffers;
-  std::shared_ptr<const file::ModelFile> file;
+  std::shared_ptr<const formats::ModelFile> file;
   // Called before each pass. Error(io) where the file that is read in place was changed or truncated since.
   void check_file() const {
     if (file) file->check_unchanged();
@@ -55,14 +55,14 @@ struct BindOptions {
   // weights only the first ones are looked at to tell whether they are bfloat16.
   bool plan_only = false;
   // The type in which a matrix is kept in memory; empty keeps the file's.
-  std::function<TensorType(const file::Tensor&)> type_of;
+  std::function<TensorType(const formats::Tensor&)> type_of;
   // Weights packed so far, 0 to 1; returning false stops with Error(cancelled).
   std::function<bool(double fraction)> on_progress;
 };
 
 // Finds, checks and packs every tensor of the shape. Error(not_found) names a missing tensor,
 // Error(bad_format) one of the wrong shape or type.
-std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const file::ModelFile> file,
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
                                             const ModelShape& shape, ThreadPool& pool,
                                             const BindOptions& options);
 

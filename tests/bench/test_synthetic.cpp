@@ -3,7 +3,7 @@
 #include <fstream>
 #include <map>
 
-#include "file/model_file.h"
+#include "formats/model_file.h"
 #include "qwen/error.h"
 #include "qwen/session.h"
 #include "run.h"

@@ -7,7 +7,7 @@
 #include "base/utf8.h"
 #include "qwen/chat_template.h"
 #include "qwen/error.h"
-#include "text/tokenizer_backend.h"
+#include "tokenizer/tokenizer_backend.h"
 
 using namespace qwen;
 
@@ -30,8 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   AlignedBuffer copy(size);
   if (size > 0) std::memcpy(copy.data(), data, size);
   try {
-    const auto file = file::open_gguf_memory({copy.data(), size}, "fuzz.gguf");
-    const Tokenizer tokenizer(text::make_tokenizer_backend(*file));
+    const auto file = formats::open_gguf_memory({copy.data(), size}, "fuzz.gguf");
+    const Tokenizer tokenizer(tokenizer::make_tokenizer_backend(*file));
     use(tokenizer);
     const std::vector<Message> messages = {{"user", "ab"}};
     ChatTemplate::detect(file->optional_string("tokenizer.chat_template").value_or(""), tokenizer)

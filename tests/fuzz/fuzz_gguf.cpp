@@ -4,12 +4,12 @@
 #include <cstring>
 
 #include "base/aligned_buffer.h"
-#include "file/model_file.h"
+#include "formats/model_file.h"
 #include "qwen/error.h"
 
 namespace {
 
-std::size_t touch(const qwen::file::ModelFile& file) {
+std::size_t touch(const qwen::formats::ModelFile& file) {
   std::size_t sum = 0;
   for (const auto& [key, value] : file.metadata()) {
     sum += value.string.size();
@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return buffer;
   }();
   try {
-    touch(*qwen::file::open_gguf_memory({copy.data(), size}, "fuzz.gguf"));
+    touch(*qwen::formats::open_gguf_memory({copy.data(), size}, "fuzz.gguf"));
   } catch (const qwen::Error&) {
   }
   return 0;

@@ -4,14 +4,14 @@
 #include <span>
 
 #include "base/checked.h"
-#include "file/safetensors.h"
+#include "formats/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto bytes = std::as_bytes(std::span(data, size));
-  qwen::file::ModelFile owner("fuzz");
+  qwen::formats::ModelFile owner("fuzz");
   try {
     std::size_t covered = 0;
-    for (const auto& tensor : qwen::file::read_safetensors(bytes, "fuzz.safetensors", owner)) {
+    for (const auto& tensor : qwen::formats::read_safetensors(bytes, "fuzz.safetensors", owner)) {
       std::size_t expected = qwen::info_of(tensor.type).block_bytes;
       for (const std::size_t n : tensor.shape) expected *= n;
       if (expected != tensor.data.size()) std::abort();

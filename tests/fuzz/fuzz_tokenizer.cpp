@@ -7,9 +7,9 @@
 
 #include "base/utf8.h"
 #include "qwen/chat_template.h"
-#include "text/normalize.h"
-#include "text/split.h"
-#include "text/vocabularies.h"
+#include "tokenizer/normalize.h"
+#include "tokenizer/split.h"
+#include "tokenizer/vocabularies.h"
 
 using namespace qwen;
 
@@ -30,9 +30,9 @@ std::string streamed(const Tokenizer& tokenizer, const std::vector<Token>& ids) 
   return text + stream.finish();
 }
 
-std::vector<std::string_view> pieces(const text::Splitter& splitter, std::string_view text) {
+std::vector<std::string_view> pieces(const tokenizer::Splitter& splitter, std::string_view text) {
   std::vector<std::string_view> all;
-  text::Splitter::Cursor cursor(splitter, text);
+  tokenizer::Splitter::Cursor cursor(splitter, text);
   for (std::string_view piece = cursor.next(); !piece.empty(); piece = cursor.next()) all.push_back(piece);
   return all;
 }
@@ -50,9 +50,9 @@ std::string whole_nfc(const std::string& valid) {
 
 void check_text(const Tokenizer& tokenizer, const std::string& text) {
   std::string storage;
-  const std::string_view nfc = text::to_nfc(text, storage);
+  const std::string_view nfc = tokenizer::to_nfc(text, storage);
   require(nfc == whole_nfc(replace_invalid_utf8(text)));
-  static const text::Splitter jit, interpreted(false);
+  static const tokenizer::Splitter jit, interpreted(false);
   require(pieces(jit, nfc) == pieces(interpreted, nfc));
 
   const std::vector<Token> plain = tokenizer.encode(text);

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "file/hf_vocabulary.h"
+#include "formats/hf_vocabulary.h"
 #include "fuzz/memory_file.h"
 #include "qwen/error.h"
 
@@ -14,8 +14,8 @@ constexpr int kTokens = 300;
 
 template <class Read>
 void try_read(Read read) {
-  qwen::file::ModelFile out("fuzz");
-  qwen::file::Vocabulary vocabulary(kTokens, out);
+  qwen::formats::ModelFile out("fuzz");
+  qwen::formats::Vocabulary vocabulary(kTokens, out);
   try {
     read(vocabulary, out);
   } catch (const qwen::Error&) {
@@ -31,7 +31,7 @@ void try_read(Read read) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const qwen::fuzz::MemoryFile file(data, size);
   const std::string path = file.path();
-  using namespace qwen::file;
+  using namespace qwen::formats;
   try_read([&](Vocabulary& v, ModelFile& out) { read_tokenizer_json(path, v, out); });
   try_read([&](Vocabulary& v, ModelFile& out) { read_sentencepiece(path, v, out); });
   const std::uint8_t empty[] = {'{', '}'};

@@ -4,7 +4,7 @@
 
 #include "model/config.h"
 #include "support/model_cases.h"
-#include "text/vocabularies.h"
+#include "tokenizer/vocabularies.h"
 
 using namespace qwen;
 using namespace qwen::model;
@@ -44,34 +44,34 @@ struct Config {
   }
 
   ModelShape read() const {
-    file::ModelFile file("test.gguf");
-    const auto add = [&](const std::string& key, file::MetaValue value) {
+    formats::ModelFile file("test.gguf");
+    const auto add = [&](const std::string& key, formats::MetaValue value) {
       file.add(file.keep(architecture + "." + key), std::move(value));
     };
-    file::MetaValue name;
-    name.type = file::MetaType::string;
+    formats::MetaValue name;
+    name.type = formats::MetaType::string;
     name.string = architecture;
     file.add("general.architecture", name);
     for (const auto& [key, number] : integers) {
-      file::MetaValue value;
-      value.type = file::MetaType::i64;
+      formats::MetaValue value;
+      value.type = formats::MetaType::i64;
       value.integer = number;
       add(key, value);
     }
     for (const auto& [key, number] : reals) {
-      file::MetaValue value;
-      value.type = file::MetaType::f64;
+      formats::MetaValue value;
+      value.type = formats::MetaType::f64;
       value.real = number;
       add(key, value);
     }
     for (const auto& [key, string] : texts) {
-      file::MetaValue value;
-      value.type = file::MetaType::string;
+      formats::MetaValue value;
+      value.type = formats::MetaType::string;
       value.string = file.keep(string);
       add(key, value);
     }
     if (embedding_rows > 0) {
-      file::Tensor tensor;
+      formats::Tensor tensor;
       tensor.name = "token_embd.weight";
       tensor.shape = {static_cast<std::size_t>(embedding_rows), 4};
       file.add_tensor(tensor);

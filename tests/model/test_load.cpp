@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "file/meta_value.h"
+#include "formats/meta_value.h"
 #include "support/model_cases.h"
 
 using namespace qwen;
@@ -130,12 +130,12 @@ TEST_CASE("files that are no model", "[model][engine]") {
   CHECK_THROWS_AS(Model::load(folder.path()), Error);
 
   TinyModel tiny = odd_shape(TensorType::q8_0);
-  tiny.metadata = [](file::GgufWriter& writer) {
-    writer.set("general.architecture", file::meta_string("llama"));
+  tiny.metadata = [](formats::GgufWriter& writer) {
+    writer.set("general.architecture", formats::meta_string("llama"));
   };
   refuse(tiny, ErrorCode::unsupported, "architecture \"llama\" is not supported");
-  tiny.metadata = [](file::GgufWriter& writer) {
-    writer.set("tokenizer.ggml.pre", file::meta_string("llama-bpe"));
+  tiny.metadata = [](formats::GgufWriter& writer) {
+    writer.set("tokenizer.ggml.pre", formats::meta_string("llama-bpe"));
   };
   refuse(tiny, ErrorCode::unsupported, "llama-bpe");
   tiny = odd_shape(TensorType::f32);
@@ -213,7 +213,7 @@ TEST_CASE("fingerprints tell models apart", "[model][engine]") {
   other.layers = 3;
   CHECK(print(other) != own);
   other = base;
-  other.metadata = [](file::GgufWriter& writer) { writer.set("qwen2.rope.freq_base", file::meta_f32(1e4f)); };
+  other.metadata = [](formats::GgufWriter& writer) { writer.set("qwen2.rope.freq_base", formats::meta_f32(1e4f)); };
   CHECK(print(other) != own);
   CHECK(print(base, true) != own);
 }

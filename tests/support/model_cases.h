@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "file/test_folder.h"
+#include "formats/test_folder.h"
 #include "qwen/model.h"
 #include "qwen/session.h"
 #include "support/tiny_model.h"

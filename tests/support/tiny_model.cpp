@@ -4,9 +4,9 @@
 #include <cstring>
 #include <random>
 
-#include "file/meta_value.h"
+#include "formats/meta_value.h"
 #include "quant/quant.h"
-#include "text/vocabularies.h"
+#include "tokenizer/vocabularies.h"
 
 namespace qwen::test {
 namespace {
@@ -110,8 +110,8 @@ class Maker {
   std::vector<TinyTensor> tensors_;
 };
 
-void set_metadata(file::GgufWriter& writer, const TinyModel& model, const Words& words) {
-  using namespace file;
+void set_metadata(formats::GgufWriter& writer, const TinyModel& model, const Words& words) {
+  using namespace formats;
   const std::string& arch = model.architecture;
   const auto count = [&](const char* key, int n) {
     writer.set(arch + "." + key, meta_u32(static_cast<std::uint32_t>(n)));
@@ -152,7 +152,7 @@ std::vector<std::byte> bytes_of(const TinyTensor& tensor) {
 std::string write_tiny_model(const TinyModel& model, const std::string& path) {
   const Words words = make_words();
   const Maker maker(model, static_cast<int>(words.tokens.size()) + model.spare_rows);
-  file::GgufWriter writer(path, /*overwrite=*/true);
+  formats::GgufWriter writer(path, /*overwrite=*/true);
   set_metadata(writer, model, words);
   for (const TinyTensor& tensor : maker.tensors()) writer.add_tensor(tensor.name, tensor.type, tensor.shape);
   writer.begin();

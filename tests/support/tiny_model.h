@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/tensor_type.h"
-#include "file/gguf_writer.h"
+#include "formats/gguf_writer.h"
 
 namespace qwen::test {
 
@@ -31,7 +31,7 @@ struct TinyModel {
   // Called for each tensor before it is written: may change it, or drop it by returning false.
   std::function<bool(TinyTensor&)> edit;
   // Called after all metadata is set: may replace keys.
-  std::function<void(file::GgufWriter&)> metadata;
+  std::function<void(formats::GgufWriter&)> metadata;
 };
 
 // Writes the model to `path`, over what is there; the same bytes for the same description. Returns `path`.

@@ -1,6 +1,6 @@
 // The tiny model and short tasks that the tests of this folder share.
 #pragma once
-#include "file/test_folder.h"
+#include "formats/test_folder.h"
 #include "qwen/qwen.h"
 #include "support/tiny_model.h"
 

@@ -1,7 +1,7 @@
 // Task files: what is read, what is refused and how the message names the place.
 #include <catch2/catch.hpp>
 
-#include "file/test_folder.h"
+#include "formats/test_folder.h"
 #include "qwen/error.h"
 #include "qwen/task.h"
 

@@ -1,0 +1,141 @@
+#include "formats/hf_tokenizer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "base/fail.h"
+#include "formats/hf_vocabulary.h"
+#include "formats/json_file.h"
+#include "formats/meta_value.h"
+
+namespace qwen::formats {
+namespace {
+
+// What tokenizer_config.json adds to the vocabulary's own files.
+struct TokenizerConfig {
+  std::optional<std::string> bos, eos, pad;
+  std::optional<std::string> chat_template;
+  std::string tokenizer_class;
+  bool add_bos = false;
+  std::vector<AddedToken> added;
+};
+
+// "text", or {"content": "text", ...}
+std::optional<std::string> read_token(JsonReader& in) {
+  if (in.null()) return std::nullopt;
+  if (in.peek() != JsonReader::Kind::object) return std::string(in.string());
+  std::optional<std::string> content;
+  in.object([&](std::string_view key) {
+    if (key == "content") {
+      content = in.string();
+    } else {
+      in.skip();
+    }
+  });
+  return content;
+}
+
+// A text, or a list of {"name", "template"} of which the one named "default" counts.
+std::optional<std::string> read_chat_template(JsonReader& in) {
+  if (in.null()) return std::nullopt;
+  if (in.peek() != JsonReader::Kind::array) return std::string(in.string());
+  std::optional<std::string> found;
+  in.array([&] {
+    std::string name, text;
+    in.object([&](std::string_view key) {
+      if (key == "name") {
+        name = in.string();
+      } else if (key == "template") {
+        text = in.string();
+      } else {
+        in.skip();
+      }
+    });
+    if (name == "default") found = text;
+  });
+  return found;
+}
+
+TokenizerConfig read_tokenizer_config(const std::string& path, ModelFile& out) {
+  JsonFile file(path, kMaxConfigBytes);
+  JsonReader& in = file.in;
+  TokenizerConfig config;
+  unique_object(in, [&](std::string_view key) {
+    if (key == "bos_token") {
+      config.bos = read_token(in);
+    } else if (key == "eos_token") {
+      config.eos = read_token(in);
+    } else if (key == "pad_token") {
+      config.pad = read_token(in);
+    } else if (key == "chat_template") {
+      config.chat_template = read_chat_template(in);
+    } else if (key == "tokenizer_class") {
+      if (!in.null()) config.tokenizer_class = in.string();
+    } else if (key == "add_bos_token") {
+      config.add_bos = !in.null() && in.boolean();
+    } else if (key == "added_tokens_decoder") {
+      in.object([&](std::string_view id) { config.added.push_back(read_added_token(in, out, id)); });
+    } else {
+      in.skip();
+    }
+  });
+  in.finish();
+  return config;
+}
+
+void add_token_id(const char* key, const std::optional<std::string>& text,
+                  const std::vector<std::int32_t>& fallback, const Vocabulary& vocabulary,
+                  const std::string& folder, ModelFile& out) {
+  std::optional<std::int32_t> id;
+  if (text) id = vocabulary.find(*text);
+  if (!id && !fallback.empty()) id = fallback.front();
+  if (!id) return;
+  if (*id >= vocabulary.size())
+    fail(ErrorCode::bad_format, folder, ": ", key, " is ", *id, ", the vocabulary has ", vocabulary.size(),
+         " tokens");
+  out.add(key, meta_u32(static_cast<std::uint32_t>(*id)));
+}
+
+}  // namespace
+
+void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFile& out) {
+  const auto path = [&](const char* name) { return (std::filesystem::path(folder) / name).string(); };
+  const auto there = [&](const char* name) { return is_there(path(name)); };
+  TokenizerConfig extra;
+  if (there("tokenizer_config.json")) extra = read_tokenizer_config(path("tokenizer_config.json"), out);
+  if (there("chat_template.jinja")) {
+    const MappedFile text(path("chat_template.jinja"));
+    if (text.bytes().size() > kMaxConfigBytes)
+      fail(ErrorCode::bad_format, text.path(), ": ", text.bytes().size(), " bytes, expected at most ",
+           kMaxConfigBytes);
+    extra.chat_template = std::string(text_of(text));
+  }
+
+  Vocabulary vocabulary(config.vocab, out);
+  if (there("tokenizer.model")) {
+    // tokenizer.json beside it says the same in another form.
+    read_sentencepiece(path("tokenizer.model"), vocabulary, out);
+    for (const AddedToken& token : extra.added) vocabulary.add(token, path("tokenizer_config.json"));
+  } else if (there("tokenizer.json")) {
+    read_tokenizer_json(path("tokenizer.json"), vocabulary, out);
+  } else if (there("vocab.json") && there("merges.txt")) {
+    if (!extra.tokenizer_class.empty() && !extra.tokenizer_class.starts_with("Qwen2Tokenizer"))
+      fail(ErrorCode::unsupported, path("tokenizer_config.json"), ": tokenizer_class ",
+           quoted(extra.tokenizer_class), " is not supported, expected Qwen2Tokenizer");
+    read_vocab_and_merges(path("vocab.json"), path("merges.txt"), vocabulary, out);
+    for (const AddedToken& token : extra.added) vocabulary.add(token, path("tokenizer_config.json"));
+  } else {
+    fail(ErrorCode::not_found, folder,
+         ": no tokenizer: expected tokenizer.json, vocab.json with merges.txt, or tokenizer.model");
+  }
+  vocabulary.finish();
+  add_token_id("tokenizer.ggml.eos_token_id", extra.eos, config.eos, vocabulary, folder, out);
+  add_token_id("tokenizer.ggml.padding_token_id", extra.pad, {}, vocabulary, folder, out);
+  add_token_id("tokenizer.ggml.bos_token_id", extra.bos, config.bos, vocabulary, folder, out);
+  out.add("tokenizer.ggml.add_bos_token", meta_boolean(extra.add_bos));
+  if (extra.chat_template)
+    out.add("tokenizer.chat_template", meta_string(out.keep(std::move(*extra.chat_template))));
+}
+
+}  // namespace qwen::formats

@@ -1,0 +1,59 @@
+// The tokens of a vocabulary: the bytes that each stands for, its type, and the added tokens' search.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qwen/tokenizer.h"
+
+namespace qwen::tokenizer {
+
+// GGUF's token types, by their numbers (tokenizer.ggml.token_type); SentencePiece's are the same.
+enum class TokenType : std::uint8_t {
+  normal = 1,
+  unknown = 2,
+  control = 3,       // never part of a text: "<|im_end|>"
+  user_defined = 4,  // added to the vocabulary, but part of the text: "<tool_call>"
+  unused = 5,
+  byte = 6,
+};
+
+// All tokens' bytes in one block, without an allocation for each. Immutable once finish() was called.
+class Vocabulary {
+ public:
+  void reserve(std::size_t tokens, std::size_t bytes);
+  // Appends the next id. Error(bad_format) where the vocabulary outgrows 32 bits.
+  void add(std::string_view bytes, TokenType type);
+  // Indexes the added tokens (control and user-defined). Of two with the same text the first one counts.
+  void finish();
+
+  int size() const noexcept { return static_cast<int>(types_.size()); }
+  bool contains(Token token) const noexcept { return token >= 0 && token < size(); }
+  // For ids that the vocabulary contains.
+  std::string_view bytes(Token token) const noexcept {
+    const auto i = static_cast<std::size_t>(token);
+    return std::string_view(bytes_).substr(ends_[i], ends_[i + 1] - ends_[i]);
+  }
+  TokenType type(Token token) const noexcept { return types_[static_cast<std::size_t>(token)]; }
+
+  std::optional<Token> find_added(std::string_view text) const noexcept;
+  struct Match {
+    Token token;
+    std::size_t position, length;
+  };
+  // The leftmost added token in `text` at or after `from`; the longest of those that start there. That is how
+  // the reference splits a text before anything else happens to it.
+  std::optional<Match> next_added(std::string_view text, std::size_t from) const noexcept;
+
+ private:
+  std::string bytes_;
+  std::vector<std::uint32_t> ends_{0};  // [size + 1]: token i is bytes_[ends_[i], ends_[i + 1])
+  std::vector<TokenType> types_;
+  std::vector<Token> added_;              // sorted by bytes, no two alike
+  std::array<bool, 256> added_starts_{};  // by first byte
+};
+
+}  // namespace qwen::tokenizer
