@@ -1,10 +1,12 @@
 # Compile options for this project's own targets. Nothing here is global: a project that adds libqwen as a
-# subdirectory keeps its own flags.
-function(qwen_target_options target)
+# subdirectory keeps its own flags. `level` is the optimization (-O1, -O2) in Release builds and in builds without a build type,
+# such as a FetchContent of a project that sets none.
+function(qwen_target_options target level)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   # -ffp-contract=off: a*b+c is fused only where the source says fma, so that every ISA level sums alike.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wno-sign-conversion -ffp-contract=off)
+  target_compile_options(${target} PRIVATE $<$<OR:$<CONFIG:Release>,$<STREQUAL:$<CONFIG>,>>:${level}>)
   if(QWEN_BUILD_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)  # coverage for the fuzzer
   endif()

@@ -1,14 +1,44 @@
-// The subcommands of qwen-bench: each adds its options to `app` and returns what runs it.
+// The commands of qwen-bench, and the options that several of them share.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <vector>
+
+#include "common/command_line.h"
 
 namespace qwen::bench {
 
-std::function<int()> run_command(CLI::App& app);
-std::function<int()> memory_command(CLI::App& app);
-std::function<int()> tasks_command(CLI::App& app);
-std::function<int()> engine_command(CLI::App& app);
-std::function<int()> cost_command(CLI::App& app);
+// Which model a command measures: a file, or synthetic weights.
+struct ModelChoice {
+  std::string model, synthetic;
+
+  void add_options(tools::CommandLine& app);
+  // Call after parsing. --synthetic on the command line, or `other`, overrides a model from config.yaml or the environment.
+  // Throws UsageError if two models are left.
+  void settle(bool other = false);
+  // settle(), and throws UsageError if there is no model.
+  void require();
+  bool none() const { return model.empty() && synthetic.empty(); }
+
+ private:
+  tools::Option option_;
+};
+
+// Options of the commands that send requests to a model.
+struct LoadFlags {
+  ModelChoice choice;
+  std::vector<int> at_once = {1, 2, 4, 8};
+  int threads = 0;
+  bool json = false, markdown = false, no_progress = false;
+
+  void add_options(tools::CommandLine& app);
+};
+
+// Each declares its options and returns the function that runs the command.
+std::function<int()> run_command(tools::CommandLine& app);
+std::function<int()> memory_command(tools::CommandLine& app);
+std::function<int()> tasks_command(tools::CommandLine& app);
+std::function<int()> engine_command(tools::CommandLine& app);
+std::function<int()> cost_command(tools::CommandLine& app);
 
 }  // namespace qwen::bench

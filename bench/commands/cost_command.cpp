@@ -1,12 +1,12 @@
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/fail.h"
 #include "commands.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "cost.h"
-#include "model_choice.h"
 #include "report.h"
 #include "run.h"
 #include "statistics.h"
@@ -20,7 +20,7 @@ struct Flags {
   double watts = 0, price = 0, hours = 24, purchase = 0, upkeep = 0, prefill = 0, decode = 0;
   int prompt = 50, answer = 50, years = 3, threads = 0;
   bool round_down = false, json = false;
-  const CLI::Option* watts_option = nullptr;
+  tools::Option watts_option;
 };
 
 // A number and where it comes from.
@@ -132,7 +132,7 @@ int cost(Flags& flags) {
   if (assumed && measured)
     throw tools::UsageError("expected either a model to measure, or --prefill and --decode");
   if (measured) measure_speed(flags, inputs);
-  if (flags.watts_option->count() > 0) {
+  if (flags.watts_option.given()) {
     inputs.watts = {flags.watts, "assumed"};
     inputs.remark.clear();
   } else if (inputs.watts.value <= 0) {
@@ -169,30 +169,24 @@ int cost(Flags& flags) {
 
 }  // namespace
 
-std::function<int()> cost_command(CLI::App& app) {
+std::function<int()> cost_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->choice.add_options(app);
-  app.add_option("--prefill", flags->prefill,
-                 "instead of measuring a model: assume this many prompt tokens/s");
-  app.add_option("--decode", flags->decode, "and this many generated tokens/s");
-  flags->watts_option = app.add_option("--watts", flags->watts,
-                                       "power of the machine while it works; not given: read from the CPU");
-  app.add_option("--price", flags->price, "of a kilowatt-hour")->required();
-  app.add_option("--currency", flags->currency, "name of the money")->capture_default_str();
-  app.add_option("--hours", flags->hours, "hours a day that it works")->capture_default_str();
-  app.add_option("--prompt", flags->prompt, "tokens of a request's prompt")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--answer", flags->answer, "tokens of its answer")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  app.add_option("--years", flags->years, "of the table")->check(CLI::Range(1, 100))->capture_default_str();
-  app.add_option("--purchase", flags->purchase, "what this machine costs; 0: it is there already");
-  app.add_option("--upkeep", flags->upkeep, "of this machine a year, electricity left out");
-  app.add_option("--versus", flags->versus,
-                 "YAML file of the machine to compare with: bench/examples/gpu.yaml");
+  app.add("--prefill", flags->prefill, "instead of measuring a model: assume this many prompt tokens/s");
+  app.add("--decode", flags->decode, "and this many generated tokens/s");
+  flags->watts_option =
+      app.add("--watts", flags->watts, "power of the machine while it works; not given: read from the CPU");
+  app.add("--price", flags->price, "of a kilowatt-hour").required();
+  app.add("--currency", flags->currency, "name of the money").show_default();
+  app.add("--hours", flags->hours, "hours a day that it works").show_default();
+  app.add("--prompt", flags->prompt, "tokens of a request's prompt").range(1, 1 << 20).show_default();
+  app.add("--answer", flags->answer, "tokens of its answer").range(1, 1 << 20).show_default();
+  app.add("--years", flags->years, "of the table").range(1, 100).show_default();
+  app.add("--purchase", flags->purchase, "what this machine costs; 0: it is there already");
+  app.add("--upkeep", flags->upkeep, "of this machine a year, electricity left out");
+  app.add("--versus", flags->versus, "YAML file of the machine to compare with: bench/examples/gpu.yaml");
   app.add_flag("--round-down", flags->round_down, "whole units of money of electricity a year in the table");
-  app.add_option("-t,--threads", flags->threads, "threads while measuring");
+  app.add("-t,--threads", flags->threads, "threads while measuring");
   app.add_flag("--json", flags->json, "one JSON object");
   return [flags] { return cost(*flags); };
 }

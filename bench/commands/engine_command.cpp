@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "base/fail.h"
@@ -9,7 +10,6 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
-#include "load_flags.h"
 #include "process.h"
 #include "qwen/engine.h"
 #include "report.h"
@@ -172,11 +172,11 @@ int engine_bench(Flags& flags) {
 
 }  // namespace
 
-std::function<int()> engine_command(CLI::App& app) {
+std::function<int()> engine_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->add_options(app);
   const auto number = [&](const char* name, int& value, const char* what, int most) {
-    app.add_option(name, value, what)->check(CLI::Range(1, most))->capture_default_str();
+    app.add(name, value, what).range(1, most).show_default();
   };
   number("-p,--n-prompt", flags->prompt, "tokens of a reply's prompt", 1 << 16);
   number("-n,--n-gen", flags->tokens, "tokens of a reply", 1 << 16);

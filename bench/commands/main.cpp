@@ -1,5 +1,5 @@
-// qwen-bench: what a model needs and gives on this machine.
-#include <CLI/CLI.hpp>
+// qwen-bench: speed, memory and cost of a model on this machine.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -8,38 +8,92 @@
 #include "common/output.h"
 #include "common/program.h"
 
+namespace qwen::bench {
+
+void ModelChoice::add_options(tools::CommandLine& app) {
+  option_ = app.add("-m,--model", model, "GGUF file or Hugging Face directory").type("PATH");
+  app.add("--synthetic", synthetic, "synthetic weights instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0")
+      .type("SHAPE:TYPE");
+}
+
+namespace {
+constexpr const char* kExpectedModel =
+    "expected one model: either -m FILE or --synthetic SHAPE:TYPE, for example --synthetic qwen2.5-0.5b:q4_0";
+}
+
+void ModelChoice::settle(bool other) {
+  if ((other || !synthetic.empty()) && !option_.on_command_line()) model.clear();
+  if (!model.empty() && !synthetic.empty()) throw tools::UsageError(kExpectedModel);
+}
+
+void ModelChoice::require() {
+  settle();
+  if (none()) throw tools::UsageError(kExpectedModel);
+}
+
+void LoadFlags::add_options(tools::CommandLine& app) {
+  choice.add_options(app);
+  app.add("--at-once", at_once, "requests at the same time").comma_list().range(1, 256).show_default();
+  app.add("-t,--threads", threads, "threads of the model; default: one per core");
+  app.add_flag("--json", json, "one JSON object");
+  app.add_flag("--markdown", markdown, "Markdown instead of plain tables");
+  app.add_flag("--no-progress", no_progress, "no progress bar");
+}
+
 namespace {
 
-int main_checked(int argc, char** argv) {
-  CLI::App app("Speed, memory and cost of a Qwen model on this machine.");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "qwen-bench " + tools::version_text());
-  int code = tools::kExitOk;
-  const auto add = [&](const char* name, const char* what, auto command) {
-    CLI::App* sub = app.add_subcommand(name, what);
-    sub->callback([&code, run = command(*sub)] { code = run(); });
-    tools::add_config_option(*sub);
-  };
-  add("run", "prefill, decode, load time and memory of a model", qwen::bench::run_command);
-  add("memory", "what a model will need, before loading it", qwen::bench::memory_command);
-  add("tasks", "sentiment and chat as a service would do them", qwen::bench::tasks_command);
-  add("engine", "many replies at once, and short questions beside them", qwen::bench::engine_command);
-  add("cost", "energy and money: per token, per request, per year", qwen::bench::cost_command);
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  for (CLI::App* sub :
-       app.get_subcommands([&](CLI::App* each) { return argc > 1 && each->get_name() == argv[1]; }))
-    tools::apply_config(*sub, {arguments.begin() + 1, arguments.end()});
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    throw tools::UsageError(std::string(error.what()) + " (--help lists the options)");
+struct Command {
+  const char* name;
+  const char* summary;
+  std::function<int()> (*setup)(tools::CommandLine&);
+};
+
+constexpr Command kCommands[] = {
+    {"run", "prefill, decode, load time and memory of a model", run_command},
+    {"memory", "what a model will need, before loading it", memory_command},
+    {"tasks", "sentiment and chat as a service would run them", tasks_command},
+    {"engine", "many replies at once, and short questions beside them", engine_command},
+    {"cost", "energy and money: per token, per request, per year", cost_command},
+};
+
+std::string overview() {
+  std::string text =
+      "qwen-bench: speed, memory and cost of a Qwen model on this machine\n\nusage: qwen-bench COMMAND "
+      "[OPTIONS]\n\n";
+  for (const Command& command : kCommands) {
+    std::string name = command.name;
+    name.resize(10, ' ');
+    text += "  " + name + command.summary + "\n";
   }
-  return code;
+  return text + "\nqwen-bench COMMAND --help lists a command's options; --version shows the version.\n";
+}
+
+int run(std::vector<std::string> arguments) {
+  const std::string first = arguments.empty() ? "" : arguments.front();
+  const bool version = first == "--version";
+  if (version || first == "-h" || first == "--help") {
+    tools::write_out(version ? "qwen-bench " + tools::version_text() + "\n" : overview());
+    return tools::kExitOk;
+  }
+  const auto command = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                    [&](const Command& c) { return c.name == first; });
+  if (command == std::end(kCommands))
+    throw tools::UsageError((first.empty() ? "expected a command" : "unknown command " + first) +
+                            "; see qwen-bench --help");
+  arguments.erase(arguments.begin());
+  tools::CommandLine line;
+  const std::function<int()> body = command->setup(line);
+  const std::string name = "qwen-bench " + first;
+  return tools::run_command_line(
+      line, {"qwen-bench", name, name + ": " + command->summary + "\nusage: " + name + " [OPTIONS]\n\n", ""},
+      arguments, body);
 }
 
 }  // namespace
+}  // namespace qwen::bench
 
 int main(int argc, char** argv) {
-  return tools::run_program("qwen-bench", [&] { return main_checked(argc, argv); });
+  return tools::run_program("qwen-bench", [&] {
+    return qwen::bench::run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  });
 }

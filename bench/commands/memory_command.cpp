@@ -1,9 +1,9 @@
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "common/output.h"
 #include "common/program.h"
-#include "model_choice.h"
 #include "process.h"
 #include "qwen/session.h"
 #include "report.h"
@@ -88,18 +88,14 @@ int memory(Flags& flags) {
 
 }  // namespace
 
-std::function<int()> memory_command(CLI::App& app) {
+std::function<int()> memory_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->choice.add_options(app);
-  app.add_option("-c,--ctx-size", flags->contexts, "tokens of context")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("-s,--sequences", flags->sequences, "sessions at once")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("-t,--threads", flags->threads, "threads; each has some memory of its own");
-  app.add_option("--quantize", flags->quantize, "quantise float weights while loading")
-      ->check(CLI::IsMember({"none", "int8", "q4", "q4_k"}));
+  app.add("-c,--ctx-size", flags->contexts, "tokens of context").comma_list().show_default();
+  app.add("-s,--sequences", flags->sequences, "sessions at once").comma_list().show_default();
+  app.add("-t,--threads", flags->threads, "threads; each has some memory of its own");
+  app.add("--quantize", flags->quantize, "quantise float weights while loading")
+      .one_of({"none", "int8", "q4", "q4_k"});
   app.add_flag("--exact", flags->exact, "float weights and activations everywhere");
   app.add_flag("--check", flags->check,
                "load the model, fill the context and compare with the kernel's figure");

@@ -6,7 +6,6 @@
 #include "common/program.h"
 #include "common/terminal.h"
 #include "compare.h"
-#include "model_choice.h"
 #include "plot.h"
 #include "report.h"
 #include "run.h"
@@ -20,52 +19,38 @@ struct Flags {
   std::string kv = "auto", quantize = "none", format = "table", plot;
   std::vector<std::string> compare;
   bool json = false, csv = false, markdown = false, quick = false, no_progress = false;
-  const CLI::Option *prompts = nullptr, *generate = nullptr, *repeats = nullptr;
+  tools::Option prompts, generate, repeats;
 };
 
-void add_options(CLI::App& app, Flags& flags) {
+void add_options(tools::CommandLine& app, Flags& flags) {
   RunOptions& o = flags.options;
   flags.choice.add_options(app);
-  app.add_option("--keep", o.keep,
-                 "write the synthetic model to this file, so that other programs can load it");
-  flags.prompts = app.add_option("-p,--n-prompt", o.prompts, "tokens of prefill; 0: none")
-                      ->delimiter(',')
-                      ->capture_default_str();
-  flags.generate = app.add_option("-n,--n-gen", o.generate, "tokens of decode; 0: none")
-                       ->delimiter(',')
-                       ->capture_default_str();
-  app.add_option("-d,--n-depth", o.depths, "tokens in the context before")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("-t,--threads", o.threads, "threads; not given: one for each core")->delimiter(',');
-  app.add_option("-s,--sequences", o.sequences, "sequences decoded at once")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--top", o.tops, "logits that a sampler needs, the largest ones; 0: all, as llama-bench")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("-b,--batch-size", o.batches, "prompt tokens computed at once")
-      ->delimiter(',')
-      ->capture_default_str();
-  flags.repeats =
-      app.add_option("-r,--repetitions", o.repeats, "repeats of each test")->capture_default_str();
-  app.add_option("--kv,--kv-type", flags.kv, "type of the KV cache")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}));
-  app.add_option("--quantize", flags.quantize, "quantise float weights while loading")
-      ->check(CLI::IsMember({"none", "int8", "q4", "q4_k"}));
+  app.add("--keep", o.keep, "write the synthetic model to this file, so that other programs can load it");
+  flags.prompts =
+      app.add("-p,--n-prompt", o.prompts, "tokens of prefill; 0: none").comma_list().show_default();
+  flags.generate = app.add("-n,--n-gen", o.generate, "tokens of decode; 0: none").comma_list().show_default();
+  app.add("-d,--n-depth", o.depths, "tokens in the context before").comma_list().show_default();
+  app.add("-t,--threads", o.threads, "threads; not given: one for each core").comma_list();
+  app.add("-s,--sequences", o.sequences, "sequences decoded at once").comma_list().show_default();
+  app.add("--top", o.tops, "logits that a sampler needs, the largest ones; 0: all, as llama-bench")
+      .comma_list()
+      .show_default();
+  app.add("-b,--batch-size", o.batches, "prompt tokens computed at once").comma_list().show_default();
+  flags.repeats = app.add("-r,--repetitions", o.repeats, "repeats of each test").show_default();
+  app.add("--kv,--kv-type", flags.kv, "type of the KV cache").one_of({"auto", "f16", "f32"});
+  app.add("--quantize", flags.quantize, "quantise float weights while loading")
+      .one_of({"none", "int8", "q4", "q4_k"});
   app.add_flag("--exact", o.exact, "float weights and activations everywhere");
   app.add_flag("--pin-threads", o.pin, "bind each thread to a core");
   app.add_flag("--quick", flags.quick, "a first impression: shorter tests, three repeats");
-  app.add_option("-o,--output", flags.format, "form of the results")
-      ->check(CLI::IsMember({"table", "json", "csv", "md"}));
+  app.add("-o,--output", flags.format, "form of the results").one_of({"table", "json", "csv", "md"});
   app.add_flag("--json", flags.json, "the same as -o json");
   app.add_flag("--csv", flags.csv, "the same as -o csv");
   app.add_flag("--markdown", flags.markdown, "the same as -o md");
-  app.add_option("--plot", flags.plot, "draw the results into this SVG file");
-  app.add_option("--compare", flags.compare,
-                 "instead of measuring: two files that --json wrote, side by side")
-      ->expected(2)
-      ->type_name("A.json B.json");
+  app.add("--plot", flags.plot, "draw the results into this SVG file");
+  app.add("--compare", flags.compare, "instead of measuring: two files that --json wrote, side by side")
+      .count(2)
+      .type("A.json B.json");
   app.add_flag("--no-progress", flags.no_progress, "no progress bar");
 }
 
@@ -76,9 +61,9 @@ void settle(Flags& flags) {
   if (!flags.choice.synthetic.empty()) o.synthetic = parse_synthetic(flags.choice.synthetic);
   if (!o.keep.empty() && !o.synthetic) throw tools::UsageError("--keep goes with --synthetic");
   if (flags.quick) {
-    if (flags.prompts->count() == 0) o.prompts = {128};
-    if (flags.generate->count() == 0) o.generate = {32};
-    if (flags.repeats->count() == 0) o.repeats = 3;
+    if (!flags.prompts.given()) o.prompts = {128};
+    if (!flags.generate.given()) o.generate = {32};
+    if (!flags.repeats.given()) o.repeats = 3;
   }
   if (flags.kv != "auto") o.kv = flags.kv == "f16" ? KvType::f16 : KvType::f32;
   if (flags.quantize == "int8") o.quantize = QuantizeOnLoad::int8;
@@ -125,7 +110,7 @@ int measure(Flags& flags) {
 
 }  // namespace
 
-std::function<int()> run_command(CLI::App& app) {
+std::function<int()> run_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   add_options(app, *flags);
   return [flags] { return flags->compare.empty() ? measure(*flags) : compare_files(*flags); };

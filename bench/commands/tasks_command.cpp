@@ -1,4 +1,5 @@
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/fail.h"
@@ -7,7 +8,6 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
-#include "load_flags.h"
 #include "process.h"
 #include "qwen/chat.h"
 #include "qwen/classifier.h"
@@ -254,18 +254,14 @@ int tasks(Flags& flags) {
 
 }  // namespace
 
-std::function<int()> tasks_command(CLI::App& app) {
+std::function<int()> tasks_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->add_options(app);
-  app.add_option("--vocab", flags->vocabulary,
-                 "model file whose tokeniser the made-up weights get: prompts then have their real lengths");
-  app.add_option("--chat-template", flags->chat_template, "for models without a known one");
-  app.add_option("-n,--n-gen", flags->tokens, "tokens of a reply")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("-r,--requests", flags->requests, "requests of each test")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+  app.add("--vocab", flags->vocabulary,
+          "model file whose tokeniser the made-up weights get: prompts then have their real lengths");
+  app.add("--chat-template", flags->chat_template, "for models without a known one");
+  app.add("-n,--n-gen", flags->tokens, "tokens of a reply").range(1, 1024).show_default();
+  app.add("-r,--requests", flags->requests, "requests of each test").range(1, 100000).show_default();
   return [flags] { return tasks(*flags); };
 }
 

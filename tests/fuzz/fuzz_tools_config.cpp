@@ -8,18 +8,18 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const qwen::fuzz::MemoryFile file(data, size);
-  CLI::App app;
+  tools::CommandLine app;
   std::string model, host;
   int context = 0, port = 0, turns = 0;
   double temperature = 0;
   bool pin = false;
-  app.add_option("-m,--model", model);
-  app.add_option("-c,--ctx-size", context);
-  app.add_option("--temp", temperature)->check(CLI::Range(0.0, 2.0));
-  app.add_option("--turns", turns);
-  app.add_option("--host", host);
-  app.add_option("--port", port)->check(CLI::Range(0, 65535));
-  app.add_flag("--pin-threads", pin);
+  app.add("-m,--model", model, "");
+  app.add("-c,--ctx-size", context, "");
+  app.add("--temp", temperature, "").range(0.0, 2.0);
+  app.add("--turns", turns, "");
+  app.add("--host", host, "");
+  app.add("--port", port, "").range(0, 65535);
+  app.add_flag("--pin-threads", pin, "");
   tools::add_config_option(app);
   try {
     tools::apply_config(app, {"--config", file.path()});

@@ -13,10 +13,10 @@ namespace {
 
 struct Key {
   const char* name;
-  const char* option;  // of whichever programs have it
+  const char* option;  // in the programs that have it
 };
 
-// "cache.entries" is the key entries of the mapping cache.
+// "cache.entries" is the key `entries` of the mapping `cache`.
 constexpr Key kKeys[] = {
     {"model", "--model"},
     {"threads", "--threads"},
@@ -73,17 +73,13 @@ std::string variable_of(const Key& key) {
   return name;
 }
 
-CLI::Option* find_option(CLI::App& app, const char* name) {
-  return app.get_option_no_throw(name);
-}
-
 class ConfigFile {
  public:
-  ConfigFile(CLI::App& app, std::string path) : app_(app), path_(std::move(path)) {}
+  ConfigFile(CommandLine& app, std::string path) : app_(app), path_(std::move(path)) {}
 
   void apply() {
     const std::string text = read_file(path_);
-    if (text.size() > kMaxFile) throw UsageError(path_ + ": larger than a configuration can be");
+    if (text.size() > kMaxFile) throw UsageError(path_ + ": larger than 1 MiB, not a configuration");
     YAML::Node top;
     try {
       top = YAML::Load(text);
@@ -105,7 +101,7 @@ class ConfigFile {
       if (!entry.first.IsScalar()) fail(entry.first, "a key must be a word");
       const std::string name = prefix + entry.first.Scalar();
       if (std::find(seen_.begin(), seen_.end(), name) != seen_.end())
-        fail(entry.first, "the key " + name + " stands here twice");
+        fail(entry.first, "duplicate key " + name);
       seen_.push_back(name);
       if (entry.second.IsMap() && prefix.empty() && is_group(name)) {
         apply_map(entry.second, name + ".");
@@ -139,42 +135,29 @@ class ConfigFile {
       if (enabled) return;
       value = "0";
     }
-    CLI::Option* option = find_option(app_, key.option);
-    if (!option) return;  // another program's
+    if (!app_.has(key.option)) return;  // an option of another program
     try {
-      option->run_callback_for_default();
-      option->default_val(value);
-    } catch (const CLI::Error& error) {
-      fail(node, std::string(key.name) + ": " + reason(error.what(), value));
+      app_.set_default(key.option, value);
+    } catch (const UsageError& error) {
+      fail(node, std::string(key.name) + ": " + error.what());
     }
   }
 
-  static std::string reason(std::string message, const std::string& value) {
-    if (message.rfind("Could not convert", 0) == 0) return "expected a number, found \"" + value + "\"";
-    std::replace(message.begin(), message.end(), '\n', ' ');
-    const std::size_t colon = message.find(": ");
-    return message.rfind("--", 0) == 0 && colon != std::string::npos ? message.substr(colon + 2) : message;
-  }
-
-  CLI::App& app_;
+  CommandLine& app_;
   std::string path_;
   std::vector<std::string> seen_;
 };
 
 }  // namespace
 
-void add_config_option(CLI::App& app) {
-  app.add_option("--config", "YAML file with values for options that are not given (else $QWEN_CONFIG)")
-      ->type_name("FILE")
-      ->expected(1)
-      ->group("Input");
-  for (const Key& key : kKeys) {
-    CLI::Option* option = find_option(app, key.option);
-    if (option && option->get_envname().empty()) option->envname(variable_of(key));
-  }
+void add_config_option(CommandLine& app) {
+  app.add("--config", "YAML file with values for options that are not given (else $QWEN_CONFIG)")
+      .type("FILE")
+      .group("Input");
+  for (const Key& key : kKeys) app.set_environment(key.option, variable_of(key));
 }
 
-void apply_config(CLI::App& app, const std::vector<std::string>& arguments) {
+void apply_config(CommandLine& app, const std::vector<std::string>& arguments) {
   std::string path;
   if (const char* variable = std::getenv("QWEN_CONFIG")) path = variable;
   for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
@@ -182,6 +165,24 @@ void apply_config(CLI::App& app, const std::vector<std::string>& arguments) {
     if (arguments[i].rfind("--config=", 0) == 0) path = arguments[i].substr(9);
   }
   if (!path.empty()) ConfigFile(app, path).apply();
+}
+
+int run_command_line(CommandLine& app, const CommandText& text, const std::vector<std::string>& arguments,
+                     const std::function<int()>& body) {
+  add_config_option(app);
+  apply_config(app, arguments);
+  CommandLine::Result result;
+  try {
+    result = app.parse(arguments);
+  } catch (const UsageError& error) {
+    throw UsageError(std::string(error.what()) + "; see " + text.command + " --help");
+  }
+  switch (result) {
+    case CommandLine::Result::help: write_out(text.intro + app.option_help() + text.footer); return kExitOk;
+    case CommandLine::Result::version: write_out(text.program + " " + version_text() + "\n"); return kExitOk;
+    case CommandLine::Result::run: break;
+  }
+  return body();
 }
 
 }  // namespace tools

@@ -1,17 +1,30 @@
-// config.yaml: one file for every program. Its values stand behind the command line and the environment.
+// config.yaml: one file for every program. The command line and the environment override its values.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "common/command_line.h"
+
 namespace tools {
 
-// Adds --config to a command, and a variable QWEN_... to each option that a key of the file stands for.
-void add_config_option(CLI::App& app);
+// Adds --config to a command, and an environment variable QWEN_... to each option that has a key in the file.
+void add_config_option(CommandLine& app);
 
-// Makes the values of the file that `arguments` (--config FILE) or $QWEN_CONFIG names the defaults of the
-// app's options. Nothing happens where neither names one. Keys of other programs' options are passed over;
-// UsageError with file and line for a key that no program has, and for a value that its option refuses.
-void apply_config(CLI::App& app, const std::vector<std::string>& arguments);
+// Reads the file named by --config in `arguments`, else by $QWEN_CONFIG, and sets the options' defaults from it. Does nothing
+// if neither names a file. Ignores keys of other programs' options.
+// Throws UsageError with file and line if the file is not YAML, a key is unknown, or an option refuses a value.
+void apply_config(CommandLine& app, const std::vector<std::string>& arguments);
+
+struct CommandText {
+  std::string program;  // shown by --version
+  std::string command;  // the program, or the program and a subcommand: what --help follows
+  std::string intro;    // help before the options
+  std::string footer;   // help after the options
+};
+
+// All of a program's command line: adds --config and the environment, applies the file, parses, and calls `body`, or prints the
+// help or version. Returns the exit code. Throws UsageError.
+int run_command_line(CommandLine& app, const CommandText& text, const std::vector<std::string>& arguments,
+                     const std::function<int()>& body);
 
 }  // namespace tools

@@ -8,57 +8,43 @@
 
 namespace tools {
 
-CLI::Validator between(double low, double high) {
-  return CLI::Validator(
-      [low, high](std::string& text) {
-        double value = 0;
-        if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return std::string();
-        char expected[80];
-        const char* format = high >= kMaxInt ? "expected a number of %.15g or more, found "
-                                             : "expected a number from %.15g to %.15g, found ";
-        std::snprintf(expected, sizeof expected, format, low, high);
-        return expected + ("\"" + text + "\"");
-      },
-      "");
+void add_model_path(CommandLine& app, ModelOptions& options) {
+  app.add("-m,--model", options.path,
+          "GGUF file or Hugging Face directory (else $QWEN_MODEL, else the bundled model)")
+      .environment("QWEN_MODEL")
+      .type("PATH")
+      .group("Model");
 }
 
-void add_model_path(CLI::App& app, ModelOptions& options) {
-  app.add_option("-m,--model", options.path,
-                 "GGUF file or Hugging Face directory (else $QWEN_MODEL, else the bundled model)")
-      ->envname("QWEN_MODEL")
-      ->type_name("PATH")
-      ->group("Model");
-}
-
-void add_weight_options(CLI::App& app, ModelOptions& options) {
-  CLI::Option* exact =
+void add_weight_options(CommandLine& app, ModelOptions& options) {
+  const Option exact =
       app.add_flag("--exact", options.exact, "Float arithmetic everywhere: slow, the reference")
-          ->group("Model");
-  app.add_option("--quantize", options.quantize,
-                 "Store float weights as int8, q4 or q4_k while loading (else: none)")
-      ->check(CLI::IsMember({"none", "int8", "q4", "q4_k"}).description(""))
-      ->excludes(exact)
-      ->type_name("TYPE")
-      ->group("Model");
+          .group("Model");
+  app.add("--quantize", options.quantize,
+          "Store float weights as int8, q4 or q4_k while loading (else: none)")
+      .one_of({"none", "int8", "q4", "q4_k"})
+      .excludes(exact)
+      .type("TYPE")
+      .group("Model");
 }
 
-void add_model_options(CLI::App& app, ModelOptions& options) {
+void add_model_options(CommandLine& app, ModelOptions& options) {
   add_model_path(app, options);
-  app.add_option("-t,--threads", options.threads, "Threads; 0 takes the physical cores that are free to use")
-      ->check(between(0, 1024))
-      ->type_name("N")
-      ->group("Model");
-  app.add_flag("--pin-threads", options.pin_threads, "Bind each thread to one core")->group("Model");
+  app.add("-t,--threads", options.threads, "Threads; 0 takes the physical cores that are free to use")
+      .range(0, 1024)
+      .type("N")
+      .group("Model");
+  app.add_flag("--pin-threads", options.pin_threads, "Bind each thread to one core").group("Model");
   add_weight_options(app, options);
-  app.add_flag("-v,--verbose", options.verbose, "Timing and details on stderr")->group("Output");
+  app.add_flag("-v,--verbose", options.verbose, "Timing and details on stderr").group("Output");
   app.add_flag("--no-progress", options.no_progress, "No progress bar and no timing on a terminal")
-      ->group("Output");
+      .group("Output");
 }
 
-void add_chat_template(CLI::App& app, ModelOptions& options) {
-  app.add_option("--chat-template", options.chat_template,
-                 "qwen1.5, qwen2, qwen2.5, qwen3 or chatml, instead of the model's own")
-      ->check([](const std::string& name) {
+void add_chat_template(CommandLine& app, ModelOptions& options) {
+  app.add("--chat-template", options.chat_template,
+          "qwen1.5, qwen2, qwen2.5, qwen3 or chatml, instead of the model's own")
+      .check([](const std::string& name) {
         try {
           qwen::ChatTemplate::parse_kind(name);
         } catch (const qwen::Error& error) {
@@ -66,8 +52,8 @@ void add_chat_template(CLI::App& app, ModelOptions& options) {
         }
         return std::string();
       })
-      ->type_name("NAME")
-      ->group("Model");
+      .type("NAME")
+      .group("Model");
 }
 
 qwen::LoadOptions load_options(const ModelOptions& options) {

@@ -1,15 +1,11 @@
 // -m and its company: which model, and how it is loaded. The same in every program.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <string>
 
+#include "common/command_line.h"
 #include "qwen/qwen.h"
 
 namespace tools {
-
-// A check for add_option: a number from `low` to `high`.
-CLI::Validator between(double low, double high);
-inline constexpr double kMaxInt = 2147483647;
 
 struct ModelOptions {
   std::string path;  // "": the bundled model
@@ -23,13 +19,13 @@ struct ModelOptions {
 };
 
 // -m alone, for commands that read no weights. `QWEN_MODEL` stands behind it.
-void add_model_path(CLI::App& app, ModelOptions& options);
+void add_model_path(CommandLine& app, ModelOptions& options);
 // --exact and --quantize: how the weights are stored in memory.
-void add_weight_options(CLI::App& app, ModelOptions& options);
+void add_weight_options(CommandLine& app, ModelOptions& options);
 // -m, -t, --pin-threads, --exact, --quantize, -v, --no-progress.
-void add_model_options(CLI::App& app, ModelOptions& options);
+void add_model_options(CommandLine& app, ModelOptions& options);
 // --chat-template.
-void add_chat_template(CLI::App& app, ModelOptions& options);
+void add_chat_template(CommandLine& app, ModelOptions& options);
 
 qwen::LoadOptions load_options(const ModelOptions& options);
 // Loads with a progress bar on a terminal. `seconds` (where not null) is how long it took.

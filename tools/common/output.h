@@ -1,7 +1,7 @@
 // Results on stdout and in files, results that could not be written being errors.
 #pragma once
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 

@@ -1,11 +1,12 @@
 // qwen-quantize IN OUT --type TYPE: a smaller model file from a larger one.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/command_line.h"
 #include "common/config.h"
 #include "common/output.h"
 #include "common/program.h"
@@ -53,34 +54,34 @@ std::string help_footer() {
          "\nExit codes: 0 done, 1 failed, 2 wrong usage. The report goes to stdout, all else to stderr.\n";
 }
 
-void set_up(CLI::App& app, Arguments& arguments) {
-  app.description("qwen-quantize: writes a model with smaller weights, as a GGUF file");
-  app.set_help_flag("-h,--help", "This help");
-  app.add_option("IN", arguments.in, "GGUF file or Hugging Face directory")->required();
-  app.add_option("OUT", arguments.out, "GGUF file to write")->required();
-  app.add_option("--type", arguments.options.type, "Type or mixture, see below")->default_str("Q4_K_M");
-  app.add_option("--output-type", arguments.options.output_type, "Storage type of the output head");
-  app.add_option("--embedding-type", arguments.options.embedding_type, "Storage type of the token embedding");
-  app.add_option(
-         "--tensor", arguments.tensors,
-         "PATTERN=TYPE for single matrices ('*' any text, '?' one character), the first that matches wins")
-      ->allow_extra_args(false);
+void add_options(tools::CommandLine& app, Arguments& arguments) {
+  app.add("IN", arguments.in, "GGUF file or Hugging Face directory").type("").required();
+  app.add("OUT", arguments.out, "GGUF file to write").type("").required();
+  app.add("--type", arguments.options.type, "Type or preset, see below (Q4_K_M)").type("TYPE");
+  app.add("--output-type", arguments.options.output_type, "Type of the output head").type("TYPE");
+  app.add("--embedding-type", arguments.options.embedding_type, "Type of the token embedding").type("TYPE");
+  app.add("--tensor", arguments.tensors,
+          "Type of the matrices that match: '*' is any text, '?' one character; the first match wins (may be "
+          "repeated)")
+      .type("PATTERN=TYPE")
+      .one_per_use();
   app.add_flag("--pure", arguments.options.pure, "The same type for every matrix");
-  app.add_option("-t,--threads", arguments.options.threads, "Threads (default: physical cores)")
-      ->check(CLI::Range(1, 1024));
-  app.add_flag("--force", arguments.options.overwrite, "Overwrite OUT where it exists");
-  app.add_option("--measure", arguments.measure_file,
-                 "Text file to compare source and result on: perplexity, KL divergence")
-      ->check(CLI::ExistingFile);
-  app.add_option("--measure-tokens", arguments.measure_tokens, "Read only that many tokens of it")
-      ->check(CLI::Range(2, 1 << 30));
-  app.add_option("-c,--context", arguments.context, "Tokens that --measure reads at a time")
-      ->check(CLI::Range(2, 1 << 20))
-      ->capture_default_str();
+  app.add("-t,--threads", arguments.options.threads, "Threads (default: physical cores)")
+      .type("N")
+      .range(1, 1024);
+  app.add_flag("--force", arguments.options.overwrite, "Overwrite OUT if it exists");
+  app.add("--measure", arguments.measure_file,
+          "Text file to compare source and result on: perplexity, KL divergence")
+      .type("FILE");
+  app.add("--measure-tokens", arguments.measure_tokens, "Read at most this many tokens of it")
+      .type("N")
+      .range(2, 1 << 30);
+  app.add("-c,--context", arguments.context, "Window of --measure in tokens (512)")
+      .type("N")
+      .range(2, 1 << 20);
   app.add_flag("--json", arguments.json, "The report as JSON");
   app.add_flag("-v,--verbose", arguments.verbose, "List every tensor");
   app.add_flag("--no-progress", arguments.no_progress, "No progress bar");
-  app.footer(help_footer());
 }
 
 void parse_tensor_types(Arguments& arguments) {
@@ -92,9 +93,6 @@ void parse_tensor_types(Arguments& arguments) {
     arguments.options.tensor_types.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
 }
-
-// --- the report
-// -----------------------------------------------------------------------------------------------------------
 
 std::string format(const char* pattern, double value) {
   char text[64];
@@ -191,9 +189,6 @@ tools::Json to_json(const Arguments& arguments, const qwen::QuantizeReport& repo
   return json;
 }
 
-// --- the work
-// -------------------------------------------------------------------------------------------------------------
-
 qwen::QuantizeReport quantize(const Arguments& arguments) {
   tools::ProgressBar bar("quantising", !arguments.no_progress);
   qwen::QuantizeOptions options = arguments.options;
@@ -216,26 +211,7 @@ qwen::QuantizeReport quantize(const Arguments& arguments) {
   }
 }
 
-int run(int argc, char** argv) {
-  Arguments arguments;
-  CLI::App app("", "qwen-quantize");
-  set_up(app, arguments);
-  app.set_version_flag("--version", "qwen-quantize " + tools::version_text());
-  tools::add_config_option(app);
-  tools::apply_config(app, {argv + 1, argv + argc});
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    tools::write_out(app.help());
-    return tools::kExitOk;
-  } catch (const CLI::CallForVersion& version) {
-    tools::write_out(std::string(version.what()) + "\n");
-    return tools::kExitOk;
-  } catch (const CLI::ParseError& error) {
-    std::string line = error.what();
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    throw UsageError(line + "; see qwen-quantize --help");
-  }
+int quantize_and_report(Arguments& arguments) {
   parse_tensor_types(arguments);
   const std::string text = arguments.measure_file.empty() ? "" : tools::read_file(arguments.measure_file);
   const qwen::QuantizeReport report = quantize(arguments);
@@ -252,9 +228,22 @@ int run(int argc, char** argv) {
   return tools::kExitOk;
 }
 
+int run(const std::vector<std::string>& command_line) {
+  Arguments arguments;
+  tools::CommandLine app;
+  add_options(app, arguments);
+  const std::string intro =
+      "qwen-quantize: writes a model with smaller weights, as a GGUF file\nusage: qwen-quantize IN OUT "
+      "[OPTIONS]\n\n";
+  return tools::run_command_line(app, {"qwen-quantize", "qwen-quantize", intro, help_footer()}, command_line,
+                                 [&] { return quantize_and_report(arguments); });
+}
+
 }  // namespace
 }  // namespace qwen_quantize
 
 int main(int argc, char** argv) {
-  return tools::run_program("qwen-quantize", [&] { return qwen_quantize::run(argc, argv); });
+  return tools::run_program("qwen-quantize", [&] {
+    return qwen_quantize::run(std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  });
 }

@@ -1,4 +1,6 @@
 // analyze: the label first, then the reply.
+#include <nlohmann/json.hpp>
+
 #include "common/program.h"
 #include "qwen-run/answer.h"
 #include "qwen-run/commands.h"
@@ -64,20 +66,16 @@ int analyze(const Flags& flags) {
 
 }  // namespace
 
-std::function<int()> analyze_command(CLI::App& app) {
+std::function<int()> analyze_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->answer.max_tokens = 0;  // the task's
   flags->input.add(app, "The text");
   flags->add(app);
   flags->add_cache(app);
   flags->answer.add(app);
-  app.add_option("--task", flags->task, "The task that finds the label (sentiment)")
-      ->type_name("NAME")
-      ->group("Task");
-  app.add_option("--chat-task", flags->chat_task, "The task that replies (chat)")
-      ->type_name("NAME")
-      ->group("Task");
-  app.add_flag("--json", flags->json, "One JSON object")->group("Output");
+  app.add("--task", flags->task, "The task that finds the label (sentiment)").type("NAME").group("Task");
+  app.add("--chat-task", flags->chat_task, "The task that replies (chat)").type("NAME").group("Task");
+  app.add_flag("--json", flags->json, "One JSON object").group("Output");
   return [flags] { return analyze(*flags); };
 }
 

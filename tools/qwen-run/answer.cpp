@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "common/program.h"
 #include "common/terminal.h"
@@ -12,24 +13,22 @@ namespace qwen_run {
 using tools::Json;
 using tools::UsageError;
 
-void GenerationFlags::add(CLI::App& app) {
+void GenerationFlags::add(tools::CommandLine& app) {
   tools::add_model_options(app, model);
   session.add(app);
   answer.add(app);
-  app.add_flag("--json", json, "One JSON object instead of streamed text")->group("Output");
-  app.add_option("--logprobs", answer.logprobs,
-                 "With --json: log-probabilities, and N alternatives, of each token")
-      ->check(tools::between(0, 1000))
-      ->type_name("N")
-      ->needs("--json")
-      ->group("Output");
+  const tools::Option json_flag =
+      app.add_flag("--json", json, "One JSON object instead of streamed text").group("Output");
+  app.add("--logprobs", answer.logprobs, "With --json: log-probabilities, and N alternatives, of each token")
+      .range(0, 1000)
+      .type("N")
+      .needs(json_flag)
+      .group("Output");
 }
 
-void ChatFlags::add(CLI::App& app, tools::ModelOptions& model) {
-  app.add_option("-s,--system", system, "System prompt, instead of the model's own")
-      ->type_name("TEXT")
-      ->group("Input");
-  app.add_flag("--think", think, "Let Qwen3 think before it answers")->group("Answer");
+void ChatFlags::add(tools::CommandLine& app, tools::ModelOptions& model) {
+  app.add("-s,--system", system, "System prompt, instead of the model's own").type("TEXT").group("Input");
+  app.add_flag("--think", think, "Let Qwen3 think before it answers").group("Answer");
   tools::add_chat_template(app, model);
 }
 
@@ -166,7 +165,7 @@ int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFl
   return tools::kExitOk;
 }
 
-std::function<int()> ask_command(CLI::App& app) {
+std::function<int()> ask_command(tools::CommandLine& app) {
   auto flags = std::make_shared<AskFlags>();
   flags->input.add(app, "The message");
   flags->chat.add(app, flags->model);
@@ -174,7 +173,7 @@ std::function<int()> ask_command(CLI::App& app) {
   return [flags] { return ask(*flags); };
 }
 
-std::function<int()> generate_command(CLI::App& app) {
+std::function<int()> generate_command(tools::CommandLine& app) {
   struct Flags : GenerationFlags {
     TextInput input;
     bool special = false;
@@ -182,7 +181,7 @@ std::function<int()> generate_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   flags->input.add(app, "The beginning of the text");
   app.add_flag("--special", flags->special, "Control tokens in the text (<|im_start|> ...) count as such")
-      ->group("Input");
+      .group("Input");
   flags->add(app);
   return [flags] {
     flags->answer.check();

@@ -18,7 +18,7 @@ struct GenerationFlags {
   AnswerFlags answer;
   bool json = false;
 
-  void add(CLI::App& app);
+  void add(tools::CommandLine& app);
   // Timing goes to stderr: to a terminal, or where -v asks for it.
   bool show_timing() const;
 };
@@ -28,7 +28,7 @@ struct ChatFlags {
   std::optional<std::string> system;  // "": an empty one; not given: the model's own
   bool think = false;
 
-  void add(CLI::App& app, tools::ModelOptions& model);
+  void add(tools::CommandLine& app, tools::ModelOptions& model);
   // UsageError for --think with a model whose template knows no thinking.
   void check(const qwen::Model& model) const;
 };

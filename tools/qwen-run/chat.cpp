@@ -269,18 +269,18 @@ int chat(const Flags& flags) {
 
 }  // namespace
 
-std::function<int()> chat_command(CLI::App& app) {
+std::function<int()> chat_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->input.add(app, "The first message; without a terminal the only one");
   flags->chat.add(app, flags->model);
   flags->add(app);
-  app.add_option("--turns", flags->turns,
-                 "Earlier turns that the model sees (all that fit); 0: every message is the first")
-      ->check(tools::between(-1, tools::kMaxInt))
-      ->type_name("N")
-      ->group("Answer");
+  app.add("--turns", flags->turns,
+          "Earlier turns that the model sees (all that fit); 0: every message is the first")
+      .range(-1, tools::kMaxInt)
+      .type("N")
+      .group("Answer");
   app.add_flag("--no-history", flags->no_history, "Neither read nor write the history of typed lines")
-      ->group("Input");
+      .group("Input");
   return [flags] { return chat(*flags); };
 }
 

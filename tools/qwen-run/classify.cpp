@@ -1,4 +1,5 @@
 // sentiment, classify: one text, or JSON lines.
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/program.h"
@@ -17,7 +18,7 @@ struct Flags : TaskFlags {
   std::string task = "sentiment";
   TextInput input;
   bool json = false, jsonl = false;
-  CLI::Option* positional = nullptr;
+  tools::Option positional;
 };
 
 // JSON lines in, JSON lines out, in order; what arrives together is computed together.
@@ -128,34 +129,32 @@ int classify(const Flags& flags) {
   return tools::kExitOk;
 }
 
-std::function<int()> setup(CLI::App& app, std::shared_ptr<Flags> flags) {
+std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
   flags->input.add(app, "The text");
   flags->add(app);
   flags->add_mode(app);
   flags->add_cache(app);
-  app.add_flag("--json", flags->json, "One JSON object")->group("Output");
+  app.add_flag("--json", flags->json, "One JSON object").group("Output");
   app.add_flag("--jsonl", flags->jsonl,
                "Read {\"text\":...} lines (-f FILE, else stdin), write one JSON line each")
-      ->group("Output");
+      .group("Output");
   return [flags] { return classify(*flags); };
 }
 
 }  // namespace
 
-std::function<int()> sentiment_command(CLI::App& app) {
+std::function<int()> sentiment_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("--task", flags->task,
-                 "Another prompt for the same question: sentiment_brief, sentiment_en, your own")
-      ->type_name("NAME")
-      ->group("Task");
+  app.add("--task", flags->task,
+          "Another prompt for the same question: sentiment_brief, sentiment_en, your own")
+      .type("NAME")
+      .group("Task");
   return setup(app, flags);
 }
 
-std::function<int()> classify_command(CLI::App& app) {
+std::function<int()> classify_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("TASK", flags->task, "The task's name (qwen-run tasks lists them)")
-      ->type_name("")
-      ->required();
+  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("").required();
   return setup(app, flags);
 }
 

@@ -1,13 +1,14 @@
 // The commands of qwen-run. A new one: write its function in a file of its own, add its row to main.cpp's
 // table.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <functional>
+
+#include "common/command_line.h"
 
 namespace qwen_run {
 
 // Declares a command's options on `app` and returns what runs it: the exit code, or an exception.
-using Setup = std::function<int()> (*)(CLI::App& app);
+using Setup = std::function<int()> (*)(tools::CommandLine& app);
 
 struct Command {
   const char* name;      // "" for the default command
@@ -17,19 +18,19 @@ struct Command {
   Setup setup;
 };
 
-std::function<int()> ask_command(CLI::App& app);         // answer.cpp
-std::function<int()> generate_command(CLI::App& app);    // answer.cpp
-std::function<int()> chat_command(CLI::App& app);        // chat.cpp
-std::function<int()> sentiment_command(CLI::App& app);   // classify.cpp
-std::function<int()> classify_command(CLI::App& app);    // classify.cpp
-std::function<int()> analyze_command(CLI::App& app);     // analyze.cpp
-std::function<int()> evaluate_command(CLI::App& app);    // evaluate.cpp
-std::function<int()> calibrate_command(CLI::App& app);   // evaluate.cpp
-std::function<int()> tasks_command(CLI::App& app);       // task_options.cpp
-std::function<int()> tokenize_command(CLI::App& app);    // tokens.cpp
-std::function<int()> detokenize_command(CLI::App& app);  // tokens.cpp
-std::function<int()> logits_command(CLI::App& app);      // logits.cpp
-std::function<int()> perplexity_command(CLI::App& app);  // perplexity.cpp
-std::function<int()> info_command(CLI::App& app);        // info.cpp
+std::function<int()> ask_command(tools::CommandLine& app);         // answer.cpp
+std::function<int()> generate_command(tools::CommandLine& app);    // answer.cpp
+std::function<int()> chat_command(tools::CommandLine& app);        // chat.cpp
+std::function<int()> sentiment_command(tools::CommandLine& app);   // classify.cpp
+std::function<int()> classify_command(tools::CommandLine& app);    // classify.cpp
+std::function<int()> analyze_command(tools::CommandLine& app);     // analyze.cpp
+std::function<int()> evaluate_command(tools::CommandLine& app);    // evaluate.cpp
+std::function<int()> calibrate_command(tools::CommandLine& app);   // evaluate.cpp
+std::function<int()> tasks_command(tools::CommandLine& app);       // task_options.cpp
+std::function<int()> tokenize_command(tools::CommandLine& app);    // tokens.cpp
+std::function<int()> detokenize_command(tools::CommandLine& app);  // tokens.cpp
+std::function<int()> logits_command(tools::CommandLine& app);      // logits.cpp
+std::function<int()> perplexity_command(tools::CommandLine& app);  // perplexity.cpp
+std::function<int()> info_command(tools::CommandLine& app);        // info.cpp
 
 }  // namespace qwen_run

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "common/program.h"
 #include "common/terminal.h"
@@ -20,19 +21,18 @@ struct Flags : TaskFlags {
   int limit = 0;
   bool json = false, offsets = false;
 
-  void add_all(CLI::App& app) {
-    app.add_option("TASK", task, "The task's name (qwen-run tasks lists them)")->type_name("")->required();
+  void add_all(tools::CommandLine& app) {
+    app.add("TASK", task, "The task's name (qwen-run tasks lists them)").type("").required();
     add(app);
-    app.add_option("--data", data,
-                   "Tab-separated file; its first line names the columns, label and text among them")
-        ->type_name("FILE")
-        ->required()
-        ->group("Input");
-    app.add_option("--limit", limit, "Use the first N texts only (0: all)")
-        ->check(tools::between(0, tools::kMaxInt))
-        ->type_name("N")
-        ->group("Input");
-    app.add_flag("--json", json, "One JSON object")->group("Output");
+    app.add("--data", data, "Tab-separated file; its first line names the columns, label and text among them")
+        .type("FILE")
+        .required()
+        .group("Input");
+    app.add("--limit", limit, "Use the first N texts only (0: all)")
+        .range(0, tools::kMaxInt)
+        .type("N")
+        .group("Input");
+    app.add_flag("--json", json, "One JSON object").group("Output");
   }
 };
 
@@ -217,21 +217,21 @@ int calibrate(const Flags& flags) {
 
 }  // namespace
 
-std::function<int()> evaluate_command(CLI::App& app) {
+std::function<int()> evaluate_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->add_all(app);
   flags->add_mode(app);
   return [flags] { return evaluate(*flags); };
 }
 
-std::function<int()> calibrate_command(CLI::App& app) {
+std::function<int()> calibrate_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->add_all(app);
   app.add_flag("--offsets", flags->offsets, "Fit an offset for each label too: for prompts that favour one")
-      ->group("Task");
-  app.add_option("-o,--out", flags->out, "File to write instead of TASK.calibration.yaml beside the task")
-      ->type_name("FILE")
-      ->group("Output");
+      .group("Task");
+  app.add("-o,--out", flags->out, "File to write instead of TASK.calibration.yaml beside the task")
+      .type("FILE")
+      .group("Output");
   return [flags] { return calibrate(*flags); };
 }
 

@@ -1,6 +1,7 @@
 // info: what a model file holds and the memory that it will need.
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/model_options.h"
@@ -147,19 +148,19 @@ int info(const Flags& flags) {
 
 }  // namespace
 
-std::function<int()> info_command(CLI::App& app) {
+std::function<int()> info_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   tools::add_model_path(app, flags->model);
   tools::add_weight_options(app, flags->model);
-  app.add_option("-c,--ctx-size", flags->context, "Tokens of context that the memory is estimated for (2048)")
-      ->check(tools::between(1, tools::kMaxInt))
-      ->type_name("N")
-      ->group("Model");
-  app.add_option("--sequences", flags->sequences, "Sessions that the memory is estimated for (1)")
-      ->check(tools::between(1, 4096))
-      ->type_name("N")
-      ->group("Model");
-  app.add_flag("--json", flags->json, "One JSON object")->group("Output");
+  app.add("-c,--ctx-size", flags->context, "Tokens of context that the memory is estimated for (2048)")
+      .range(1, tools::kMaxInt)
+      .type("N")
+      .group("Model");
+  app.add("--sequences", flags->sequences, "Sessions that the memory is estimated for (1)")
+      .range(1, 4096)
+      .type("N")
+      .group("Model");
+  app.add_flag("--json", flags->json, "One JSON object").group("Output");
   return [flags] { return info(*flags); };
 }
 

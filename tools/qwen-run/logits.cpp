@@ -2,6 +2,7 @@
 #include <bit>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "common/model_options.h"
 #include "common/output.h"
@@ -21,7 +22,7 @@ struct LogitsFlags {
   SessionFlags session;
   TextInput input;
   std::string ids, output;
-  CLI::Option* ids_option = nullptr;
+  tools::Option ids_option;
   int top = 10;
   bool special = false, json = false;
 };
@@ -71,7 +72,7 @@ void print_top(qwen::Session& session, const std::vector<qwen::Token>& ids, int 
 }
 
 int logits(const LogitsFlags& flags) {
-  const bool by_ids = flags.ids_option->count() > 0;
+  const bool by_ids = flags.ids_option.given();
   if (by_ids && flags.input.given()) throw UsageError("give token ids with --ids or a text, not both");
   const std::string text = by_ids ? "" : flags.input.read(false);
   std::vector<qwen::Token> ids = by_ids ? parse_ids(flags.ids) : std::vector<qwen::Token>{};
@@ -94,28 +95,26 @@ int logits(const LogitsFlags& flags) {
 
 }  // namespace
 
-std::function<int()> logits_command(CLI::App& app) {
+std::function<int()> logits_command(tools::CommandLine& app) {
   auto flags = std::make_shared<LogitsFlags>();
   flags->input.add(app, "The text");
-  flags->ids_option = app.add_option("--ids", flags->ids, "Token ids instead of a text: 1,2,3")
-                          ->type_name("IDS")
-                          ->group("Input");
+  flags->ids_option =
+      app.add("--ids", flags->ids, "Token ids instead of a text: 1,2,3").type("IDS").group("Input");
   app.add_flag("--special", flags->special, "Control tokens in the text become their ids")
-      ->excludes(flags->ids_option)
-      ->group("Input");
+      .excludes(flags->ids_option)
+      .group("Input");
   tools::add_model_options(app, flags->model);
   flags->session.add(app);
-  auto* output =
-      app.add_option("-o,--output", flags->output, "Write the logits [tokens, vocabulary] as float32 .npy")
-          ->type_name("FILE")
-          ->group("Output");
-  app.add_option("--top", flags->top,
-                 "Show the N likeliest next tokens: id, logit, log-probability, text (10)")
-      ->check(tools::between(1, 1000000))
-      ->excludes(output)
-      ->type_name("N")
-      ->group("Output");
-  app.add_flag("--json", flags->json, "The likeliest next tokens as JSON")->excludes(output)->group("Output");
+  const tools::Option output =
+      app.add("-o,--output", flags->output, "Write the logits [tokens, vocabulary] as float32 .npy")
+          .type("FILE")
+          .group("Output");
+  app.add("--top", flags->top, "Show the N likeliest next tokens: id, logit, log-probability, text (10)")
+      .range(1, 1000000)
+      .excludes(output)
+      .type("N")
+      .group("Output");
+  app.add_flag("--json", flags->json, "The likeliest next tokens as JSON").excludes(output).group("Output");
   return [flags] { return logits(*flags); };
 }
 

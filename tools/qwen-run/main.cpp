@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <clocale>
 #include <cstring>
-#include <map>
-#include <memory>
 
 #include "common/config.h"
 #include "common/output.h"
@@ -67,45 +65,32 @@ constexpr Command kCommands[] = {
 
 struct Program {
   const Command* command;
-  std::unique_ptr<CLI::App> app;
+  tools::CommandLine line;
   std::function<int()> run;
 };
 
 std::vector<Program> build_programs() {
   std::vector<Program> programs;
   for (const Command& command : kCommands) {
-    Program program{&command, std::make_unique<CLI::App>(), {}};
-    program.app->description(std::string(command.summary));
-    program.app->set_help_flag("-h,--help", "This help");
-    program.run = command.setup(*program.app);
-    tools::add_config_option(*program.app);
+    Program program{&command, {}, {}};
+    program.run = command.setup(program.line);
+    tools::add_config_option(program.line);
     programs.push_back(std::move(program));
   }
   return programs;
 }
 
-const CLI::Option* find_option(const CLI::App& app, const std::string& name) {
-  const auto options = app.get_options();
-  const auto found =
-      std::find_if(options.begin(), options.end(), [&](const CLI::Option* o) { return o->check_name(name); });
-  return found == options.end() ? nullptr : *found;
-}
-
-// Whether the option `name` of any command takes the next argument.
-bool takes_value(const std::vector<Program>& programs, const std::string& name) {
-  for (const Program& program : programs) {
-    if (const CLI::Option* option = find_option(*program.app, name))
-      return option->get_items_expected_min() > 0;
-  }
-  return false;
+bool any_takes_value(const std::vector<Program>& programs, const std::string& name) {
+  return std::any_of(programs.begin(), programs.end(),
+                     [&](const Program& p) { return p.line.takes_value(name); });
 }
 
 // True where the option that `argument` begins uses up the argument after it.
 bool consumes_next(const std::vector<Program>& programs, const std::string& argument) {
   if (argument.compare(0, 2, "--") == 0)
-    return argument.find('=') == std::string::npos && takes_value(programs, argument);
+    return argument.find('=') == std::string::npos && any_takes_value(programs, argument);
   for (std::size_t i = 1; i < argument.size(); ++i) {  // -vn 5, -n5
-    if (takes_value(programs, std::string("-") + argument[i])) return i + 1 == argument.size();
+    if (any_takes_value(programs, std::string("-") + argument[i])) return i + 1 == argument.size();
   }
   return false;
 }
@@ -149,80 +134,44 @@ std::string overview(const std::vector<Program>& programs) {
   return text;
 }
 
-// CLI11's help, without the doubled empty lines.
-std::string option_help(const CLI::App& app) {
-  std::string text = app.help();
-  for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
-  return text;
-}
-
 std::string help(const std::vector<Program>& programs, const Program& program) {
   const Command& command = *program.command;
-  if (command.name[0] == '\0') {
-    std::string text = overview(programs);
-    std::string options = option_help(*program.app);
-    const std::size_t at = options.find("Positionals:");
-    return text + "\n" + (at == std::string::npos ? options : options.substr(at));
-  }
-  std::string text = "qwen-run " + std::string(command.name) + ": " + option_help(*program.app);
-  const std::size_t usage = text.find("Usage:");
-  const std::size_t end = text.find('\n', usage);
-  if (usage != std::string::npos)
-    text.replace(usage, end - usage, "usage: qwen-run [-m MODEL] [OPTIONS] " + std::string(command.usage));
-  return text + "\nexamples:\n" + command.examples + "\n";
+  if (command.name[0] == '\0') return overview(programs) + "\n" + program.line.option_help();
+  return "qwen-run " + std::string(command.name) + ": " + command.summary +
+         "\nusage: qwen-run [-m MODEL] [OPTIONS] " + command.usage + "\n\n" + program.line.option_help() +
+         "\nexamples:\n" + command.examples + "\n";
 }
 
-// What CLI11 could not place, explained.
+// The message for an argument that belongs to no option.
 std::string explain_extra(const std::vector<Program>& programs, const Program& program,
                           const std::string& extra) {
   const std::string name = program.command->name;
   const std::string look = "; see qwen-run " + (name.empty() ? "" : name + " ") + "--help";
   if (extra.size() < 2 || extra[0] != '-') {
-    const bool takes_text = find_option(*program.app, "TEXT") != nullptr;
+    const bool takes_text = program.line.has("TEXT");
     return takes_text ? "more than one TEXT (\"" + extra + "\"): put quotes around a text with spaces"
                       : "unexpected argument \"" + extra + "\"" + look;
   }
   const std::string option = extra.substr(0, extra.find('='));
   for (const Program& other : programs) {
-    if (find_option(*other.app, option))
+    if (other.line.has(option))
       return "option " + option + " is not for " + (name.empty() ? "a chat" : "\"" + name + "\"") + look;
   }
   return "unknown option " + option + look + " (a text that begins with '-' goes after --)";
 }
 
-// From "Could not convert: --temp = abc".
-std::string explain_conversion(const std::string& message) {
-  const std::size_t name = message.find("--"), value = message.find(" = ");
-  if (name == std::string::npos || value == std::string::npos || value < name) return message;
-  return message.substr(name, value - name) + ": expected a number, found \"" + message.substr(value + 3) +
-         "\"";
-}
-
 int run(std::vector<std::string> arguments) {
   std::vector<Program> programs = build_programs();
   Program& program = find_program(programs, arguments);
-  const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  if (std::find(arguments.begin(), end, "--version") != end) {
-    tools::write_out("qwen-run " + tools::version_text() + "\n");
-    return tools::kExitOk;
+  tools::apply_config(program.line, arguments);
+  std::vector<std::string> extras;
+  switch (program.line.parse(arguments, &extras)) {
+    case tools::CommandLine::Result::help: tools::write_out(help(programs, program)); return tools::kExitOk;
+    case tools::CommandLine::Result::version:
+      tools::write_out("qwen-run " + tools::version_text() + "\n");
+      return tools::kExitOk;
+    case tools::CommandLine::Result::run: break;
   }
-  program.app->allow_extras();
-  tools::apply_config(*program.app, arguments);
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-  try {
-    program.app->parse(arguments);
-  } catch (const CLI::CallForHelp&) {
-    tools::write_out(help(programs, program));
-    return tools::kExitOk;
-  } catch (const CLI::ConversionError& error) {
-    throw UsageError(explain_conversion(error.what()));
-  } catch (const CLI::ParseError& error) {
-    std::string line = error.what();
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    throw UsageError(line);
-  }
-  auto extras = program.app->remaining();
-  std::erase(extras, "--");  // CLI11 keeps the mark itself
   if (!extras.empty()) throw UsageError(explain_extra(programs, program, extras.front()));
   return program.run();
 }

@@ -14,25 +14,22 @@ namespace qwen_run {
 
 using tools::UsageError;
 
-void TextInput::add(CLI::App& app, const std::string& description) {
-  positional_ = app.add_option("TEXT", text_, description + "; - reads stdin")->type_name("");
-  prompt_ =
-      app.add_option("-p,--prompt", prompt_text_, "The same as TEXT, also for a text that begins with '-'")
-          ->type_name("TEXT")
-          ->group("Input");
-  file_ = app.add_option("-f,--file", path_, "Read the text from a file; - is stdin")
-              ->type_name("FILE")
-              ->group("Input");
+void TextInput::add(tools::CommandLine& app, const std::string& description) {
+  positional_ = app.add("TEXT", text_, description + "; - reads stdin").type("");
+  prompt_ = app.add("-p,--prompt", prompt_text_, "The same as TEXT, also for a text that begins with '-'")
+                .type("TEXT")
+                .group("Input");
+  file_ = app.add("-f,--file", path_, "Read the text from a file; - is stdin").type("FILE").group("Input");
 }
 
 std::string TextInput::read(bool line) const {
-  if (positional_->count() + prompt_->count() + file_->count() > 1)
+  if (int{positional_.given()} + int{prompt_.given()} + int{file_.given()} > 1)
     throw UsageError("more than one text: give one of TEXT, -p TEXT and -f FILE");
-  if (prompt_->count()) return prompt_text_;
-  if (positional_->count() && text_ != "-") return text_;
+  if (prompt_.given()) return prompt_text_;
+  if (positional_.given() && text_ != "-") return text_;
   if (!given() && tools::stdin_is_terminal())
     throw UsageError("no text: give it as TEXT, with -p TEXT, with -f FILE or through a pipe");
-  std::string text = file_->count() ? tools::read_file(path_) : tools::read_stdin();
+  std::string text = file_.given() ? tools::read_file(path_) : tools::read_stdin();
   if (line && !text.empty() && text.back() == '\n') {
     text.pop_back();
     if (!text.empty() && text.back() == '\r') text.pop_back();
@@ -41,29 +38,27 @@ std::string TextInput::read(bool line) const {
 }
 
 std::string TextInput::path_for_lines() const {
-  if (prompt_->count() || (positional_->count() && text_ != "-"))
+  if (prompt_.given() || (positional_.given() && text_ != "-"))
     throw UsageError("lines come from stdin or from -f FILE, not from the command line");
   if (!given() && tools::stdin_is_terminal())
     throw UsageError("no lines: give them with -f FILE or through a pipe");
-  return file_->count() ? path_ : "-";
+  return file_.given() ? path_ : "-";
 }
 
-void SessionFlags::add(CLI::App& app) {
-  app.add_option("-c,--ctx-size", options.context,
-                 "Tokens of context (2048, or less where the model has less)")
-      ->check(tools::between(1, tools::kMaxInt))
-      ->type_name("N")
-      ->group("Model");
-  app.add_option("-b,--batch-size", options.batch, "Prompt tokens computed at once (512)")
-      ->check(tools::between(1, 1 << 16))
-      ->type_name("N")
-      ->group("Model");
-  app.add_option(
-         "--kv-type", kv_type,
-         "Type of the KV cache: f16 or f32 (else f32 with --exact and F32 files, f16 with all others)")
-      ->check(CLI::IsMember({"f16", "f32"}).description(""))
-      ->type_name("TYPE")
-      ->group("Model");
+void SessionFlags::add(tools::CommandLine& app) {
+  app.add("-c,--ctx-size", options.context, "Tokens of context (2048, or less where the model has less)")
+      .range(1, tools::kMaxInt)
+      .type("N")
+      .group("Model");
+  app.add("-b,--batch-size", options.batch, "Prompt tokens computed at once (512)")
+      .range(1, 1 << 16)
+      .type("N")
+      .group("Model");
+  app.add("--kv-type", kv_type,
+          "Type of the KV cache: f16 or f32 (else f32 with --exact and F32 files, f16 with all others)")
+      .one_of({"f16", "f32"})
+      .type("TYPE")
+      .group("Model");
 }
 
 qwen::SessionOptions SessionFlags::get() const {
@@ -73,12 +68,12 @@ qwen::SessionOptions SessionFlags::get() const {
   return result;
 }
 
-void AnswerFlags::add(CLI::App& app) {
+void AnswerFlags::add(tools::CommandLine& app) {
   const auto option = [&](const char* names, auto& value, const char* description, const char* type) {
-    return app.add_option(names, value, description)->type_name(type)->group("Answer");
+    return app.add(names, value, description).type(type).group("Answer");
   };
   option("-n,--predict", max_tokens, "Tokens to generate at most (512); -1: until the context is full", "N")
-      ->check(tools::between(-1, tools::kMaxInt));
+      .range(-1, tools::kMaxInt);
   option("--temp", temperature, "Temperature; 0 always takes the most probable token", "X");
   option("--top-k", top_k, "Draw from the K most probable tokens; 0: from all", "K");
   option("--top-p", top_p, "Draw from the most probable tokens that sum up to P", "P");
@@ -87,13 +82,10 @@ void AnswerFlags::add(CLI::App& app) {
   option("--presence-penalty", presence_penalty, "Subtracted from the logit of each generated token", "X");
   option("--frequency-penalty", frequency_penalty, "Subtracted for each time it was generated", "X");
   option("--repeat-last-n", repeat_last_n, "Tokens that the penalties look back at; 0: all", "N");
-  option("--logit-bias", logit_bias, "Add to a token's logit: ID+2.5, ID-1, ID-inf (may be repeated)",
-         "ID+X");
-  option("--seed", seed, "Seed of the draws: the same seed gives the same answer", "N")
-      ->check(tools::between(0, 0x1p64));
-  option("--stop", stop, "Stop before this text (may be repeated)", "TEXT");
-  // One value for each use of the option: what follows may be TEXT.
-  for (const char* name : {"--logit-bias", "--stop"}) app.get_option(name)->allow_extra_args(false);
+  option("--logit-bias", logit_bias, "Add to a token's logit: ID+2.5, ID-1, ID-inf (may be repeated)", "ID+X")
+      .one_per_use();
+  option("--seed", seed, "Seed of the draws: the same seed gives the same answer", "N").range(0, 0x1p64);
+  option("--stop", stop, "Stop before this text (may be repeated)", "TEXT").one_per_use();
 }
 
 void AnswerFlags::check() const {

@@ -1,6 +1,5 @@
 // Groups of options that several commands share.
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,8 +13,8 @@ namespace qwen_run {
 // Where a command's text comes from: TEXT, -p TEXT, -f FILE, "-" or a pipe.
 class TextInput {
  public:
-  void add(CLI::App& app, const std::string& description);
-  bool given() const { return positional_->count() + prompt_->count() + file_->count() > 0; }
+  void add(tools::CommandLine& app, const std::string& description);
+  bool given() const { return positional_.given() || prompt_.given() || file_.given(); }
   // The text, exactly. `line` drops one line break at the end of what comes from a file or a pipe, as the
   // shell's
   // $(...) does. UsageError for more than one source, or for none while stdin is a terminal.
@@ -25,9 +24,9 @@ class TextInput {
 
  private:
   std::string text_, prompt_text_, path_;
-  CLI::Option* positional_ = nullptr;
-  CLI::Option* prompt_ = nullptr;
-  CLI::Option* file_ = nullptr;
+  tools::Option positional_;
+  tools::Option prompt_;
+  tools::Option file_;
 };
 
 // -c, -b, --kv-type.
@@ -35,7 +34,7 @@ struct SessionFlags {
   qwen::SessionOptions options;
   std::string kv_type;
 
-  void add(CLI::App& app);
+  void add(tools::CommandLine& app);
   qwen::SessionOptions get() const;
 };
 
@@ -47,7 +46,7 @@ struct AnswerFlags : tools::SamplingChoice {
   int max_tokens = 512;
   int logprobs = -1;
 
-  void add(CLI::App& app);
+  void add(tools::CommandLine& app);
   // Checks the values (UsageError) before a model is loaded.
   void check() const;
   // `defaults` are the model's. Without --seed each call draws a new one.

@@ -99,12 +99,12 @@ int perplexity(const Flags& flags) {
 
 }  // namespace
 
-std::function<int()> perplexity_command(CLI::App& app) {
+std::function<int()> perplexity_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->input.add(app, "The text");
   tools::add_model_options(app, flags->model);
   flags->session.add(app);
-  app.add_flag("--json", flags->json, "One JSON object")->group("Output");
+  app.add_flag("--json", flags->json, "One JSON object").group("Output");
   return [flags] { return perplexity(*flags); };
 }
 

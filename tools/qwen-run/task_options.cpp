@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "common/program.h"
 #include "qwen-run/commands.h"
@@ -10,41 +11,36 @@ namespace qwen_run {
 
 using tools::Json;
 
-void TaskFlags::add(CLI::App& app) {
+void TaskFlags::add(tools::CommandLine& app) {
   tools::add_model_options(app, model);
   tools::add_chat_template(app, model);
-  app.add_option("-c,--ctx-size", context, "Tokens of context (2048, or less where the model has less)")
-      ->check(tools::between(1, tools::kMaxInt))
-      ->type_name("N")
-      ->group("Model");
-  app.add_option("--kv-type", kv_type, "Type of the KV cache: auto (default), f16 or f32")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}).description(""))
-      ->type_name("TYPE")
-      ->group("Model");
-  app.add_option("--tasks", folders, "Folder of task files that add to the built-in ones (may be repeated)")
-      ->allow_extra_args(false)
-      ->type_name("DIR")
-      ->group("Task");
-  app.add_option("--prefix-cache", prefix_folder,
-                 "Folder that keeps the tasks' computed prompts for the next start")
-      ->type_name("DIR")
-      ->group("Task");
+  app.add("-c,--ctx-size", context, "Tokens of context (2048, or less where the model has less)")
+      .range(1, tools::kMaxInt)
+      .type("N")
+      .group("Model");
+  app.add("--kv-type", kv_type, "Type of the KV cache: auto (default), f16 or f32")
+      .one_of({"auto", "f16", "f32"})
+      .type("TYPE")
+      .group("Model");
+  app.add("--tasks", folders, "Folder of task files that add to the built-in ones (may be repeated)")
+      .one_per_use()
+      .type("DIR")
+      .group("Task");
+  app.add("--prefix-cache", prefix_folder, "Folder that keeps the tasks' computed prompts for the next start")
+      .type("DIR")
+      .group("Task");
 }
 
-void TaskFlags::add_mode(CLI::App& app) {
-  app.add_option("--mode", mode,
-                 "score (default): all labels' probabilities; generate: let the model write a label")
-      ->check(CLI::IsMember({"score", "generate"}).description(""))
-      ->type_name("MODE")
-      ->group("Task");
+void TaskFlags::add_mode(tools::CommandLine& app) {
+  app.add("--mode", mode, "score (default): all labels' probabilities; generate: let the model write a label")
+      .one_of({"score", "generate"})
+      .type("MODE")
+      .group("Task");
 }
 
-void TaskFlags::add_cache(CLI::App& app) {
+void TaskFlags::add_cache(tools::CommandLine& app) {
   const auto option = [&](const char* name, int& value, const char* description) {
-    app.add_option(name, value, description)
-        ->check(tools::between(0, tools::kMaxInt))
-        ->type_name("N")
-        ->group("Task");
+    app.add(name, value, description).range(0, tools::kMaxInt).type("N").group("Task");
   };
   option("--cache", cache_entries, "Answers to keep for texts that come again (0: none)");
   option("--cache-mb", cache_megabytes, "Memory for them, in MB (64)");
@@ -165,15 +161,14 @@ int tasks(const TaskFlags& flags, const std::string& name) {
 
 }  // namespace
 
-std::function<int()> tasks_command(CLI::App& app) {
+std::function<int()> tasks_command(tools::CommandLine& app) {
   auto flags = std::make_shared<TaskFlags>();
   auto name = std::make_shared<std::string>();
-  app.add_option("NAME", *name, "The task to show")->type_name("");
-  app.add_option("--tasks", flags->folders,
-                 "Folder of task files that add to the built-in ones (may be repeated)")
-      ->allow_extra_args(false)
-      ->type_name("DIR")
-      ->group("Task");
+  app.add("NAME", *name, "The task to show").type("");
+  app.add("--tasks", flags->folders, "Folder of task files that add to the built-in ones (may be repeated)")
+      .one_per_use()
+      .type("DIR")
+      .group("Task");
   return [flags, name] { return tasks(*flags, *name); };
 }
 

@@ -20,9 +20,9 @@ struct TaskFlags {
   std::string mode = "score";
   int cache_entries = 0, cache_megabytes = 64, cache_seconds = 3600;
 
-  void add(CLI::App& app);        // model, context, tasks, prefix cache
-  void add_mode(CLI::App& app);   // --mode
-  void add_cache(CLI::App& app);  // --cache and its limits
+  void add(tools::CommandLine& app);        // model, context, tasks, prefix cache
+  void add_mode(tools::CommandLine& app);   // --mode
+  void add_cache(tools::CommandLine& app);  // --cache and its limits
 
   qwen::TaskRegistry registry() const;
   qwen::ClassifyMode classify_mode() const;

@@ -1,6 +1,7 @@
 // tokenize and detokenize.
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "common/model_options.h"
 #include "common/output.h"
@@ -100,30 +101,30 @@ int detokenize(const DetokenizeFlags& flags) {
 
 }  // namespace
 
-std::function<int()> tokenize_command(CLI::App& app) {
+std::function<int()> tokenize_command(tools::CommandLine& app) {
   auto flags = std::make_shared<TokenizeFlags>();
   flags->input.add(app, "The text");
   tools::add_model_path(app, flags->model);
   app.add_flag("--special", flags->special, "Control tokens in the text (<|im_start|> ...) become their ids")
-      ->group("Input");
-  auto* jsonl = app.add_flag("--jsonl", flags->jsonl,
-                             "Read {\"text\":...} lines from stdin, write {\"ids\":[...]} lines")
-                    ->group("Output");
-  app.add_flag("--json", flags->json, "One JSON object: ids, pieces, count")
-      ->excludes(jsonl)
-      ->group("Output");
+      .group("Input");
+  const tools::Option jsonl =
+      app.add_flag("--jsonl", flags->jsonl,
+                   "Read {\"text\":...} lines from stdin, write {\"ids\":[...]} lines")
+          .group("Output");
+  app.add_flag("--json", flags->json, "One JSON object: ids, pieces, count").excludes(jsonl).group("Output");
   return [flags] { return tokenize(*flags); };
 }
 
-std::function<int()> detokenize_command(CLI::App& app) {
+std::function<int()> detokenize_command(tools::CommandLine& app) {
   auto flags = std::make_shared<DetokenizeFlags>();
-  app.add_option("IDS", flags->ids, "Token ids: 1,2,3 or 1 2 3; - reads stdin")->type_name("");
+  app.add("IDS", flags->ids, "Token ids: 1,2,3 or 1 2 3; - reads stdin").type("");
   tools::add_model_path(app, flags->model);
-  app.add_flag("--special", flags->special, "Show control tokens, too")->group("Output");
-  auto* jsonl = app.add_flag("--jsonl", flags->jsonl,
-                             "Read {\"ids\":[...]} lines from stdin, write {\"text\":...} lines")
-                    ->group("Output");
-  app.add_flag("--json", flags->json, "One JSON object: text, count")->excludes(jsonl)->group("Output");
+  app.add_flag("--special", flags->special, "Show control tokens, too").group("Output");
+  const tools::Option jsonl =
+      app.add_flag("--jsonl", flags->jsonl,
+                   "Read {\"ids\":[...]} lines from stdin, write {\"text\":...} lines")
+          .group("Output");
+  app.add_flag("--json", flags->json, "One JSON object: text, count").excludes(jsonl).group("Output");
   return [flags] { return detokenize(*flags); };
 }
 

@@ -1,5 +1,7 @@
 #include "qwen-run/transcript.h"
 
+#include <nlohmann/json.hpp>
+
 #include "common/output.h"
 
 namespace qwen_run {

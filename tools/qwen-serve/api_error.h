@@ -1,5 +1,6 @@
 // Errors as OpenAI's clients read them: a status and {"error": {"message", "type", "param", "code"}}.
 #pragma once
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 

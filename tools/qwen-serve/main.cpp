@@ -16,8 +16,6 @@
 namespace qwen_serve {
 namespace {
 
-using tools::UsageError;
-
 constexpr int kExitNow = 130;  // the second signal
 
 // Signals are taken by one thread; every thread that is made from here on leaves them alone.
@@ -90,28 +88,14 @@ int serve(const Options& options) {
   return tools::kExitOk;
 }
 
-int run(std::vector<std::string> arguments) {
-  CLI::App app;
+int run(const std::vector<std::string>& arguments) {
+  tools::CommandLine app;
   Options options;
   add_options(app, options);
-  tools::add_config_option(app);
-  if (std::find(arguments.begin(), arguments.end(), "--version") != arguments.end()) {
-    tools::write_out("qwen-serve " + tools::version_text() + "\n");
-    return tools::kExitOk;
-  }
-  tools::apply_config(app, arguments);
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
-  try {
-    app.parse(arguments);
-  } catch (const CLI::CallForHelp&) {
-    tools::write_out(app.help());
-    return tools::kExitOk;
-  } catch (const CLI::ParseError& error) {
-    std::string line = error.what();
-    std::replace(line.begin(), line.end(), '\n', ' ');
-    throw UsageError(line);
-  }
-  return serve(options);
+  const std::string intro =
+      "qwen-serve: small Qwen models over HTTP, with a web page\nusage: qwen-serve [-m MODEL] [OPTIONS]\n\n";
+  return tools::run_command_line(app, {"qwen-serve", "qwen-serve", intro, ""}, arguments,
+                                 [&] { return serve(options); });
 }
 
 }  // namespace

@@ -3,32 +3,31 @@
 namespace qwen_serve {
 namespace {
 
-using tools::between;
 using tools::kMaxInt;
 
 // Adds options of one group of the help.
 class Group {
  public:
-  Group(CLI::App& app, const char* name) : app_(app), name_(name) {}
+  Group(tools::CommandLine& app, const char* name) : app_(app), name_(name) {}
 
   template <class T>
-  CLI::Option* option(const char* names, T& value, const char* type, const char* description) {
-    return app_.add_option(names, value, description)->type_name(type)->group(name_);
+  tools::Option option(const char* names, T& value, const char* type, const char* description) {
+    return app_.add(names, value, description).type(type).group(name_);
   }
   template <class T>
   void number(const char* names, T& value, double low, double high, const char* description) {
-    option(names, value, "N", description)->check(between(low, high));
+    option(names, value, "N", description).range(low, high);
   }
   void flag(const char* names, bool& value, const char* description) {
-    app_.add_flag(names, value, description)->group(name_);
+    app_.add_flag(names, value, description).group(name_);
   }
 
  private:
-  CLI::App& app_;
+  tools::CommandLine& app_;
   const char* name_;
 };
 
-void add_model(CLI::App& app, Options& o) {
+void add_model(tools::CommandLine& app, Options& o) {
   tools::add_model_path(app, o.model);
   Group model(app, "Model");
   model.number("-t,--threads", o.model.threads, 0, 1024,
@@ -40,7 +39,7 @@ void add_model(CLI::App& app, Options& o) {
   model.number("-c,--ctx-size", o.context, 1, kMaxInt,
                "Tokens of context for each request (2048, or less where the model has less)");
   model.option("--kv-type", o.kv_type, "TYPE", "Type of the KV cache: auto (default), f16 or f32")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}).description(""));
+      .one_of({"auto", "f16", "f32"});
   Group output(app, "Output");
   output.flag("-v,--verbose", o.model.verbose, "Details of the load on stderr");
   output.flag("--no-progress", o.model.no_progress, "No progress bar on a terminal");
@@ -48,12 +47,12 @@ void add_model(CLI::App& app, Options& o) {
                 "A line of JSON for each request: a file, or - for stdout");
 }
 
-void add_answers(CLI::App& app, Options& o) {
+void add_answers(tools::CommandLine& app, Options& o) {
   Group answers(app, "Answers");
   answers
       .option("--tasks", o.task_folders, "DIR",
               "Folder of task files that add to the built-in ones (may be repeated)")
-      ->allow_extra_args(false);
+      .one_per_use();
   answers.option("--prefix-cache", o.prefix_folder, "DIR",
                  "Folder that keeps the tasks' computed prompts for the next start");
   answers.option("--task", o.task, "NAME", "The page's task for the label (sentiment)");
@@ -75,17 +74,17 @@ void add_answers(CLI::App& app, Options& o) {
   answers.number("--cache-ttl", o.cache_ttl, 1, kMaxInt, "Seconds that they are good for (3600)");
 }
 
-void add_network(CLI::App& app, Options& o) {
+void add_network(tools::CommandLine& app, Options& o) {
   Group network(app, "Network");
   network.option("--host", o.host, "ADDRESS", "Address to listen on (127.0.0.1: this machine only)");
   network.number("--port", o.port, 0, 65535, "Port (8080); 0 takes a free one and says which");
   network.option("--api-key-file", o.api_key_file, "FILE",
                  "File of API keys, one a line (beside those of $QWEN_API_KEY, which commas divide)");
   network.option("--cors", o.cors, "ORIGIN", "Origin whose pages may use the server, or * (may be repeated)")
-      ->allow_extra_args(false);
+      .one_per_use();
 }
 
-void add_limits(CLI::App& app, Options& o) {
+void add_limits(tools::CommandLine& app, Options& o) {
   Group limits(app, "Limits");
   limits.number("--parallel", o.parallel, 1, 256, "Requests computed at the same time (8)");
   limits.number("--queue", o.queue, 0, 10000, "Requests that may wait beyond these (64); more get 503");
@@ -103,9 +102,7 @@ void add_limits(CLI::App& app, Options& o) {
 
 }  // namespace
 
-void add_options(CLI::App& app, Options& options) {
-  app.description("qwen-serve: small Qwen models over HTTP, with a web page");
-  app.set_help_flag("-h,--help", "This help");
+void add_options(tools::CommandLine& app, Options& options) {
   add_model(app, options);
   add_answers(app, options);
   add_network(app, options);

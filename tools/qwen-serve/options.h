@@ -40,6 +40,6 @@ struct Options {
   std::string access_log;  // a file, or - for stdout; "": none
 };
 
-void add_options(CLI::App& app, Options& options);
+void add_options(tools::CommandLine& app, Options& options);
 
 }  // namespace qwen_serve

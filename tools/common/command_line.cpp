@@ -1,0 +1,192 @@
+#include "common/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/program.h"
+
+namespace tools {
+namespace {
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+// From CLI11's "Could not convert: --temp = abc".
+std::string explain_conversion(const std::string& message) {
+  const std::size_t name = message.find(": "), value = message.find(" = ");
+  if (name == std::string::npos || value == std::string::npos || value < name) return one_line(message);
+  return message.substr(name + 2, value - name - 2) + ": expected a number, found \"" +
+         message.substr(value + 3) + "\"";
+}
+
+std::string check_range(double low, double high, std::string text) {
+  double value = 0;
+  if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return "";
+  char expected[80];
+  const char* format = high >= kMaxInt ? "expected a number of %.15g or more, found "
+                                       : "expected a number from %.15g to %.15g, found ";
+  std::snprintf(expected, sizeof expected, format, low, high);
+  return expected + ("\"" + text + "\"");
+}
+
+}  // namespace
+
+Option Option::type(const char* name) const {
+  option_->type_name(name);
+  return *this;
+}
+Option Option::group(const char* name) const {
+  option_->group(name);
+  return *this;
+}
+Option Option::range(double low, double high) const {
+  return check([=](const std::string& text) { return check_range(low, high, text); });
+}
+Option Option::one_of(std::initializer_list<const char*> values) const {
+  return check([allowed = std::vector<std::string>(values.begin(), values.end())](const std::string& text) {
+    if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return std::string();
+    std::string list;
+    for (const std::string& value : allowed) list += (list.empty() ? "" : ", ") + value;
+    return "expected one of " + list + ", found \"" + text + "\"";
+  });
+}
+Option Option::check(std::function<std::string(const std::string&)> check) const {
+  option_->check(CLI::Validator([check = std::move(check)](std::string& text) { return check(text); }, ""));
+  return *this;
+}
+Option Option::excludes(Option other) const {
+  option_->excludes(other.option_);
+  return *this;
+}
+Option Option::needs(Option other) const {
+  option_->needs(other.option_);
+  return *this;
+}
+Option Option::required() const {
+  option_->required();
+  return *this;
+}
+Option Option::environment(const std::string& variable) const {
+  option_->envname(variable);
+  return *this;
+}
+Option Option::show_default() const {
+  option_->capture_default_str();
+  return *this;
+}
+Option Option::count(int values) const {
+  option_->expected(values);
+  return *this;
+}
+Option Option::comma_list() const {
+  option_->delimiter(',');
+  return *this;
+}
+Option Option::one_per_use() const {
+  option_->allow_extra_args(false);
+  return *this;
+}
+
+bool Option::given() const {
+  return option_->count() > 0;
+}
+bool Option::on_command_line() const {
+  const char* variable = std::getenv(option_->get_envname().c_str());
+  return given() && !(variable != nullptr && option_->results().front() == variable);
+}
+
+CommandLine::CommandLine() : app_(std::make_unique<CLI::App>()) {
+  app_->set_help_flag("-h,--help", "This help");
+  app_->set_version_flag("--version", version_text(), "Version, compiler and build type");
+}
+CommandLine::~CommandLine() = default;
+CommandLine::CommandLine(CommandLine&&) noexcept = default;
+CommandLine& CommandLine::operator=(CommandLine&&) noexcept = default;
+
+#define ADD(type)                                                                    \
+  Option CommandLine::add(const char* names, type& value, const std::string& help) { \
+    return Option(app_->add_option(names, value, help));                             \
+  }
+ADD(std::string)
+ADD(int)
+ADD(double)
+ADD(std::optional<std::string>)
+ADD(std::optional<int>)
+ADD(std::optional<float>)
+ADD(std::optional<std::uint64_t>)
+ADD(std::vector<std::string>)
+ADD(std::vector<int>)
+#undef ADD
+
+Option CommandLine::add(const char* names, const std::string& help) {
+  return Option(app_->add_option(names, CLI::callback_t([](const CLI::results_t&) { return true; }), help));
+}
+
+Option CommandLine::add_flag(const char* names, bool& value, const std::string& help) {
+  return Option(app_->add_flag(names, value, help));
+}
+
+bool CommandLine::has(const std::string& name) const {
+  return app_->get_option_no_throw(name) != nullptr;
+}
+
+bool CommandLine::takes_value(const std::string& name) const {
+  const CLI::Option* option = app_->get_option_no_throw(name);
+  return option && option->get_items_expected_min() > 0;
+}
+
+void CommandLine::set_environment(const std::string& name, const std::string& variable) {
+  CLI::Option* option = app_->get_option_no_throw(name);
+  if (option && option->get_envname().empty()) option->envname(variable);
+}
+
+void CommandLine::set_default(const std::string& name, const std::string& value) {
+  CLI::Option* option = app_->get_option(name);
+  try {
+    option->run_callback_for_default();
+    option->default_val(value);
+  } catch (const CLI::ConversionError&) {
+    throw UsageError("expected a number, found \"" + value + "\"");
+  } catch (const CLI::Error& error) {  // "--port: expected ..."
+    const std::string message = one_line(error.what());
+    const std::size_t colon = message.find(": ");
+    throw UsageError(message.rfind("--", 0) == 0 && colon != std::string::npos ? message.substr(colon + 2)
+                                                                               : message);
+  }
+}
+
+CommandLine::Result CommandLine::parse(std::vector<std::string> arguments, std::vector<std::string>* extras) {
+  app_->allow_extras(extras != nullptr);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 expects the last argument first
+  try {
+    app_->parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return Result::help;
+  } catch (const CLI::CallForVersion&) {
+    return Result::version;
+  } catch (const CLI::ConversionError& error) {
+    throw UsageError(explain_conversion(error.what()));
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(one_line(error.what()));
+  }
+  if (extras) {
+    *extras = app_->remaining();
+    std::erase(*extras, "--");  // CLI11 keeps the separator
+  }
+  return Result::run;
+}
+
+std::string CommandLine::option_help() const {
+  std::string text = app_->help();
+  for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
+  const std::size_t begin = std::min(text.find("Positionals:"), text.find("Options:"));
+  text.erase(0, std::min(begin, text.size()));
+  while (text.ends_with("\n\n")) text.pop_back();
+  return text;
+}
+
+}  // namespace tools
