@@ -32,7 +32,7 @@ class Binder {
     const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
     result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
-    if (!options_.exact)
+    if (!options_.reference)
       pack(tensor, result);
     else if (result.type != tensor.type)
       convert(tensor, result);
@@ -45,7 +45,7 @@ class Binder {
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
   Matrix head(const std::string& name, int rows, int cols) {
     const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    if (options_.exact || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
+    if (options_.reference || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
     Matrix result{kernels::kQ8Split, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
@@ -277,11 +277,11 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
   }
   weights->output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->head = bind.head("token_embd.weight", shape.vocab, hidden);
+    weights->head = bind.head("token_embd.weight", shape.embedding_rows, hidden);
     weights->embedding = weights->head;
   } else {
-    weights->head = bind.head("output.weight", shape.vocab, hidden);
-    weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
+    weights->head = bind.head("output.weight", shape.embedding_rows, hidden);
+    weights->embedding = bind.rows_of("token_embd.weight", shape.embedding_rows, hidden);
   }
   weights->file->check_unchanged();
   // Nothing reads it any more: its pages, and what is known of its content, go.

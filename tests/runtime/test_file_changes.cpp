@@ -27,7 +27,7 @@ TEST_CASE("a model that reads rows from its file refuses to compute when the fil
   const TestFolder folder("truncated");
   const std::string path = write_tiny_model(with_own_head(), folder / "m.gguf");
   LoadOptions exact;
-  exact.exact = true;
+  exact.reference = true;
   for (const LoadOptions& options : {LoadOptions{}, exact}) {
     write_tiny_model(with_own_head(), path);
     const Model model = Model::load(path, options);

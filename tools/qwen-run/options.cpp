@@ -54,7 +54,7 @@ void SessionFlags::add(CLI::App& app) {
       ->check(tools::between(1, tools::kMaxInt))
       ->type_name("N")
       ->group("Model");
-  app.add_option("-b,--batch-size", options.batch, "Prompt tokens computed at once (512)")
+  app.add_option("-b,--batch-size", options.prefill_chunk, "Prompt tokens computed at once (512)")
       ->check(tools::between(1, 1 << 16))
       ->type_name("N")
       ->group("Model");

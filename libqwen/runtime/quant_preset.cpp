@@ -1,4 +1,4 @@
-#include "runtime/mixture.h"
+#include "runtime/quant_preset.h"
 
 #include <algorithm>
 #include <cctype>
@@ -9,7 +9,7 @@ namespace {
 
 using enum TensorType;
 
-constexpr Mixture kMixtures[] = {
+constexpr QuantPreset kMixtures[] = {
     {"F32", "", 0, f32, "float, as it is"},
     {"F16", "", 1, f16, "half precision"},
     {"BF16", "", 32, bf16, "bfloat16: what the official checkpoints hold"},
@@ -42,63 +42,63 @@ bool sensitive(int layer, int layers) noexcept {
   return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
 }
 
-TensorType attention_value_type(const Mixture& mixture, const TensorPlace& place) noexcept {
-  const bool wide = place.heads_per_kv >= 4;  // the matrix is small then, and many heads live on it
-  switch (mixture.file_type) {
+TensorType attention_value_type(const QuantPreset& preset, const TensorRole& role) noexcept {
+  const bool wide = role.heads_per_kv >= 4;  // the matrix is small then, and many heads live on it
+  switch (preset.file_type) {
     case 10: return wide ? q4_k : q3_k;                                          // Q2_K
-    case 12: return place.layer < 2 ? q5_k : q4_k;                               // Q3_K_M
+    case 12: return role.layer < 2 ? q5_k : q4_k;                               // Q3_K_M
     case 13: return q5_k;                                                        // Q3_K_L
-    case 14: return place.layer < 4 ? q5_k : q4_k;                               // Q4_K_S
+    case 14: return role.layer < 4 ? q5_k : q4_k;                               // Q4_K_S
     case 15:                                                                     // Q4_K_M
-    case 17: return sensitive(place.layer, place.layers) ? q6_k : mixture.base;  // Q5_K_M
+    case 17: return sensitive(role.layer, role.layers) ? q6_k : preset.base;  // Q5_K_M
     case 25:                                                                     // IQ4_NL
-    case 30: return wide ? q5_k : mixture.base;                                  // IQ4_XS
-    default: return mixture.base;
+    case 30: return wide ? q5_k : preset.base;                                  // IQ4_XS
+    default: return preset.base;
   }
 }
 
-TensorType ffn_down_type(const Mixture& mixture, const TensorPlace& place) noexcept {
-  switch (mixture.file_type) {
+TensorType ffn_down_type(const QuantPreset& preset, const TensorRole& role) noexcept {
+  switch (preset.file_type) {
     case 10: return q3_k;                                                        // Q2_K
-    case 12: return place.layer < place.layers / 16 ? q5_k : q4_k;               // Q3_K_M
+    case 12: return role.layer < role.layers / 16 ? q5_k : q4_k;               // Q3_K_M
     case 13: return q5_k;                                                        // Q3_K_L
     case 15:                                                                     // Q4_K_M
-    case 17: return sensitive(place.layer, place.layers) ? q6_k : mixture.base;  // Q5_K_M
+    case 17: return sensitive(role.layer, role.layers) ? q6_k : preset.base;  // Q5_K_M
     case 14:                                                                     // Q4_K_S
     case 25:                                                                     // IQ4_NL
-    case 30: return place.layer < place.layers / 8 ? q5_k : mixture.base;        // IQ4_XS
-    default: return mixture.base;
+    case 30: return role.layer < role.layers / 8 ? q5_k : preset.base;        // IQ4_XS
+    default: return preset.base;
   }
 }
 
-TensorType attention_output_type(const Mixture& mixture) noexcept {
-  switch (mixture.file_type) {
+TensorType attention_output_type(const QuantPreset& preset) noexcept {
+  switch (preset.file_type) {
     case 10: return q3_k;  // Q2_K
     case 12: return q4_k;  // Q3_K_M
     case 13: return q5_k;  // Q3_K_L
-    default: return mixture.base;
+    default: return preset.base;
   }
 }
 
 }  // namespace
 
-std::span<const Mixture> all_mixtures() noexcept {
+std::span<const QuantPreset> all_quant_presets() noexcept {
   return kMixtures;
 }
 
-const Mixture* find_mixture(std::string_view name) noexcept {
-  for (const Mixture& mixture : kMixtures)
-    if (same_name(mixture.name, name) || (*mixture.alias && same_name(mixture.alias, name))) return &mixture;
+const QuantPreset* find_quant_preset(std::string_view name) noexcept {
+  for (const QuantPreset& preset : kMixtures)
+    if (same_name(preset.name, name) || (*preset.alias && same_name(preset.alias, name))) return &preset;
   return nullptr;
 }
 
-const Mixture* find_mixture(std::uint32_t file_type) noexcept {
-  for (const Mixture& mixture : kMixtures)
-    if (mixture.file_type == file_type) return &mixture;
+const QuantPreset* find_quant_preset(std::uint32_t file_type) noexcept {
+  for (const QuantPreset& preset : kMixtures)
+    if (preset.file_type == file_type) return &preset;
   return nullptr;
 }
 
-TensorPlaces::TensorPlaces(const formats::ModelFile& file) : tied_(!file.find_tensor("output.weight")) {
+TensorRoles::TensorRoles(const formats::ModelFile& file) : tied_(!file.find_tensor("output.weight")) {
   const std::string arch(file.optional_string("general.architecture").value_or(""));
   const std::int64_t layers = file.optional_integer(arch + ".block_count").value_or(1);
   const std::int64_t heads = file.optional_integer(arch + ".attention.head_count").value_or(1);
@@ -107,22 +107,22 @@ TensorPlaces::TensorPlaces(const formats::ModelFile& file) : tied_(!file.find_te
   if (kv_heads > 0) heads_per_kv_ = static_cast<int>(std::clamp<std::int64_t>(heads / kv_heads, 1, 1 << 16));
 }
 
-TensorPlace TensorPlaces::of(std::string_view name) const {
-  TensorPlace place{name, 0, layers_, heads_per_kv_, name == (tied_ ? "token_embd.weight" : "output.weight")};
-  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), place.layer);
-  return place;
+TensorRole TensorRoles::of(std::string_view name) const {
+  TensorRole role{name, 0, layers_, heads_per_kv_, name == (tied_ ? "token_embd.weight" : "output.weight")};
+  if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), role.layer);
+  return role;
 }
 
-TensorType mixture_type(const Mixture& mixture, const TensorPlace& place) noexcept {
-  if (info_of(mixture.base).block_weights == 1) return mixture.base;
-  if (place.is_head) return mixture.base == q8_0 ? q8_0 : q6_k;
-  if (place.name.ends_with("attn_v.weight")) return attention_value_type(mixture, place);
-  if (place.name.ends_with("ffn_down.weight")) return ffn_down_type(mixture, place);
-  if (place.name.ends_with("attn_output.weight")) return attention_output_type(mixture);
-  return mixture.base;
+TensorType preset_type(const QuantPreset& preset, const TensorRole& role) noexcept {
+  if (info_of(preset.base).block_weights == 1) return preset.base;
+  if (role.is_head) return preset.base == q8_0 ? q8_0 : q6_k;
+  if (role.name.ends_with("attn_v.weight")) return attention_value_type(preset, role);
+  if (role.name.ends_with("ffn_down.weight")) return ffn_down_type(preset, role);
+  if (role.name.ends_with("attn_output.weight")) return attention_output_type(preset);
+  return preset.base;
 }
 
-TensorType fitting_type(TensorType type, std::size_t cols) noexcept {
+TensorType fallback_type(TensorType type, std::size_t cols) noexcept {
   const auto fits = [cols](TensorType t) {
     return cols % static_cast<std::size_t>(info_of(t).block_weights) == 0;
   };
@@ -140,11 +140,11 @@ TensorType fitting_type(TensorType type, std::size_t cols) noexcept {
   return fits(smaller) ? smaller : f16;
 }
 
-TensorType type_on_load(QuantizeOnLoad how, const TensorPlace& place, TensorType stored,
+TensorType type_on_load(QuantizeOnLoad how, const TensorRole& role, TensorType stored,
                         std::size_t cols) noexcept {
   if (how == QuantizeOnLoad::none || info_of(stored).block_weights != 1) return stored;
-  const Mixture& mixture = *find_mixture(how == QuantizeOnLoad::int8 ? "Q8_0" : "Q4_0");
-  const TensorType type = fitting_type(mixture_type(mixture, place), cols);
+  const QuantPreset& preset = *find_quant_preset(how == QuantizeOnLoad::int8 ? "Q8_0" : "Q4_0");
+  const TensorType type = fallback_type(preset_type(preset, role), cols);
   if (info_of(type).block_weights == 1) return stored;
   return how == QuantizeOnLoad::q4_k && type == q4_0 && cols % 256 == 0 ? q4_k : type;
 }
@@ -152,8 +152,8 @@ TensorType type_on_load(QuantizeOnLoad how, const TensorPlace& place, TensorType
 std::function<TensorType(const formats::Tensor&)> types_on_load(QuantizeOnLoad how,
                                                              const formats::ModelFile& file) {
   if (how == QuantizeOnLoad::none) return {};
-  return [how, places = TensorPlaces(file)](const formats::Tensor& tensor) {
-    return type_on_load(how, places.of(tensor.name), tensor.type, tensor.cols());
+  return [how, roles = TensorRoles(file)](const formats::Tensor& tensor) {
+    return type_on_load(how, roles.of(tensor.name), tensor.type, tensor.cols());
   };
 }
 
