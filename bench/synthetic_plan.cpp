@@ -45,7 +45,8 @@ const std::vector<SyntheticShape>& synthetic_shapes() {
 const std::vector<std::string>& synthetic_types() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names;
-    for (const runtime::QuantPreset& mixture : runtime::all_quant_presets()) names.push_back(lower(mixture.name));
+    for (const runtime::QuantPreset& mixture : runtime::all_quant_presets())
+      names.push_back(lower(mixture.name));
     return names;
   }();
   return kNames;

@@ -27,7 +27,7 @@ struct ChatTurn {               // a message and its reply
 struct ChatOptions {                   // how a conversation is kept
   int context = 0;                     // tokens, as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
-  int prefill_chunk = 512;                     // as SessionOptions
+  int prefill_chunk = 512;             // as SessionOptions
   int history_turns = 3;               // turns before the new message that the model sees
   int history_tokens =
       0;  // and at most this many tokens of prompt with them; 0: as many as the context holds

@@ -22,13 +22,13 @@ namespace runtime {
 class EngineCore;  // internal
 }
 
-struct EngineOptions {                 // how much at once, and how much is kept
-  int context = 0;                     // tokens of each request, prompt and reply, as SessionOptions
-  KvType kv_type = KvType::automatic;  // as SessionOptions
-  int max_sequences = 8;                    // requests computed at the same time
-  int max_queued = 64;                      // requests that wait beyond these; more are refused
-  int prefill_tokens = 128;                     // prompt tokens in one pass while no reply is under way
-  int prefill_tokens_while_decoding = 64;               // and while some are: bounds the time between their tokens
+struct EngineOptions {                     // how much at once, and how much is kept
+  int context = 0;                         // tokens of each request, prompt and reply, as SessionOptions
+  KvType kv_type = KvType::automatic;      // as SessionOptions
+  int max_sequences = 8;                   // requests computed at the same time
+  int max_queued = 64;                     // requests that wait beyond these; more are refused
+  int prefill_tokens = 128;                // prompt tokens in one pass while no reply is under way
+  int prefill_tokens_while_decoding = 64;  // and while some are: bounds the time between their tokens
   // KV of finished requests that is kept for prompts that begin alike. It takes the room that running
   // requests leave: with theirs it is never more than `parallel` requests of `context` tokens need.
   std::size_t prefix_bytes = std::size_t{64} << 20;

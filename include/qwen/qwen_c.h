@@ -78,7 +78,7 @@ typedef struct qwen_load_options {
   size_t struct_size;
   int32_t threads;      // 0: the physical cores that this process may use
   int32_t pin_threads;  // 1: each thread on one core
-  int32_t reference;        // 1: float throughout; slow, the reference
+  int32_t reference;    // 1: float throughout; slow, the reference
   int32_t quantize;     // QWEN_QUANTIZE_...
   const char*
       chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
@@ -103,7 +103,7 @@ typedef struct qwen_model_info {
   const char* chat_template;  // the template's name; "" where the model has none that is known
   const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
   int32_t layers, hidden, heads, kv_heads, head_dim, ffn;  // the shape (docs/model.md)
-  int32_t embedding_rows;                                           // logits of a token
+  int32_t embedding_rows;                                  // logits of a token
   int32_t vocab_size;                                      // token ids; at most embedding_rows
   int32_t max_context;                                     // tokens that the model was trained for
   int32_t threads;                                         // of the pool
@@ -138,8 +138,9 @@ typedef struct qwen_message {
   const char* content;  // control tokens in it are ordinary text
 } qwen_message;
 // A conversation as tokens, by the model's chat template. Free `*tokens` with qwen_free.
-QWEN_API int32_t qwen_apply_chat_template(const qwen_model* model, const qwen_message* messages, size_t message_count,
-                             uint32_t flags, int32_t** tokens, size_t* count, qwen_error* error);
+QWEN_API int32_t qwen_apply_chat_template(const qwen_model* model, const qwen_message* messages,
+                                          size_t message_count, uint32_t flags, int32_t** tokens,
+                                          size_t* count, qwen_error* error);
 
 // ---- Sessions
 
@@ -154,9 +155,9 @@ enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
 // How to make a session: its room.
 typedef struct qwen_session_options {
   size_t struct_size;
-  int32_t context;  // tokens; 0: 2048, or what the model was trained for where that is less
-  int32_t kv_type;  // QWEN_KV_...
-  int32_t prefill_chunk;    // prompt tokens computed at once; 0: 512
+  int32_t context;        // tokens; 0: 2048, or what the model was trained for where that is less
+  int32_t kv_type;        // QWEN_KV_...
+  int32_t prefill_chunk;  // prompt tokens computed at once; 0: 512
 } qwen_session_options;
 
 // An empty session.

@@ -56,7 +56,7 @@ class QWEN_API Sampler {
   // Session::forward_top_k. No value where all logits are needed. Valid until the next call of any other
   // function.
   struct LogitsRequest {
-    int count;                    // of the largest logits
+    int count;                            // of the largest logits
     std::span<const Token> must_include;  // ids that are needed whatever their logits
   };
   std::optional<LogitsRequest> required_logits();  // see LogitsRequest

@@ -26,7 +26,7 @@ struct SessionOptions {  // how much a session can hold
   int context = 0;  // tokens, at most the model's max_context; 0: 2048 or that, the smaller. Memory is taken
                     // as it fills
   KvType kv_type = KvType::automatic;  // of the cache
-  int prefill_chunk = 512;                     // prompt tokens computed at once; results do not depend on it
+  int prefill_chunk = 512;             // prompt tokens computed at once; results do not depend on it
 };
 
 // An immutable copy of a session's first tokens and their KV: cheap to keep, shared by reference.
@@ -70,13 +70,13 @@ class QWEN_API Session {
   // of padding beyond the tokeniser's size, may be minus infinity. With a Q8_0 head this reads half of it.
   // Sampler::required_logits() says what a sampler's options ask for.
   std::span<const float> forward_top_k(std::span<const Token> tokens, int count,
-                                     std::span<const Token> must_include = {});
+                                       std::span<const Token> must_include = {});
   // forward() without the output head.
   void prefill(std::span<const Token> tokens);
   // forward() with the logits of every one of the tokens, row by row: on_row(index, logits [vocab]), which
   // are valid during the call.
   void forward_all_logits(std::span<const Token> tokens,
-                    const std::function<void(int index, std::span<const float> logits)>& on_row);
+                          const std::function<void(int index, std::span<const float> logits)>& on_row);
   // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s
   // logits[ids[i]]. Valid after any call that computes tokens. Error(invalid_argument) where nothing was
   // computed since the last rewind, for an id out of range, or for less room in `out` than ids.

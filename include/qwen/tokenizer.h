@@ -22,8 +22,8 @@ class TokenizerBackend;
 class QWEN_API Tokenizer {
  public:
   enum class ControlTokens {  // what control tokens in a text are
-    as_text,            // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
-    parse,              // control tokens in the text, and others added to the vocabulary, become their ids
+    as_text,  // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
+    parse,    // control tokens in the text, and others added to the vocabulary, become their ids
   };
 
   explicit Tokenizer(std::shared_ptr<const tokenizer::TokenizerBackend> backend)

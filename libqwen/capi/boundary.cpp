@@ -70,8 +70,8 @@ std::vector<std::string> texts_of(const char* const* texts, std::size_t count, c
 }
 
 void invalid_size(const char* name, std::size_t expected, std::size_t found) {
-  invalid_argument(std::string(name) + ".struct_size: expected " + std::to_string(expected) + " or more, found " +
-         std::to_string(found));
+  invalid_argument(std::string(name) + ".struct_size: expected " + std::to_string(expected) +
+                   " or more, found " + std::to_string(found));
 }
 
 void check_sized(const void* given, std::size_t size, std::size_t first, std::size_t known,

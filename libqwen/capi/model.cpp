@@ -17,7 +17,8 @@ LoadOptions load_options(const qwen_load_options* options) {
     case QWEN_QUANTIZE_INT8: out.quantize = QuantizeOnLoad::int8; break;
     case QWEN_QUANTIZE_Q4: out.quantize = QuantizeOnLoad::q4; break;
     case QWEN_QUANTIZE_Q4_K: out.quantize = QuantizeOnLoad::q4_k; break;
-    default: invalid_argument("qwen_load_options.quantize: expected 0 to 3, found " + std::to_string(from.quantize));
+    default:
+      invalid_argument("qwen_load_options.quantize: expected 0 to 3, found " + std::to_string(from.quantize));
   }
   if (from.chat_template != nullptr) out.chat_template = from.chat_template;
   if (from.on_progress != nullptr)
@@ -47,7 +48,8 @@ extern "C" {
 
 std::int32_t qwen_model_load(const char* path, const qwen_load_options* options, qwen_model** model,
                              qwen_error* error) {
-  return create(model, error, [&] { return Model::load(&require_not_null(path, "path"), load_options(options)); });
+  return create(model, error,
+                [&] { return Model::load(&require_not_null(path, "path"), load_options(options)); });
 }
 
 std::int32_t qwen_model_builtin(const qwen_load_options* options, qwen_model** model, qwen_error* error) {
@@ -90,9 +92,11 @@ std::int32_t qwen_tokenize(const qwen_model* model, const char* text, std::size_
     require_not_null(tokens, "tokens") = nullptr;
     require_not_null(count, "count") = 0;
     check_flags(flags, QWEN_PARSE_CONTROL, "qwen_tokenize");
-    const auto special = flags & QWEN_PARSE_CONTROL ? Tokenizer::ControlTokens::parse : Tokenizer::ControlTokens::as_text;
-    write_tokens(require_not_null(model, "model").model.tokenizer().encode(text_of(text, length, "text"), special), tokens,
-                count);
+    const auto special =
+        flags & QWEN_PARSE_CONTROL ? Tokenizer::ControlTokens::parse : Tokenizer::ControlTokens::as_text;
+    write_tokens(
+        require_not_null(model, "model").model.tokenizer().encode(text_of(text, length, "text"), special),
+        tokens, count);
   });
 }
 
@@ -110,15 +114,17 @@ std::int32_t qwen_detokenize(const qwen_model* model, const std::int32_t* tokens
   });
 }
 
-std::int32_t qwen_apply_chat_template(const qwen_model* model, const qwen_message* messages, std::size_t message_count,
-                         std::uint32_t flags, std::int32_t** tokens, std::size_t* count, qwen_error* error) {
+std::int32_t qwen_apply_chat_template(const qwen_model* model, const qwen_message* messages,
+                                      std::size_t message_count, std::uint32_t flags, std::int32_t** tokens,
+                                      std::size_t* count, qwen_error* error) {
   return call(error, [&] {
     require_not_null(tokens, "tokens") = nullptr;
     require_not_null(count, "count") = 0;
     check_flags(flags, QWEN_NO_GENERATION_PROMPT | QWEN_ENABLE_THINKING, "qwen_apply_chat_template");
     std::vector<Message> from;
     for (const qwen_message& message : as_span(messages, message_count, "messages"))
-      from.push_back({&require_not_null(message.role, "role"), &require_not_null(message.content, "content")});
+      from.push_back(
+          {&require_not_null(message.role, "role"), &require_not_null(message.content, "content")});
     ChatTemplate::RenderOptions options;
     options.add_generation_prompt = (flags & QWEN_NO_GENERATION_PROMPT) == 0;
     options.enable_thinking = (flags & QWEN_ENABLE_THINKING) != 0;

@@ -48,11 +48,13 @@ std::int32_t qwen_session_rewind(qwen_session* session, std::int32_t length, qwe
 }
 
 std::int32_t qwen_session_save(const qwen_session* session, const char* path, qwen_error* error) {
-  return call(error, [&] { require_not_null(session, "session").session.save(&require_not_null(path, "path")); });
+  return call(error,
+              [&] { require_not_null(session, "session").session.save(&require_not_null(path, "path")); });
 }
 
 std::int32_t qwen_session_load(qwen_session* session, const char* path, qwen_error* error) {
-  return call(error, [&] { require_not_null(session, "session").session.load(&require_not_null(path, "path")); });
+  return call(error,
+              [&] { require_not_null(session, "session").session.load(&require_not_null(path, "path")); });
 }
 
 std::int32_t qwen_snapshot_create(const qwen_session* session, qwen_snapshot** snapshot, qwen_error* error) {
@@ -64,7 +66,9 @@ void qwen_snapshot_free(qwen_snapshot* snapshot) {
 }
 
 std::int32_t qwen_session_restore(qwen_session* session, const qwen_snapshot* snapshot, qwen_error* error) {
-  return call(error, [&] { require_not_null(session, "session").session.restore(require_not_null(snapshot, "snapshot").snapshot); });
+  return call(error, [&] {
+    require_not_null(session, "session").session.restore(require_not_null(snapshot, "snapshot").snapshot);
+  });
 }
 
 std::int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error) {

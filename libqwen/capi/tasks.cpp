@@ -101,8 +101,9 @@ const char* qwen_tasks_name(const qwen_tasks* tasks, std::size_t index) {
 std::int32_t qwen_classifier_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
                                     const qwen_classifier_options* options, qwen_classifier** classifier,
                                     qwen_error* error) {
-  return create(classifier, error,
-                [&] { return make_classifier(model, find_task(tasks, &require_not_null(task, "task")), options); });
+  return create(classifier, error, [&] {
+    return make_classifier(model, find_task(tasks, &require_not_null(task, "task")), options);
+  });
 }
 
 std::int32_t qwen_classifier_create_labels(const qwen_model* model, const char* const* labels,
@@ -127,7 +128,7 @@ std::int32_t qwen_classifier_get_label(const qwen_classifier* classifier, std::s
     const auto& labels = require_not_null(classifier, "classifier").classifier.task().labels;
     if (index >= labels.size())
       invalid_argument("index: expected less than " + std::to_string(labels.size()) + ", found " +
-             std::to_string(index));
+                       std::to_string(index));
     qwen_label out{};
     out.text = labels[index].text.c_str();
     out.display = labels[index].display.c_str();
@@ -204,9 +205,9 @@ std::int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const ch
         const qwen_classification given = plain(found);
         return on_label(from.user, &given) == 0;
       };
-    Analysis analysis = analyze(require_not_null(classifier, "classifier").classifier, require_not_null(chat, "chat").chat,
-                                text_of(text, length, "text"), label, text_callback(from.on_text, from.user),
-                                say_options(from));
+    Analysis analysis = analyze(require_not_null(classifier, "classifier").classifier,
+                                require_not_null(chat, "chat").chat, text_of(text, length, "text"), label,
+                                text_callback(from.on_text, from.user), say_options(from));
     give_classification(analysis.classification, result, probabilities);
     give_chat_reply(reply, std::move(analysis.reply));
   });

@@ -20,8 +20,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Rows of the head that a thread claims at once.
 int claim_rows(const Engine& engine) {
-  return static_cast<int>(
-      round_up(static_cast<std::size_t>(ceil_div(engine.weights.shape.embedding_rows, engine.pool.size() * 32)), 32));
+  return static_cast<int>(round_up(
+      static_cast<std::size_t>(ceil_div(engine.weights.shape.embedding_rows, engine.pool.size() * 32)), 32));
 }
 
 std::byte* matmul_scratch(Workspace& workspace, int thread) {
@@ -100,8 +100,9 @@ void head_logits_of(const Engine& engine, Workspace& workspace, const float* hid
   float panel[kPanelRows];
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const int begin = tokens[i] / kPanelRows * kPanelRows;
-    engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.embedding_rows, begin + kPanelRows), panel,
-                          kPanelRows, matmul_scratch(workspace, 0));
+    engine.kernels.matmul(engine.weights.head, input, begin,
+                          std::min(shape.embedding_rows, begin + kPanelRows), panel, kPanelRows,
+                          matmul_scratch(workspace, 0));
     out[i] = panel[tokens[i] % kPanelRows];
   }
 }

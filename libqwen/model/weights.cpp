@@ -29,7 +29,8 @@ class Binder {
   }
 
   Matrix matrix(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
     result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
     if (!options_.reference)
@@ -44,7 +45,8 @@ class Binder {
 
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
   Matrix head(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     if (options_.reference || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
     Matrix result{kernels::kQ8Split, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
@@ -66,7 +68,8 @@ class Binder {
 
   // A matrix of which single rows are read: stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     stays_in_file_ = true;
     advance(tensor);
     return {tensor.type,

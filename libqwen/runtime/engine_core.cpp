@@ -20,11 +20,14 @@ void require(bool ok, const char* name, int found, const char* expected) {
 EngineOptions checked(const Model& model, EngineOptions options) {
   options.context = checked_context(model, options.context);
   options.kv_type = kv_type_for(model.state(), options.kv_type);
-  require(options.max_sequences >= 1 && options.max_sequences <= 256, "max_sequences", options.max_sequences, "1 to 256");
-  require(options.max_queued >= 0 && options.max_queued <= 1 << 20, "max_queued", options.max_queued, "0 to 1048576");
-  require(options.prefill_tokens >= 1 && options.prefill_tokens <= 1 << 16, "prefill_tokens", options.prefill_tokens, "1 to 65536");
-  require(options.prefill_tokens_while_decoding >= 1 && options.prefill_tokens_while_decoding <= 1 << 16, "prefill_tokens_while_decoding", options.prefill_tokens_while_decoding,
-          "1 to 65536");
+  require(options.max_sequences >= 1 && options.max_sequences <= 256, "max_sequences", options.max_sequences,
+          "1 to 256");
+  require(options.max_queued >= 0 && options.max_queued <= 1 << 20, "max_queued", options.max_queued,
+          "0 to 1048576");
+  require(options.prefill_tokens >= 1 && options.prefill_tokens <= 1 << 16, "prefill_tokens",
+          options.prefill_tokens, "1 to 65536");
+  require(options.prefill_tokens_while_decoding >= 1 && options.prefill_tokens_while_decoding <= 1 << 16,
+          "prefill_tokens_while_decoding", options.prefill_tokens_while_decoding, "1 to 65536");
   return options;
 }
 
@@ -65,8 +68,8 @@ EngineCore::EngineCore(Model handle, const EngineOptions& wanted)
       kv_limit_(static_cast<std::size_t>(options.max_sequences) *
                 static_cast<std::size_t>(ceil_div(options.context, kernels::kPageTokens)) *
                 model::kv_layout(model.shape(), options.kv_type).page_bytes()) {
-  const std::size_t stride =
-      round_up(static_cast<std::size_t>(model.shape().embedding_rows), static_cast<std::size_t>(kernels::kPanelRows));
+  const std::size_t stride = round_up(static_cast<std::size_t>(model.shape().embedding_rows),
+                                      static_cast<std::size_t>(kernels::kPanelRows));
   // All at once, so that no pass fails for want of memory.
   const int rows = places_ + std::max(options.prefill_tokens, options.prefill_tokens_while_decoding);
   workspace_->reserve(rows, places_, options.context);

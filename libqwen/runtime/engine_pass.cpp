@@ -137,8 +137,8 @@ void EngineCore::sample_all() {
     Generation& generation = *sequence->task->generation;
     if (!sequence->begun) {
       sequence->begun = true;
-      generation.start_decoding(sequence->session.tokens(),
-                       static_cast<int>(sequence->prompt().size()) - sequence->task->draft.cached_tokens);
+      generation.start_decoding(sequence->session.tokens(), static_cast<int>(sequence->prompt().size()) -
+                                                                sequence->task->draft.cached_tokens);
       if (!generation.should_continue(false)) {
         end(*sequence, FinishReason::length);
         continue;
@@ -195,11 +195,12 @@ void EngineCore::compute_logits() {
   hidden_.clear();
   for (Sequence* sequence : answering_) {
     const std::vector<float>& hidden = sequence->session.state().hidden;
-    const auto need = answering_.size() <= kShortHeads ? sequence->task->generation->required_logits() : std::nullopt;
+    const auto need =
+        answering_.size() <= kShortHeads ? sequence->task->generation->required_logits() : std::nullopt;
     if (need) {
       sequence->logits = last -= stride;
-      model::head_top(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->must_include,
-                      sequence->logits);
+      model::head_top(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count,
+                      need->must_include, sequence->logits);
     } else {
       sequence->logits = first + hidden_.size() / hidden.size() * stride;
       hidden_.insert(hidden_.end(), hidden.begin(), hidden.end());
@@ -214,7 +215,8 @@ void EngineCore::compute_logits() {
 void EngineCore::sample_tokens() {
   const auto one = [&](Sequence& sequence) noexcept {
     try {
-      sequence.task->generation->sample({sequence.logits, static_cast<std::size_t>(model.shape().embedding_rows)});
+      sequence.task->generation->sample(
+          {sequence.logits, static_cast<std::size_t>(model.shape().embedding_rows)});
     } catch (...) {
       sequence.error = std::current_exception();
     }

@@ -65,7 +65,8 @@ GenerateResult generate(Session& session, std::span<const Token> prompt, const G
     if (logits.empty()) {  // the last token is not in the cache yet
       const Token last = generation.last();
       const auto need = generation.required_logits();
-      logits = need ? session.forward_top_k({&last, 1}, need->count, need->must_include) : session.forward({&last, 1});
+      logits = need ? session.forward_top_k({&last, 1}, need->count, need->must_include)
+                    : session.forward({&last, 1});
     }
     generation.sample(logits);
     logits = {};

@@ -74,8 +74,8 @@ Described describe(const formats::ModelFile& file, const LoadOptions& options) {
   info.name = std::string(
       file.optional_string("general.name").value_or(std::filesystem::path(file.path()).filename().string()));
   info.source = file.path();
-  const runtime::QuantPreset* preset =
-      runtime::find_quant_preset(static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
+  const runtime::QuantPreset* preset = runtime::find_quant_preset(
+      static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
   info.file_type = preset ? preset->name : "";
   info.shape = model::read_shape(file);
   info.tokenizer = tokenizer_kind;
@@ -118,14 +118,14 @@ std::vector<Token> end_tokens(const formats::ModelFile& file, const Tokenizer& t
 }
 
 // Of the shape, the tokeniser and the tensors: names, types, sizes and up to 64 KiB of each one's bytes.
-std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info, const Tokenizer& tokenizer,
-                             const LoadOptions& options) {
+std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info,
+                             const Tokenizer& tokenizer, const LoadOptions& options) {
   std::uint64_t hash = kFnvStart;
   const auto add = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   const auto number = [&](std::uint64_t n) { add(&n, sizeof n); };
   const ModelShape& s = info.shape;
-  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.embedding_rows, tokenizer.size(),
-                      options.reference ? 1 : 0, static_cast<int>(options.quantize)})
+  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.embedding_rows,
+                      tokenizer.size(), options.reference ? 1 : 0, static_cast<int>(options.quantize)})
     number(static_cast<std::uint64_t>(n));
   add(&s.rope_theta, sizeof s.rope_theta);
   add(&s.rms_eps, sizeof s.rms_eps);

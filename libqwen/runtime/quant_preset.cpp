@@ -45,27 +45,27 @@ bool sensitive(int layer, int layers) noexcept {
 TensorType attention_value_type(const QuantPreset& preset, const TensorRole& role) noexcept {
   const bool wide = role.heads_per_kv >= 4;  // the matrix is small then, and many heads live on it
   switch (preset.file_type) {
-    case 10: return wide ? q4_k : q3_k;                                          // Q2_K
-    case 12: return role.layer < 2 ? q5_k : q4_k;                               // Q3_K_M
-    case 13: return q5_k;                                                        // Q3_K_L
-    case 14: return role.layer < 4 ? q5_k : q4_k;                               // Q4_K_S
-    case 15:                                                                     // Q4_K_M
+    case 10: return wide ? q4_k : q3_k;                                       // Q2_K
+    case 12: return role.layer < 2 ? q5_k : q4_k;                             // Q3_K_M
+    case 13: return q5_k;                                                     // Q3_K_L
+    case 14: return role.layer < 4 ? q5_k : q4_k;                             // Q4_K_S
+    case 15:                                                                  // Q4_K_M
     case 17: return sensitive(role.layer, role.layers) ? q6_k : preset.base;  // Q5_K_M
-    case 25:                                                                     // IQ4_NL
-    case 30: return wide ? q5_k : preset.base;                                  // IQ4_XS
+    case 25:                                                                  // IQ4_NL
+    case 30: return wide ? q5_k : preset.base;                                // IQ4_XS
     default: return preset.base;
   }
 }
 
 TensorType ffn_down_type(const QuantPreset& preset, const TensorRole& role) noexcept {
   switch (preset.file_type) {
-    case 10: return q3_k;                                                        // Q2_K
-    case 12: return role.layer < role.layers / 16 ? q5_k : q4_k;               // Q3_K_M
-    case 13: return q5_k;                                                        // Q3_K_L
-    case 15:                                                                     // Q4_K_M
+    case 10: return q3_k;                                                     // Q2_K
+    case 12: return role.layer < role.layers / 16 ? q5_k : q4_k;              // Q3_K_M
+    case 13: return q5_k;                                                     // Q3_K_L
+    case 15:                                                                  // Q4_K_M
     case 17: return sensitive(role.layer, role.layers) ? q6_k : preset.base;  // Q5_K_M
-    case 14:                                                                     // Q4_K_S
-    case 25:                                                                     // IQ4_NL
+    case 14:                                                                  // Q4_K_S
+    case 25:                                                                  // IQ4_NL
     case 30: return role.layer < role.layers / 8 ? q5_k : preset.base;        // IQ4_XS
     default: return preset.base;
   }
@@ -150,7 +150,7 @@ TensorType type_on_load(QuantizeOnLoad how, const TensorRole& role, TensorType s
 }
 
 std::function<TensorType(const formats::Tensor&)> types_on_load(QuantizeOnLoad how,
-                                                             const formats::ModelFile& file) {
+                                                                const formats::ModelFile& file) {
   if (how == QuantizeOnLoad::none) return {};
   return [how, roles = TensorRoles(file)](const formats::Tensor& tensor) {
     return type_on_load(how, roles.of(tensor.name), tensor.type, tensor.cols());

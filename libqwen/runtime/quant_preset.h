@@ -58,6 +58,7 @@ TensorType fallback_type(TensorType type, std::size_t cols) noexcept;
 TensorType type_on_load(QuantizeOnLoad how, const TensorRole& role, TensorType stored,
                         std::size_t cols) noexcept;
 // The same as a function of a tensor of `file`; empty where every tensor keeps its type.
-std::function<TensorType(const formats::Tensor&)> types_on_load(QuantizeOnLoad how, const formats::ModelFile& file);
+std::function<TensorType(const formats::Tensor&)> types_on_load(QuantizeOnLoad how,
+                                                                const formats::ModelFile& file);
 
 }  // namespace qwen::runtime

@@ -63,7 +63,8 @@ TensorType parse_storage_type(std::string_view name, std::string_view option) {
 const QuantPreset& parse_quant_preset(std::string_view name) {
   if (const QuantPreset* preset = runtime::find_quant_preset(name)) return *preset;
   std::string known;
-  for (const QuantPreset& preset : runtime::all_quant_presets()) known += cat(known.empty() ? "" : ", ", preset.name);
+  for (const QuantPreset& preset : runtime::all_quant_presets())
+    known += cat(known.empty() ? "" : ", ", preset.name);
   fail(ErrorCode::invalid_argument, quoted(name), " is no type to quantise to: expected one of ", known);
 }
 
@@ -275,7 +276,8 @@ void describe(const std::vector<Plan>& plans, const formats::ModelFile& source, 
 
 std::vector<QuantizeType> quantize_types() {
   std::vector<QuantizeType> types;
-  for (const QuantPreset& preset : runtime::all_quant_presets()) types.push_back({preset.name, preset.description});
+  for (const QuantPreset& preset : runtime::all_quant_presets())
+    types.push_back({preset.name, preset.description});
   return types;
 }
 

@@ -4,7 +4,8 @@
 
 namespace qwen::runtime {
 
-EngineRequestState::EngineRequestState(const Model& model, EngineRequest wanted) : request(std::move(wanted)) {
+EngineRequestState::EngineRequestState(const Model& model, EngineRequest wanted)
+    : request(std::move(wanted)) {
   draft.prompt_tokens = static_cast<int>(request.prompt.size());
   if (request.on_prompt) return;
   generation.emplace(model, request.generate, [this](std::string_view text) {

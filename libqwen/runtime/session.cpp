@@ -162,14 +162,15 @@ std::span<const float> Session::logits() {
 }
 
 std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int count,
-                                            std::span<const Token> must_include) {
+                                              std::span<const Token> must_include) {
   SessionState& s = *state_;
   if (count < 1)
     fail(ErrorCode::invalid_argument, "forward_top_k: expected a count of at least 1, found ", count);
   check_ids(s, must_include, "forward_top_k");
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
-  model::head_top(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, must_include, logits);
+  model::head_top(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, must_include,
+                  logits);
   return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
 }
 
@@ -178,7 +179,7 @@ void Session::prefill(std::span<const Token> tokens) {
 }
 
 void Session::forward_all_logits(std::span<const Token> tokens,
-                           const std::function<void(int, std::span<const float>)>& on_row) {
+                                 const std::function<void(int, std::span<const float>)>& on_row) {
   SessionState& s = *state_;
   const auto hidden_size = static_cast<std::size_t>(s.m().info.shape.hidden);
   append(

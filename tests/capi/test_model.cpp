@@ -28,8 +28,7 @@ TEST_CASE("C: model, tokens and information are those of C++", "[capi]") {
   std::int32_t* tokens = nullptr;
   std::size_t count = 0;
   for (const std::uint32_t flags : {0u, QWEN_PARSE_CONTROL}) {
-    ok(qwen_tokenize(model.get(), text.c_str(), QWEN_NUL_TERMINATED, flags, &tokens, &count, &error),
-       error);
+    ok(qwen_tokenize(model.get(), text.c_str(), QWEN_NUL_TERMINATED, flags, &tokens, &count, &error), error);
     const auto wanted = same.tokenizer().encode(
         text, flags ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
     CHECK(std::vector<std::int32_t>(tokens, tokens + count) == wanted);

@@ -213,7 +213,9 @@ TEST_CASE("fingerprints tell models apart", "[model][engine]") {
   other.layers = 3;
   CHECK(print(other) != own);
   other = base;
-  other.metadata = [](formats::GgufWriter& writer) { writer.set("qwen2.rope.freq_base", formats::meta_f32(1e4f)); };
+  other.metadata = [](formats::GgufWriter& writer) {
+    writer.set("qwen2.rope.freq_base", formats::meta_f32(1e4f));
+  };
   CHECK(print(other) != own);
   CHECK(print(base, true) != own);
 }

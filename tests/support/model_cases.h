@@ -65,7 +65,8 @@ inline Model load_case(const ModelCase& model_case, int threads = 2) {
 inline std::vector<Token> random_ids(const Model& model, std::size_t n, unsigned seed = 1) {
   std::mt19937 random(seed);
   std::vector<Token> ids(n);
-  for (Token& id : ids) id = static_cast<Token>(random() % static_cast<unsigned>(model.shape().embedding_rows));
+  for (Token& id : ids)
+    id = static_cast<Token>(random() % static_cast<unsigned>(model.shape().embedding_rows));
   return ids;
 }
 

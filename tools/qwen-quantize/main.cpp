@@ -58,7 +58,8 @@ void set_up(CLI::App& app, Arguments& arguments) {
   app.set_help_flag("-h,--help", "This help");
   app.add_option("IN", arguments.in, "GGUF file or Hugging Face directory")->required();
   app.add_option("OUT", arguments.out, "GGUF file to write")->required();
-  app.add_option("--type", arguments.options.type, "Storage type or preset, see below")->default_str("Q4_K_M");
+  app.add_option("--type", arguments.options.type, "Storage type or preset, see below")
+      ->default_str("Q4_K_M");
   app.add_option("--output-type", arguments.options.output_type, "Storage type of the output head");
   app.add_option("--embedding-type", arguments.options.embedding_type, "Storage type of the token embedding");
   app.add_option(

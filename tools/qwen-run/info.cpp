@@ -28,10 +28,10 @@ std::string megabytes(std::uint64_t bytes) {
 }
 
 Json shape_json(const qwen::ModelShape& s) {
-  return {{"layers", s.layers},     {"hidden", s.hidden},           {"heads", s.heads},
-          {"kv_heads", s.kv_heads}, {"head_dim", s.head_dim},       {"ffn", s.ffn},
-          {"vocab", s.embedding_rows},       {"max_context", s.max_context}, {"rope_theta", s.rope_theta},
-          {"rms_eps", s.rms_eps},   {"tied_head", s.tied_head},     {"qkv_bias", s.qkv_bias},
+  return {{"layers", s.layers},        {"hidden", s.hidden},           {"heads", s.heads},
+          {"kv_heads", s.kv_heads},    {"head_dim", s.head_dim},       {"ffn", s.ffn},
+          {"vocab", s.embedding_rows}, {"max_context", s.max_context}, {"rope_theta", s.rope_theta},
+          {"rms_eps", s.rms_eps},      {"tied_head", s.tied_head},     {"qkv_bias", s.qkv_bias},
           {"qk_norm", s.qk_norm}};
 }
 
