@@ -143,7 +143,8 @@ void set_made_up_tokenizer(formats::GgufWriter& writer, int size) {
     return std::vector<std::string_view>(texts.begin(), texts.end());
   };
   writer.set("tokenizer.ggml.tokens", formats::meta_strings(views(v.tokens)));
-  writer.set("tokenizer.ggml.token_type", formats::meta_numbers<std::int32_t>(formats::MetaType::i32, v.types));
+  writer.set("tokenizer.ggml.token_type",
+             formats::meta_numbers<std::int32_t>(formats::MetaType::i32, v.types));
   writer.set("tokenizer.ggml.merges", formats::meta_strings(views(v.merges)));
   writer.set("tokenizer.ggml.eos_token_id", formats::meta_u32(static_cast<std::uint32_t>(v.im_end)));
   writer.set("tokenizer.ggml.padding_token_id", formats::meta_u32(static_cast<std::uint32_t>(v.end_of_text)));
@@ -179,9 +180,9 @@ void set_metadata(formats::GgufWriter& writer, const SyntheticSpec& spec) {
   writer.set(cat(s.architecture, ".rope.freq_base"), formats::meta_f32(1e6f));
   writer.set(cat(s.architecture, ".attention.layer_norm_rms_epsilon"), formats::meta_f32(1e-6f));
   if (spec.vocabulary.empty())
-    set_made_up_tokenizer(writer, s.vocab);
+    set_made_up_tokenizer(writer, s.embedding_rows);
   else
-    take_tokenizer(writer, spec.vocabulary, s.vocab);
+    take_tokenizer(writer, spec.vocabulary, s.embedding_rows);
 }
 
 void write_vector(formats::GgufWriter& writer, const PlannedTensor& tensor, Random& random) {

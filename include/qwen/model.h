@@ -33,7 +33,7 @@ enum class QuantizeOnLoad { none, int8, q4, q4_k };
 struct LoadOptions {         // how to load a model
   int threads = 0;           // 0: physical cores that affinity and the cgroup quota allow
   bool pin_threads = false;  // bind each worker thread to one core
-  bool exact = false;        // float weights and float activations everywhere: slow, the reference path
+  bool reference = false;    // float weights and float activations everywhere: slow, the reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
   std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
   // Called from the loading thread; returning false stops the load with Error(cancelled).
@@ -51,7 +51,7 @@ struct ModelShape {
   int kv_heads = 0;        // key/value heads; heads % kv_heads == 0
   int head_dim = 0;        // even
   int ffn = 0;             // width of the gated feed-forward layer
-  int vocab = 0;           // rows of the embedding, at least Tokenizer::size()
+  int embedding_rows = 0;  // rows of the embedding, at least Tokenizer::size()
   int max_context = 0;     // positions the model was trained for
   float rope_theta = 0;    // the base of the rotary angles
   float rms_eps = 0;       // added to the mean square in norms
@@ -79,7 +79,7 @@ struct ModelInfo {
   std::uint64_t tensor_bytes = 0;      // in the file
   double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
   std::string tokenizer;               // "bpe" or "sentencepiece"
-  int vocabulary = 0;                  // Tokenizer::size()
+  int vocab_size = 0;                  // Tokenizer::size()
   std::string chat_template;           // ChatTemplate::name(), or "" where the file has none that is known
   std::string chat_template_error;     // why chat_template is "", one line
   SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's

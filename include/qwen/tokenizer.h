@@ -21,9 +21,9 @@ class TokenizerBackend;
 // Immutable and safe to use from many threads at once; copying shares the vocabulary.
 class QWEN_API Tokenizer {
  public:
-  enum class Special {  // what control tokens in a text are
-    as_text,            // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
-    parse,              // control tokens in the text, and others added to the vocabulary, become their ids
+  enum class ControlTokens {  // what control tokens in a text are
+    as_text,  // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
+    parse,    // control tokens in the text, and others added to the vocabulary, become their ids
   };
 
   explicit Tokenizer(std::shared_ptr<const tokenizer::TokenizerBackend> backend)
@@ -31,7 +31,7 @@ class QWEN_API Tokenizer {
 
   // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD. Never fails on
   // content; an empty text gives no tokens. No token is added at the front or the end.
-  std::vector<Token> encode(std::string_view text, Special special = Special::as_text) const;
+  std::vector<Token> encode(std::string_view text, ControlTokens control = ControlTokens::as_text) const;
 
   // The bytes of the tokens joined. Control tokens are left out unless `show_control`. Half characters at
   // either end become U+FFFD; use TextStream to decode token by token. Takes away the space that
@@ -48,7 +48,7 @@ class QWEN_API Tokenizer {
   bool is_control(Token token) const noexcept;  // false for ids out of range
   // The id of a control token, or of another token added to the vocabulary, by its exact text: "<|im_end|>",
   // "<think>".
-  std::optional<Token> find_control(std::string_view text) const;
+  std::optional<Token> find_added_token(std::string_view text) const;
 
  private:
   std::shared_ptr<const tokenizer::TokenizerBackend> backend_;

@@ -88,7 +88,7 @@ ModelShape read_shape(const formats::ModelFile& file) {
   if (shape.heads > kMaxWidth / shape.head_dim) bad("heads x head dimension is too large");
   if (const auto scaling = read.text("rope.scaling.type"); scaling && *scaling != "none")
     fail(ErrorCode::unsupported, file.path(), ": RoPE scaling ", quoted(*scaling), " is not supported");
-  shape.vocab = vocabulary_rows(file);
+  shape.embedding_rows = vocabulary_rows(file);
   shape.tied_head = file.find_tensor("output.weight") == nullptr;
   shape.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   shape.qk_norm = architecture == "qwen3";

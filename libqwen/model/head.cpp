@@ -20,8 +20,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Rows of the head that a thread claims at once.
 int claim_rows(const Engine& engine) {
-  return static_cast<int>(
-      round_up(static_cast<std::size_t>(ceil_div(engine.weights.shape.vocab, engine.pool.size() * 32)), 32));
+  return static_cast<int>(round_up(
+      static_cast<std::size_t>(ceil_div(engine.weights.shape.embedding_rows, engine.pool.size() * 32)), 32));
 }
 
 std::byte* matmul_scratch(Workspace& workspace, int thread) {
@@ -86,8 +86,8 @@ void head_logits(const Engine& engine, Workspace& workspace, const float* hidden
         fill(engine.kernels, input, t, 0,
              hidden + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape.hidden), shape.hidden);
     engine.pool.barrier();
-    for (int begin = next.fetch_add(unit); begin < shape.vocab; begin = next.fetch_add(unit))
-      engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.vocab, begin + unit),
+    for (int begin = next.fetch_add(unit); begin < shape.embedding_rows; begin = next.fetch_add(unit))
+      engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.embedding_rows, begin + unit),
                             logits + begin, stride, matmul_scratch(workspace, thread));
   });
 }
@@ -100,8 +100,9 @@ void head_logits_of(const Engine& engine, Workspace& workspace, const float* hid
   float panel[kPanelRows];
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const int begin = tokens[i] / kPanelRows * kPanelRows;
-    engine.kernels.matmul(engine.weights.head, input, begin, std::min(shape.vocab, begin + kPanelRows), panel,
-                          kPanelRows, matmul_scratch(workspace, 0));
+    engine.kernels.matmul(engine.weights.head, input, begin,
+                          std::min(shape.embedding_rows, begin + kPanelRows), panel, kPanelRows,
+                          matmul_scratch(workspace, 0));
     out[i] = panel[tokens[i] % kPanelRows];
   }
 }
@@ -117,12 +118,12 @@ void head_top(const Engine& engine, Workspace& workspace, const float* hidden, i
   constexpr int kMaxChosen = 1024;
   if (!has_fast_top(weights) || count > kMaxChosen || also.size() > kMaxChosen)
     return head_logits(engine, workspace, hidden, 1, logits,
-                       round_up(static_cast<std::size_t>(weights.shape.vocab), kPanelRows));
+                       round_up(static_cast<std::size_t>(weights.shape.embedding_rows), kPanelRows));
 
   const Input input = workspace.input.view(1, weights.shape.hidden);
   // All memory is taken here: an exception must not leave a thread of the pool, nor a mark behind.
   std::vector<std::uint8_t>& marked = workspace.marked;
-  marked.resize(static_cast<std::size_t>(weights.shape.vocab));
+  marked.resize(static_cast<std::size_t>(weights.shape.embedding_rows));
   std::vector<float>& margin = workspace.margin;
   margin.resize(round_up(static_cast<std::size_t>(rows), kPanelRows));
   workspace.energy.resize(static_cast<std::size_t>(input.cols / kernels::kBlock));
@@ -172,7 +173,7 @@ void head_top(const Engine& engine, Workspace& workspace, const float* hidden, i
           std::fill(logits + begin, logits + end, -kInfinity);
       }
   });
-  std::fill(logits + rows, logits + weights.shape.vocab, -kInfinity);
+  std::fill(logits + rows, logits + weights.shape.embedding_rows, -kInfinity);
   for (const Token token : also) marked[static_cast<std::size_t>(token)] = 0;
 }
 

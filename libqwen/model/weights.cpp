@@ -29,10 +29,11 @@ class Binder {
   }
 
   Matrix matrix(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
     result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
-    if (!options_.exact)
+    if (!options_.reference)
       pack(tensor, result);
     else if (result.type != tensor.type)
       convert(tensor, result);
@@ -44,8 +45,9 @@ class Binder {
 
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
   Matrix head(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    if (options_.exact || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    if (options_.reference || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
     Matrix result{kernels::kQ8Split, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
@@ -66,7 +68,8 @@ class Binder {
 
   // A matrix of which single rows are read: stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     stays_in_file_ = true;
     advance(tensor);
     return {tensor.type,
@@ -277,11 +280,11 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
   }
   weights->output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->head = bind.head("token_embd.weight", shape.vocab, hidden);
+    weights->head = bind.head("token_embd.weight", shape.embedding_rows, hidden);
     weights->embedding = weights->head;
   } else {
-    weights->head = bind.head("output.weight", shape.vocab, hidden);
-    weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
+    weights->head = bind.head("output.weight", shape.embedding_rows, hidden);
+    weights->embedding = bind.rows_of("token_embd.weight", shape.embedding_rows, hidden);
   }
   weights->file->check_unchanged();
   // Nothing reads it any more: its pages, and what is known of its content, go.

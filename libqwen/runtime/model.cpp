@@ -10,7 +10,7 @@
 #include "kernels/pack.h"
 #include "model/config.h"
 #include "runtime/load.h"
-#include "runtime/mixture.h"
+#include "runtime/quant_preset.h"
 #include "runtime/state.h"
 #include "tokenizer/tokenizer_backend.h"
 
@@ -74,17 +74,17 @@ Described describe(const formats::ModelFile& file, const LoadOptions& options) {
   info.name = std::string(
       file.optional_string("general.name").value_or(std::filesystem::path(file.path()).filename().string()));
   info.source = file.path();
-  const runtime::Mixture* mixture =
-      runtime::find_mixture(static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
-  info.file_type = mixture ? mixture->name : "";
+  const runtime::QuantPreset* preset = runtime::find_quant_preset(
+      static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
+  info.file_type = preset ? preset->name : "";
   info.shape = model::read_shape(file);
   info.tokenizer = tokenizer_kind;
-  info.vocabulary = result.tokenizer.size();
+  info.vocab_size = result.tokenizer.size();
   info.sampling = sampling_defaults(file);
   summarize_tensors(file, info);
-  if (!file.tensors().empty() && info.vocabulary > info.shape.vocab)
-    fail(ErrorCode::bad_format, file.path(), ": the tokeniser has ", info.vocabulary,
-         " tokens, the embedding only ", info.shape.vocab, " rows");
+  if (!file.tensors().empty() && info.vocab_size > info.shape.embedding_rows)
+    fail(ErrorCode::bad_format, file.path(), ": the tokeniser has ", info.vocab_size,
+         " tokens, the embedding only ", info.shape.embedding_rows, " rows");
   try {
     if (!options.chat_template.empty()) {
       result.chat_template = ChatTemplate(ChatTemplate::parse_kind(options.chat_template), result.tokenizer);
@@ -113,19 +113,19 @@ std::vector<Token> end_tokens(const formats::ModelFile& file, const Tokenizer& t
     if (const auto id = file.optional_integer(key)) add(*id);
   for (const std::int32_t id : file.integers("qwen.generation.eos_token_ids")) add(id);
   for (const char* text : {"<|im_end|>", "<|endoftext|>"})
-    if (const auto id = tokenizer.find_control(text)) add(*id);
+    if (const auto id = tokenizer.find_added_token(text)) add(*id);
   return tokens;
 }
 
 // Of the shape, the tokeniser and the tensors: names, types, sizes and up to 64 KiB of each one's bytes.
-std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info, const Tokenizer& tokenizer,
-                             const LoadOptions& options) {
+std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info,
+                             const Tokenizer& tokenizer, const LoadOptions& options) {
   std::uint64_t hash = kFnvStart;
   const auto add = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   const auto number = [&](std::uint64_t n) { add(&n, sizeof n); };
   const ModelShape& s = info.shape;
-  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.vocab, tokenizer.size(),
-                      options.exact ? 1 : 0, static_cast<int>(options.quantize)})
+  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.embedding_rows,
+                      tokenizer.size(), options.reference ? 1 : 0, static_cast<int>(options.quantize)})
     number(static_cast<std::uint64_t>(n));
   add(&s.rope_theta, sizeof s.rope_theta);
   add(&s.rms_eps, sizeof s.rms_eps);
@@ -153,7 +153,7 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   if (file->tensors().empty())
     fail(ErrorCode::bad_format, file->path(), ": it holds a vocabulary only, no weights to run");
   auto state = std::make_shared<runtime::ModelState>(runtime::ModelState{
-      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.exact, nullptr, nullptr, nullptr});
+      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.reference, nullptr, nullptr, nullptr});
   state->kernels = &kernels::choose_kernel_table();
   Described described = describe(*file, options);
   state->info = std::move(described.info);
@@ -165,7 +165,7 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   state->end_of_turn = end_tokens(*file, state->tokenizer);
   state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
-  bind.exact = options.exact;
+  bind.reference = options.reference;
   bind.type_of = runtime::types_on_load(options.quantize, *file);
   bind.on_progress = [&](double fraction) { return progress("pack", 0.02 + 0.98 * fraction); };
   state->weights = model::bind_weights(file, state->info.shape, *state->pool, bind);

@@ -20,7 +20,7 @@ struct ModelState {
   std::string chat_template_error;  // why there is none
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
-  bool exact = false;
+  bool reference = false;
   const kernels::KernelTable* kernels = nullptr;
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<const model::Weights> weights;
@@ -45,7 +45,7 @@ struct SessionState {
   std::vector<Token> tokens;  // in the cache
   std::vector<float> hidden;  // [hidden] final state of the last token, empty where none was computed
   AlignedBuffer logits;       // [vocab rounded up to 16]
-  std::function<bool(int, int)> on_batch;
+  std::function<bool(int, int)> on_prefill;
 
   // Of the batches that this session leads: kept, so that a step allocates nothing.
   std::vector<model::SequenceInput> batch_inputs;

@@ -16,7 +16,7 @@ template <class... Parts>
 }
 
 // For one line of a message: at most 60 bytes, control characters as '?'.
-inline std::string shown(std::string_view text) {
+inline std::string quote(std::string_view text) {
   std::string out(text.substr(0, 60));
   for (char& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';

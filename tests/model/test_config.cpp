@@ -94,7 +94,7 @@ TEST_CASE("the shape of Qwen2.5-0.5B", "[model]") {
   CHECK(shape.kv_heads == 2);
   CHECK(shape.head_dim == 64);
   CHECK(shape.ffn == 4864);
-  CHECK(shape.vocab == 1000);
+  CHECK(shape.embedding_rows == 1000);
   CHECK(shape.max_context == 32768);
   CHECK(shape.rope_theta == 1e6f);
   CHECK(shape.rms_eps == 1e-6f);

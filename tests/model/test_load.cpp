@@ -107,7 +107,7 @@ TEST_CASE("vectors and matrices of any type", "[model][engine]") {
   CHECK(same_bits(pieces.forward(ids), logits));
   next = 0;
   LoadOptions options;
-  options.exact = true;
+  options.reference = true;
   const Logits exact = fresh_logits(load_tiny(tiny, options), ids);
   double error = 0, size = 0;
   for (std::size_t i = 0; i < exact.size(); ++i) {
@@ -179,8 +179,8 @@ TEST_CASE("what a model tells of itself", "[model][engine]") {
   CHECK_FALSE(info.shape.qkv_bias);
   CHECK(info.shape.tied_head);
   CHECK(info.tokenizer == "bpe");
-  CHECK(info.vocabulary == model.tokenizer().size());
-  CHECK(info.shape.vocab == info.vocabulary + 5);
+  CHECK(info.vocab_size == model.tokenizer().size());
+  CHECK(info.shape.embedding_rows == info.vocab_size + 5);
   CHECK(info.chat_template == "chatml");
   CHECK(model.threads() == 3);
   REQUIRE(info.tensors.size() == 2);
@@ -188,8 +188,8 @@ TEST_CASE("what a model tells of itself", "[model][engine]") {
   CHECK(info.tensors[0].bytes > info.tensors[1].bytes);
   CHECK(info.bits_per_weight > 6.0);
   CHECK(info.bits_per_weight < 7.0);
-  CHECK(model.is_end_of_turn(*model.tokenizer().find_control("<|im_end|>")));
-  CHECK(model.is_end_of_turn(*model.tokenizer().find_control("<|endoftext|>")));
+  CHECK(model.is_end_of_turn(*model.tokenizer().find_added_token("<|im_end|>")));
+  CHECK(model.is_end_of_turn(*model.tokenizer().find_added_token("<|endoftext|>")));
   CHECK_FALSE(model.is_end_of_turn(0));
   CHECK(model.weight_bytes() > 0);
   options.threads = 2000;
@@ -201,7 +201,7 @@ TEST_CASE("fingerprints tell models apart", "[model][engine]") {
   const TinyModel base = odd_shape(TensorType::q8_0);
   const auto print = [](const TinyModel& tiny, bool exact = false) {
     LoadOptions options;
-    options.exact = exact;
+    options.reference = exact;
     return load_tiny(tiny, options).fingerprint();
   };
   const std::uint64_t own = print(base);
@@ -213,7 +213,9 @@ TEST_CASE("fingerprints tell models apart", "[model][engine]") {
   other.layers = 3;
   CHECK(print(other) != own);
   other = base;
-  other.metadata = [](formats::GgufWriter& writer) { writer.set("qwen2.rope.freq_base", formats::meta_f32(1e4f)); };
+  other.metadata = [](formats::GgufWriter& writer) {
+    writer.set("qwen2.rope.freq_base", formats::meta_f32(1e4f));
+  };
   CHECK(print(other) != own);
   CHECK(print(base, true) != own);
 }

@@ -173,7 +173,7 @@ TEST_CASE("a long prompt can be cancelled, and the session's own callback stays"
   while (prompt.size() < 200) prompt.push_back(encode("A")[0]);
   GenerateOptions options = greedy();
   int batches = 0;
-  s.on_batch([&](int, int total) {
+  s.set_prefill_callback([&](int, int total) {
     CHECK(total == 200);
     if (++batches == 3) options.cancel.cancel();
     return true;
@@ -183,7 +183,7 @@ TEST_CASE("a long prompt can be cancelled, and the session's own callback stays"
   CHECK(result.prompt_tokens == s.position());
   CHECK(s.position() < 200);
   CHECK(s.position() >= 48);
-  const auto mine = s.on_batch({});
+  const auto mine = s.set_prefill_callback({});
   CHECK(static_cast<bool>(mine));
 }
 

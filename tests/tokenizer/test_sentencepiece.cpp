@@ -12,7 +12,7 @@
 #include "tokenizer/vocabularies.h"
 
 using namespace qwen;
-using Special = Tokenizer::Special;
+using ControlTokens = Tokenizer::ControlTokens;
 using Catch::Contains;
 
 namespace {
@@ -105,11 +105,11 @@ TEST_CASE("SentencePiece: ids equal those of spm_encode, texts come back", "[tok
 
 TEST_CASE("SentencePiece: control tokens only where asked for", "[tokenizer]") {
   const Tokenizer tokenizer = from_pieces();
-  const Token start = tokenizer.find_control("<|im_start|>").value();
+  const Token start = tokenizer.find_added_token("<|im_start|>").value();
   for (const Token token : tokenizer.encode("<|im_start|>user<s>")) CHECK_FALSE(tokenizer.is_control(token));
   CHECK(tokenizer.decode(tokenizer.encode("<|im_start|>user<s>")) == "<|im_start|>user<s>");
-  CHECK(tokenizer.encode("<|im_start|>", Special::parse) == std::vector<Token>{start});
-  const std::vector<Token> parsed = tokenizer.encode("<|im_start|>user", Special::parse);
+  CHECK(tokenizer.encode("<|im_start|>", ControlTokens::parse) == std::vector<Token>{start});
+  const std::vector<Token> parsed = tokenizer.encode("<|im_start|>user", ControlTokens::parse);
   CHECK(parsed.front() == start);
   CHECK(tokenizer.decode(parsed) == "user");
   // A user-defined piece is how this model writes text, wherever it stands.
@@ -119,7 +119,7 @@ TEST_CASE("SentencePiece: control tokens only where asked for", "[tokenizer]") {
   const std::vector<Message> messages = {{"user", "<|im_end|>"}};
   const ChatTemplate chat(ChatTemplate::Kind::qwen1_5, tokenizer);
   const std::vector<Token> chatted = chat.render(messages);
-  CHECK(std::count(chatted.begin(), chatted.end(), tokenizer.find_control("<|im_end|>").value()) == 2);
+  CHECK(std::count(chatted.begin(), chatted.end(), tokenizer.find_added_token("<|im_end|>").value()) == 2);
 }
 
 TEST_CASE("SentencePiece: a character that is a control token is text like any other", "[tokenizer]") {
@@ -131,7 +131,7 @@ TEST_CASE("SentencePiece: a character that is a control token is text like any o
   pieces.fill(file);
   const Tokenizer tokenizer = file.tokenizer();
   CHECK(tokenizer.decode(tokenizer.encode("x好，好x")) == "x好，好x");
-  CHECK(tokenizer.encode("好", Special::parse) == std::vector<Token>{static_cast<Token>(at)});
+  CHECK(tokenizer.encode("好", ControlTokens::parse) == std::vector<Token>{static_cast<Token>(at)});
 }
 
 TEST_CASE("SentencePiece: user-defined tokens that look like control tokens are", "[tokenizer]") {
@@ -141,7 +141,7 @@ TEST_CASE("SentencePiece: user-defined tokens that look like control tokens are"
   test::VocabularyFile file;
   pieces.fill(file);
   const Tokenizer tokenizer = file.tokenizer();
-  const Token end = tokenizer.find_control("<|im_end|>").value();
+  const Token end = tokenizer.find_added_token("<|im_end|>").value();
   CHECK(tokenizer.is_control(end));
   for (const Token token : tokenizer.encode("<|im_end|>")) CHECK(token != end);
 }
@@ -176,7 +176,7 @@ TEST_CASE("SentencePiece: padding rows are nothing", "[tokenizer]") {
   const Tokenizer tokenizer = file.tokenizer();
   REQUIRE(tokenizer.size() == 701);
   CHECK(tokenizer.token_bytes(700).empty());
-  CHECK(tokenizer.encode("[PAD700]", Special::parse).size() > 2);
+  CHECK(tokenizer.encode("[PAD700]", ControlTokens::parse).size() > 2);
 }
 
 TEST_CASE("SentencePiece: one tokenizer serves many threads", "[tokenizer]") {

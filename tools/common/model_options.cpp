@@ -60,7 +60,7 @@ qwen::LoadOptions load_options(const ModelOptions& options) {
   qwen::LoadOptions load;
   load.threads = options.threads;
   load.pin_threads = options.pin_threads;
-  load.exact = options.exact;
+  load.reference = options.exact;
   if (options.quantize == "int8") load.quantize = qwen::QuantizeOnLoad::int8;
   if (options.quantize == "q4") load.quantize = qwen::QuantizeOnLoad::q4;
   if (options.quantize == "q4_k") load.quantize = qwen::QuantizeOnLoad::q4_k;

@@ -57,7 +57,7 @@ std::string help_footer() {
 void add_options(tools::CommandLine& app, Arguments& arguments) {
   app.add("IN", arguments.in, "GGUF file or Hugging Face directory").type("").required();
   app.add("OUT", arguments.out, "GGUF file to write").type("").required();
-  app.add("--type", arguments.options.type, "Type or preset, see below (Q4_K_M)").type("TYPE");
+  app.add("--type", arguments.options.type, "Storage type or preset, see below (Q4_K_M)").type("TYPE");
   app.add("--output-type", arguments.options.output_type, "Type of the output head").type("TYPE");
   app.add("--embedding-type", arguments.options.embedding_type, "Type of the token embedding").type("TYPE");
   app.add("--tensor", arguments.tensors,

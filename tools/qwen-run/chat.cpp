@@ -72,7 +72,7 @@ qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::op
   qwen::ChatOptions options;
   options.context = session.context;
   options.kv_type = session.kv_type;
-  options.batch = session.batch;
+  options.prefill_chunk = session.prefill_chunk;
   options.history_turns = flags.turns < 0 ? std::numeric_limits<int>::max() : flags.turns;
   options.max_new_tokens = answer.max_new_tokens;
   options.sampling = answer.sampling;

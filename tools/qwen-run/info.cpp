@@ -29,10 +29,10 @@ std::string megabytes(std::uint64_t bytes) {
 }
 
 Json shape_json(const qwen::ModelShape& s) {
-  return {{"layers", s.layers},     {"hidden", s.hidden},           {"heads", s.heads},
-          {"kv_heads", s.kv_heads}, {"head_dim", s.head_dim},       {"ffn", s.ffn},
-          {"vocab", s.vocab},       {"max_context", s.max_context}, {"rope_theta", s.rope_theta},
-          {"rms_eps", s.rms_eps},   {"tied_head", s.tied_head},     {"qkv_bias", s.qkv_bias},
+  return {{"layers", s.layers},        {"hidden", s.hidden},           {"heads", s.heads},
+          {"kv_heads", s.kv_heads},    {"head_dim", s.head_dim},       {"ffn", s.ffn},
+          {"vocab", s.embedding_rows}, {"max_context", s.max_context}, {"rope_theta", s.rope_theta},
+          {"rms_eps", s.rms_eps},      {"tied_head", s.tied_head},     {"qkv_bias", s.qkv_bias},
           {"qk_norm", s.qk_norm}};
 }
 
@@ -49,7 +49,7 @@ Json info_json(const qwen::ModelInfo& info, const std::optional<qwen::MemoryEsti
   json["parameters"] = info.parameters;
   json["tensor_bytes"] = info.tensor_bytes;
   json["bits_per_weight"] = info.bits_per_weight;
-  json["tokenizer"] = {{"type", info.tokenizer}, {"vocabulary", info.vocabulary}};
+  json["tokenizer"] = {{"type", info.tokenizer}, {"vocabulary", info.vocab_size}};
   json["chat_template"] = info.chat_template;
   if (!info.chat_template_error.empty()) json["chat_template_error"] = info.chat_template_error;
   const auto& s = info.sampling;
@@ -94,7 +94,7 @@ std::string info_text(const qwen::ModelInfo& info, const std::optional<qwen::Mem
                   static_cast<double>(s.rope_theta), static_cast<double>(s.rms_eps));
     table.row("context", buffer);
   }
-  table.row("vocabulary", str(info.vocabulary) + " tokens (" + info.tokenizer + ")");
+  table.row("vocabulary", str(info.vocab_size) + " tokens (" + info.tokenizer + ")");
   table.row("chat template",
             info.chat_template.empty() ? "none: " + info.chat_template_error : info.chat_template);
   std::snprintf(buffer, sizeof buffer, "temperature %g, top-k %d, top-p %g, repetition penalty %g",

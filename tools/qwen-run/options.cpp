@@ -50,7 +50,7 @@ void SessionFlags::add(tools::CommandLine& app) {
       .range(1, tools::kMaxInt)
       .type("N")
       .group("Model");
-  app.add("-b,--batch-size", options.batch, "Prompt tokens computed at once (512)")
+  app.add("-b,--batch-size", options.prefill_chunk, "Prompt tokens computed at once (512)")
       .range(1, 1 << 16)
       .type("N")
       .group("Model");

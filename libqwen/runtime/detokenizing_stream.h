@@ -12,10 +12,10 @@ namespace qwen::runtime {
 // Finds stop strings in a stream of text, however it is cut into pieces: the one that is complete first ends
 // the stream, and of those that are complete at the same byte the one that began first. Text that may still
 // become a stop string is held back.
-class StopMatcher {
+class StopStringFilter {
  public:
   // Error(invalid_argument) for a stop string that is empty or no valid UTF-8.
-  explicit StopMatcher(std::vector<std::string> stops);
+  explicit StopStringFilter(std::vector<std::string> stops);
 
   // Adds text (whole characters) and returns what is final now, whole characters again. Nothing after a
   // match.
@@ -31,9 +31,9 @@ class StopMatcher {
 };
 
 // Decodes tokens and watches for stop strings. One per answer; one thread at a time.
-class TextOutput {
+class DetokenizingStream {
  public:
-  TextOutput(Tokenizer tokenizer, std::vector<std::string> stops)
+  DetokenizingStream(Tokenizer tokenizer, std::vector<std::string> stops)
       : stream_(std::move(tokenizer)), matcher_(std::move(stops)) {}
 
   // The text that is final with this token: often empty, always whole characters.
@@ -47,7 +47,7 @@ class TextOutput {
 
  private:
   TextStream stream_;
-  StopMatcher matcher_;
+  StopStringFilter matcher_;
 };
 
 }  // namespace qwen::runtime

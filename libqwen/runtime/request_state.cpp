@@ -1,10 +1,11 @@
-#include "runtime/engine_task.h"
+#include "runtime/request_state.h"
 
 #include <utility>
 
 namespace qwen::runtime {
 
-EngineTask::EngineTask(const Model& model, EngineRequest wanted) : request(std::move(wanted)) {
+EngineRequestState::EngineRequestState(const Model& model, EngineRequest wanted)
+    : request(std::move(wanted)) {
   draft.prompt_tokens = static_cast<int>(request.prompt.size());
   if (request.on_prompt) return;
   generation.emplace(model, request.generate, [this](std::string_view text) {
@@ -13,32 +14,32 @@ EngineTask::EngineTask(const Model& model, EngineRequest wanted) : request(std::
   });
 }
 
-std::optional<EngineChunk> EngineTask::next(std::chrono::milliseconds wait) {
+std::optional<EngineChunk> EngineRequestState::next(std::chrono::milliseconds wait) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, wait, [&] { return ended_ || !pending_.text.empty(); });
   if (pending_.text.empty() && !(ended_ && !pending_.tokens.empty())) return std::nullopt;
   return std::exchange(pending_, {});
 }
 
-bool EngineTask::done() {
+bool EngineRequestState::done() {
   const std::lock_guard lock(mutex_);
   return ended_ && pending_.text.empty() && pending_.tokens.empty();
 }
 
-const EngineResult& EngineTask::result() {
+const EngineResult& EngineRequestState::result() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return ended_; });
   if (error_) std::rethrow_exception(error_);
   return result_;
 }
 
-void EngineTask::begin() {
+void EngineRequestState::begin() {
   begun_ = true;
   draft.queue_seconds = seconds();
   if (generation) generation->start();
 }
 
-void EngineTask::publish() {
+void EngineRequestState::publish() {
   const GenerateResult& all = generation->result();
   if (fresh_.empty() && published_ == all.tokens.size()) return;
   const auto add_new = [&](auto& to, const auto& from) {
@@ -56,7 +57,7 @@ void EngineTask::publish() {
   if (text) changed_.notify_all();
 }
 
-void EngineTask::close(FinishReason reason) {
+void EngineRequestState::close(FinishReason reason) {
   if (!generation) {
     draft.generation.finish = reason;
     return;
@@ -66,7 +67,7 @@ void EngineTask::close(FinishReason reason) {
   draft.generation = generation->take_result();
 }
 
-void EngineTask::finish(std::exception_ptr error) {
+void EngineRequestState::finish(std::exception_ptr error) {
   draft.total_seconds = seconds();
   if (!begun_) draft.queue_seconds = draft.total_seconds;
   const std::lock_guard lock(mutex_);

@@ -34,19 +34,19 @@ std::int32_t call(qwen_error* error, Body&& body) noexcept {
   }
 }
 
-[[noreturn]] void refuse(const std::string& message);
-[[noreturn]] void refuse_size(const char* name, std::size_t expected, std::size_t found);
+[[noreturn]] void invalid_argument(const std::string& message);
+[[noreturn]] void invalid_size(const char* name, std::size_t expected, std::size_t found);
 
 template <class T>
-T& need(T* pointer, const char* name) {
-  if (pointer == nullptr) refuse(std::string(name) + ": expected a pointer, found NULL");
+T& require_not_null(T* pointer, const char* name) {
+  if (pointer == nullptr) invalid_argument(std::string(name) + ": expected a pointer, found NULL");
   return *pointer;
 }
 
 // An array that may be NULL where it is empty.
 template <class T>
-std::span<const T> array(const T* data, std::size_t count, const char* name) {
-  if (count > 0) need(data, name);
+std::span<const T> as_span(const T* data, std::size_t count, const char* name) {
+  if (count > 0) require_not_null(data, name);
   return {data, count};
 }
 
@@ -62,7 +62,7 @@ void check_sized(const void* given, std::size_t size, std::size_t first, std::si
 
 // Options as this library knows them; what the caller does not know is 0.
 template <class T>
-T sized(const T* given, const char* name) {
+T read_sized(const T* given, const char* name) {
   T out{};
   if (given != nullptr) {
     check_sized(given, given->struct_size, kFirstSize<T>, sizeof(T), name);
@@ -74,9 +74,9 @@ T sized(const T* given, const char* name) {
 
 // Fills the caller's struct as far as both sides know it; what only the caller knows becomes 0.
 template <class T>
-void give(T* out, const T& value, const char* name) {
-  const std::size_t size = need(out, name).struct_size;
-  if (size < kFirstSize<T>) refuse_size(name, kFirstSize<T>, size);
+void write_sized(T* out, const T& value, const char* name) {
+  const std::size_t size = require_not_null(out, name).struct_size;
+  if (size < kFirstSize<T>) invalid_size(name, kFirstSize<T>, size);
   std::memset(static_cast<void*>(out), 0, size);
   std::memcpy(static_cast<void*>(out), &value, std::min(size, sizeof(T)));
   out->struct_size = size;
@@ -86,7 +86,7 @@ void give(T* out, const T& value, const char* name) {
 template <class Handle, class Make>
 std::int32_t create(Handle** out, qwen_error* error, Make&& make) {
   return call(error, [&] {
-    need(out, "the handle's place") = nullptr;
+    require_not_null(out, "the handle's place") = nullptr;
     *out = new Handle{make()};
   });
 }
@@ -120,6 +120,6 @@ CancelToken cancel_of(const qwen_cancel* cancel);
 // on_text as the library wants it; empty for none.
 std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* user);
 // Hands a reply over where the caller wants it.
-void give_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more);
+void write_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more);
 
 }  // namespace qwen::capi

@@ -12,14 +12,14 @@
 
 namespace qwen::runtime {
 
-class EngineTask {
+class EngineRequestState {
  public:
   using Clock = std::chrono::steady_clock;
 
   // Error(invalid_argument) for options out of range.
-  EngineTask(const Model& model, EngineRequest wanted);
-  EngineTask(const EngineTask&) = delete;
-  EngineTask& operator=(const EngineTask&) = delete;
+  EngineRequestState(const Model& model, EngineRequest wanted);
+  EngineRequestState(const EngineRequestState&) = delete;
+  EngineRequestState& operator=(const EngineRequestState&) = delete;
 
   // ---- for any thread
   void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }

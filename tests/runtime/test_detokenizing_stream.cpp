@@ -3,9 +3,9 @@
 
 #include "base/utf8.h"
 #include "qwen/error.h"
-#include "runtime/text_output.h"
+#include "runtime/detokenizing_stream.h"
 
-using qwen::runtime::StopMatcher;
+using qwen::runtime::StopStringFilter;
 
 namespace {
 
@@ -20,7 +20,7 @@ std::ostream& operator<<(std::ostream& out, const Outcome& o) {
 }
 
 Outcome feed(const std::vector<std::string>& stops, const std::vector<std::string>& pieces) {
-  StopMatcher matcher(stops);
+  StopStringFilter matcher(stops);
   std::string text;
   for (const std::string& piece : pieces) {
     const std::string out = matcher.push(piece);
@@ -71,7 +71,7 @@ TEST_CASE("of several stop strings the one that is complete first counts", "[run
 }
 
 TEST_CASE("text is held back only while it may become a stop string", "[runtime]") {
-  StopMatcher matcher({"\n\nUser:", "###"});
+  StopStringFilter matcher({"\n\nUser:", "###"});
   CHECK(matcher.push("Hello") == "Hello");
   CHECK(matcher.push(" there\n") == " there");
   CHECK(matcher.push("\n") == "");
@@ -84,7 +84,7 @@ TEST_CASE("text is held back only while it may become a stop string", "[runtime]
 }
 
 TEST_CASE("nothing comes after a stop string", "[runtime]") {
-  StopMatcher matcher({"stop"});
+  StopStringFilter matcher({"stop"});
   CHECK(matcher.push("a stop here") == "a ");
   CHECK(matcher.push("more") == "");
   CHECK(matcher.finish() == "");
@@ -113,6 +113,6 @@ TEST_CASE("random texts, stop strings and cuts agree with the definition", "[run
 }
 
 TEST_CASE("stop strings that cannot be are refused", "[runtime]") {
-  CHECK_THROWS_AS(StopMatcher({""}), qwen::Error);
-  CHECK_THROWS_AS(StopMatcher({"ok", "\xE5\xA5"}), qwen::Error);
+  CHECK_THROWS_AS(StopStringFilter({""}), qwen::Error);
+  CHECK_THROWS_AS(StopStringFilter({"ok", "\xE5\xA5"}), qwen::Error);
 }

@@ -1,4 +1,4 @@
-#include "capi/call.h"
+#include "capi/boundary.h"
 
 #include <memory>
 
@@ -53,30 +53,30 @@ std::int32_t report_exception(qwen_error* error) noexcept {
   }
 }
 
-void refuse(const std::string& message) {
+void invalid_argument(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
 }
 
 std::string_view text_of(const char* text, std::size_t length, const char* name) {
   if (length == 0 && text == nullptr) return {};
-  need(text, name);
-  return length == QWEN_LENGTH_OF_STRING ? std::string_view(text) : std::string_view(text, length);
+  require_not_null(text, name);
+  return length == QWEN_NUL_TERMINATED ? std::string_view(text) : std::string_view(text, length);
 }
 
 std::vector<std::string> texts_of(const char* const* texts, std::size_t count, const char* name) {
   std::vector<std::string> out;
-  for (const char* text : array(texts, count, name)) out.emplace_back(&need(text, name));
+  for (const char* text : as_span(texts, count, name)) out.emplace_back(&require_not_null(text, name));
   return out;
 }
 
-void refuse_size(const char* name, std::size_t expected, std::size_t found) {
-  refuse(std::string(name) + ".struct_size: expected " + std::to_string(expected) + " or more, found " +
-         std::to_string(found));
+void invalid_size(const char* name, std::size_t expected, std::size_t found) {
+  invalid_argument(std::string(name) + ".struct_size: expected " + std::to_string(expected) +
+                   " or more, found " + std::to_string(found));
 }
 
 void check_sized(const void* given, std::size_t size, std::size_t first, std::size_t known,
                  const char* name) {
-  if (size < first) refuse_size(name, first, size);
+  if (size < first) invalid_size(name, first, size);
   const auto* bytes = static_cast<const unsigned char*>(given);
   for (std::size_t i = known; i < size; ++i)
     if (bytes[i] != 0)
@@ -90,12 +90,12 @@ KvType kv_type_of(std::int32_t value) {
     case QWEN_KV_AUTOMATIC: return KvType::automatic;
     case QWEN_KV_F16: return KvType::f16;
     case QWEN_KV_F32: return KvType::f32;
-    default: refuse("kv_type: expected 0, 1 or 2, found " + std::to_string(value));
+    default: invalid_argument("kv_type: expected 0, 1 or 2, found " + std::to_string(value));
   }
 }
 
 SamplingOptions sampling_of(const qwen_sampling& given) {
-  const qwen_sampling from = sized(&given, "qwen_sampling");
+  const qwen_sampling from = read_sized(&given, "qwen_sampling");
   SamplingOptions out;
   copy_sampling(from, out);
   return out;
@@ -110,7 +110,7 @@ std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* 
   return [on_text, user](std::string_view text) { return on_text(user, text.data(), text.size()) == 0; };
 }
 
-void give_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more) {
+void write_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more) {
   if (out == nullptr) return;
   auto reply = std::make_unique<qwen_reply>(qwen_reply{std::move(generation), more});
   qwen_timings& timings = reply->timings;

@@ -1,4 +1,4 @@
-#include "runtime/text_output.h"
+#include "runtime/detokenizing_stream.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 
 namespace qwen::runtime {
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
+StopStringFilter::StopStringFilter(std::vector<std::string> stops) : stops_(std::move(stops)) {
   for (const std::string& stop : stops_) {
     if (stop.empty()) fail(ErrorCode::invalid_argument, "a stop string is empty");
     if (!is_valid_utf8(stop))
@@ -15,7 +15,7 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
   }
 }
 
-std::string StopMatcher::push(std::string_view text) {
+std::string StopStringFilter::push(std::string_view text) {
   if (matched_) return {};
   held_ += text;
   std::size_t begin = std::string::npos, end = std::string::npos;
@@ -43,7 +43,7 @@ std::string StopMatcher::push(std::string_view text) {
   return out;
 }
 
-std::string StopMatcher::finish() {
+std::string StopStringFilter::finish() {
   std::string out = std::move(held_);
   held_.clear();
   return out;

@@ -54,7 +54,7 @@ TEST_CASE("C: NULL is refused by name or passed over, never followed", "[capi]")
   refused(qwen_tokenize(loaded.get(), nullptr, 1, 0, &tokens, &count, &error), "text");
   refused(qwen_tokenize(loaded.get(), "a", 1, 0, nullptr, &count, &error), "tokens");
   CHECK(qwen_tokenize(loaded.get(), "a", 1, 8, &tokens, &count, &error) == QWEN_UNSUPPORTED);
-  refused(qwen_render(loaded.get(), nullptr, 1, 0, &tokens, &count, &error), "messages");
+  refused(qwen_apply_chat_template(loaded.get(), nullptr, 1, 0, &tokens, &count, &error), "messages");
   qwen_session* session = nullptr;
   refused(qwen_session_create(nullptr, nullptr, &session, &error), "model");
   refused(qwen_session_forward(nullptr, nullptr, 0, nullptr, &error), "session");
@@ -67,7 +67,7 @@ TEST_CASE("C: NULL is refused by name or passed over, never followed", "[capi]")
   CHECK(qwen_tasks_count(nullptr) == 0);
   CHECK(qwen_tasks_name(nullptr, 0) == nullptr);
   CHECK(std::string(qwen_reply_text(nullptr, nullptr)).empty());
-  qwen_cancel_raise(nullptr);
+  qwen_cancel_request(nullptr);
   qwen_model_free(nullptr);
   qwen_session_free(nullptr);
   qwen_reply_free(nullptr);

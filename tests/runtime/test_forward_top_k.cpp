@@ -57,7 +57,7 @@ std::size_t check_top(std::span<const float> all, std::span<const float> top, in
 
 }  // namespace
 
-TEST_CASE("forward_top gives the largest logits exactly and the same ones at every level", "[runtime]") {
+TEST_CASE("forward_top_k gives the largest logits exactly and the same ones at every level", "[runtime]") {
   for (const kernels::KernelTable* table : kernels::available_tables()) {
     DYNAMIC_SECTION(to_string(table->isa)) {
       const Model model = wide_model(to_string(table->isa));
@@ -69,7 +69,7 @@ TEST_CASE("forward_top gives the largest logits exactly and the same ones at eve
         const std::vector<Token> also =
             step % 2 == 0 ? std::vector<Token>{} : std::vector<Token>{3, 100, Token(900 + step)};
         const auto all = full.forward({&token, 1});
-        left_out += check_top(all, top.forward_top({&token, 1}, count, also), count, also);
+        left_out += check_top(all, top.forward_top_k({&token, 1}, count, also), count, also);
         token = static_cast<Token>((token * 31 + 17) % model.tokenizer().size());
       }
       CHECK(left_out > 0);  // else every head was computed in full
@@ -81,17 +81,17 @@ TEST_CASE("a head that is quantised while loading is shortened too", "[runtime]"
   const Model model = wide_model(nullptr, TensorType::f16);
   Session full(model), top(model);
   const Token token = 7;
-  CHECK(check_top(full.forward({&token, 1}), top.forward_top({&token, 1}, 5), 5, {}) > 0);
+  CHECK(check_top(full.forward({&token, 1}), top.forward_top_k({&token, 1}, 5), 5, {}) > 0);
 }
 
-TEST_CASE("forward_top checks its arguments and takes any count", "[runtime]") {
+TEST_CASE("forward_top_k checks its arguments and takes any count", "[runtime]") {
   const Model model = wide_model(nullptr);
   Session session(model), full(model);
-  const Token token = 5, beyond = model.shape().vocab;
-  CHECK_THROWS_AS(session.forward_top({&token, 1}, 0), Error);
-  CHECK_THROWS_AS(session.forward_top({&token, 1}, 1, {&beyond, 1}), Error);
+  const Token token = 5, beyond = model.shape().embedding_rows;
+  CHECK_THROWS_AS(session.forward_top_k({&token, 1}, 0), Error);
+  CHECK_THROWS_AS(session.forward_top_k({&token, 1}, 1, {&beyond, 1}), Error);
   CHECK(session.position() == 0);
-  const auto top = session.forward_top({&token, 1}, model.shape().vocab + 10);
+  const auto top = session.forward_top_k({&token, 1}, model.shape().embedding_rows + 10);
   const auto all = full.forward({&token, 1});
   const auto tokens = static_cast<std::size_t>(model.tokenizer().size());
   CHECK(std::equal(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(tokens), top.begin()));
