@@ -19,7 +19,7 @@ using kernels::Matrix;
 
 constexpr int kMinPanelDim = 16;
 // Smaller tensors are packed by the calling thread: sooner than others are awake.
-constexpr std::size_t kAloneBytes = std::size_t{1} << 19;
+constexpr std::size_t kSingleThreadBytes = std::size_t{1} << 19;
 
 class Binder {
  public:
@@ -29,10 +29,11 @@ class Binder {
   }
 
   Matrix matrix(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
     result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
-    if (!options_.exact)
+    if (!options_.reference)
       pack(tensor, result);
     else if (result.type != tensor.type)
       convert(tensor, result);
@@ -43,10 +44,11 @@ class Binder {
   }
 
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
-  Matrix head(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    if (options_.exact || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
-    Matrix result{kernels::kQ8Split, true, rows, cols};
+  Matrix lm_head(const std::string& name, int rows, int cols) {
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    if (options_.reference || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
+    Matrix result{kernels::kQ8TwoPlane, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
     const auto panels = static_cast<std::size_t>(result.panel_count());
@@ -55,8 +57,8 @@ class Binder {
     if (options_.plan_only) return result;
     in_panels(tensor, TensorType::q8_0, result, [&](const std::byte* source, int count, int panel) {
       const auto at = static_cast<std::size_t>(panel);
-      kernels::pack_split_panels(source, count, cols, high + at * result.stride,
-                                 low + at * result.low_stride);
+      kernels::pack_two_plane_panels(source, count, cols, high + at * result.stride,
+                                     low + at * result.low_stride);
     });
     result.data = high;
     result.low = low;
@@ -66,7 +68,8 @@ class Binder {
 
   // A matrix of which single rows are read: stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     stays_in_file_ = true;
     advance(tensor);
     return {tensor.type,
@@ -211,7 +214,7 @@ class Binder {
         failure = std::current_exception();
       }
     };
-    if (tensor.data.size() < kAloneBytes)
+    if (tensor.data.size() < kSingleThreadBytes)
       work(0);
     else
       pool_.run(work);
@@ -277,10 +280,10 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
   }
   weights->output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->head = bind.head("token_embd.weight", shape.vocab, hidden);
-    weights->embedding = weights->head;
+    weights->lm_head = bind.lm_head("token_embd.weight", shape.vocab, hidden);
+    weights->embedding = weights->lm_head;
   } else {
-    weights->head = bind.head("output.weight", shape.vocab, hidden);
+    weights->lm_head = bind.lm_head("output.weight", shape.vocab, hidden);
     weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
   }
   weights->file->check_unchanged();

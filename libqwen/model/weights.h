@@ -34,7 +34,7 @@ struct Weights {
   kernels::Matrix embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
   const float* output_norm = nullptr;  // [hidden]
-  kernels::Matrix head;                // [vocab, hidden]; the embedding itself where they are tied
+  kernels::Matrix lm_head;             // [vocab, hidden]; the embedding itself where they are tied
 
   bool float32_source = false;  // the file's key projections are F32
   std::uint64_t bytes =
@@ -50,7 +50,7 @@ struct Weights {
 };
 
 struct BindOptions {
-  bool exact = false;  // keep the file's rows instead of packing panels
+  bool reference = false;  // keep the file's rows instead of packing panels
   // Find and check everything and count its bytes, but take no memory and leave all pointers null. Of F32
   // weights only the first ones are looked at to tell whether they are bfloat16.
   bool plan_only = false;
