@@ -20,10 +20,10 @@ struct MatrixCost {
 
   void add(const kernels::Matrix& matrix) {
     const double weights = static_cast<double>(matrix.rows) * matrix.cols;
-    const TensorType type = matrix.type == kernels::kQ8Split ? TensorType::q8_0 : matrix.type;
+    const TensorType type = matrix.type == kernels::kQ8TwoPlane ? TensorType::q8_0 : matrix.type;
     bytes += static_cast<double>(matrix.rows) *
              static_cast<double>(row_bytes(type, static_cast<std::size_t>(matrix.cols)));
-    (kernels::input_form(matrix) == kernels::kInputQ8 ? int8_macs : float_macs) += weights;
+    (kernels::activation_format(matrix) == kernels::kActivationQ8 ? int8_macs : float_macs) += weights;
   }
   double ideal_seconds(const MachinePeaks& peaks) const {
     return 1e-9 * (int8_macs / peaks.int8_gmac_per_s + float_macs / peaks.float_gmac_per_s);
@@ -42,10 +42,10 @@ ModelCost cost_of(const Model& model) {
     for (const kernels::Matrix* matrix :
          {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
       cost.body.add(*matrix);
-  cost.head.add(weights.head);
-  if (weights.head.low != nullptr)
-    cost.high_plane = static_cast<double>(weights.head.stride) /
-                      static_cast<double>(weights.head.stride + weights.head.low_stride);
+  cost.head.add(weights.lm_head);
+  if (weights.lm_head.low != nullptr)
+    cost.high_plane = static_cast<double>(weights.lm_head.stride) /
+                      static_cast<double>(weights.lm_head.stride + weights.lm_head.low_stride);
   return cost;
 }
 
@@ -100,7 +100,7 @@ class ThreadRun {
  private:
   MachinePeaks probe() const {
     ThreadPool pool(result_.threads, options_.pin);
-    return Probe(kernels::choose_kernel_table().isa, pool).measure();
+    return Probe(kernels::choose_kernels().isa, pool).measure();
   }
 
   // The better of before and after is what the machine can do; much less after is a processor that slowed

@@ -19,7 +19,7 @@ using kernels::Matrix;
 
 constexpr int kMinPanelDim = 16;
 // Smaller tensors are packed by the calling thread: sooner than others are awake.
-constexpr std::size_t kAloneBytes = std::size_t{1} << 19;
+constexpr std::size_t kSingleThreadBytes = std::size_t{1} << 19;
 
 class Binder {
  public:
@@ -44,11 +44,11 @@ class Binder {
   }
 
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
-  Matrix head(const std::string& name, int rows, int cols) {
+  Matrix lm_head(const std::string& name, int rows, int cols) {
     const formats::Tensor& tensor =
         find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     if (options_.reference || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
-    Matrix result{kernels::kQ8Split, true, rows, cols};
+    Matrix result{kernels::kQ8TwoPlane, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
     const auto panels = static_cast<std::size_t>(result.panel_count());
@@ -57,8 +57,8 @@ class Binder {
     if (options_.plan_only) return result;
     in_panels(tensor, TensorType::q8_0, result, [&](const std::byte* source, int count, int panel) {
       const auto at = static_cast<std::size_t>(panel);
-      kernels::pack_split_panels(source, count, cols, high + at * result.stride,
-                                 low + at * result.low_stride);
+      kernels::pack_two_plane_panels(source, count, cols, high + at * result.stride,
+                                     low + at * result.low_stride);
     });
     result.data = high;
     result.low = low;
@@ -214,7 +214,7 @@ class Binder {
         failure = std::current_exception();
       }
     };
-    if (tensor.data.size() < kAloneBytes)
+    if (tensor.data.size() < kSingleThreadBytes)
       work(0);
     else
       pool_.run(work);
@@ -280,11 +280,11 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
   }
   weights->output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->head = bind.head("token_embd.weight", shape.embedding_rows, hidden);
-    weights->embedding = weights->head;
+    weights->lm_head = bind.lm_head("token_embd.weight", shape.vocab, hidden);
+    weights->embedding = weights->lm_head;
   } else {
-    weights->head = bind.head("output.weight", shape.embedding_rows, hidden);
-    weights->embedding = bind.rows_of("token_embd.weight", shape.embedding_rows, hidden);
+    weights->lm_head = bind.lm_head("output.weight", shape.vocab, hidden);
+    weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
   }
   weights->file->check_unchanged();
   // Nothing reads it any more: its pages, and what is known of its content, go.

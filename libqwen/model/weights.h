@@ -34,7 +34,7 @@ struct Weights {
   kernels::Matrix embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
   const float* output_norm = nullptr;  // [hidden]
-  kernels::Matrix head;                // [vocab, hidden]; the embedding itself where they are tied
+  kernels::Matrix lm_head;             // [vocab, hidden]; the embedding itself where they are tied
 
   bool float32_source = false;  // the file's key projections are F32
   std::uint64_t bytes =

@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 
 namespace qwen::runtime {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/checked.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 #include "runtime/engine_core.h"
 
 namespace qwen::runtime {
@@ -188,7 +188,7 @@ void EngineCore::answer_prompt(Sequence& sequence) {
 
 // For every one of answering_. The bits of a logit do not depend on the way.
 void EngineCore::compute_logits() {
-  const model::Engine engine = model.state().engine();
+  const model::ExecContext engine = model.state().engine();
   const std::size_t stride = logits_.size() / sizeof(float) / static_cast<std::size_t>(places_);
   float* const first = logits_.as<float>();
   float* last = first + static_cast<std::size_t>(places_) * stride;
@@ -199,8 +199,8 @@ void EngineCore::compute_logits() {
         answering_.size() <= kShortHeads ? sequence->task->generation->required_logits() : std::nullopt;
     if (need) {
       sequence->logits = last -= stride;
-      model::head_top(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count,
-                      need->must_include, sequence->logits);
+      model::lm_head_top_k(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->also,
+                      sequence->logits);
     } else {
       sequence->logits = first + hidden_.size() / hidden.size() * stride;
       hidden_.insert(hidden_.end(), hidden.begin(), hidden.end());
@@ -208,7 +208,7 @@ void EngineCore::compute_logits() {
   }
   if (hidden_.empty()) return;
   const int count = static_cast<int>(hidden_.size() / static_cast<std::size_t>(model.shape().hidden));
-  model::head_logits(engine, *workspace_, hidden_.data(), count, first, stride);
+  model::lm_head_logits(engine, *workspace_, hidden_.data(), count, first, stride);
 }
 
 // Each draw is one sequence's own business, so the pool's threads share them.

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 #include "runtime/session_file.h"
 #include "runtime/state.h"
 
@@ -157,8 +157,8 @@ std::span<const float> Session::logits() {
     fail(ErrorCode::invalid_argument, "logits: no token was computed since the session began or was rewound");
   s.workspace->reserve(1, 1, 1);  // the token may have been computed in another session's batch
   float* logits = logits_buffer(s);
-  model::head_logits(s.m().engine(), *s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
-  return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
+  model::lm_head_logits(s.m().engine(), *s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
+  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
 std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int count,
@@ -169,9 +169,8 @@ std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int
   check_ids(s, must_include, "forward_top_k");
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
-  model::head_top(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, must_include,
-                  logits);
-  return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
+  model::lm_head_top_k(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
+  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
 }
 
 void Session::prefill(std::span<const Token> tokens) {
@@ -188,8 +187,8 @@ void Session::forward_all_logits(std::span<const Token> tokens,
         float* logits = logits_buffer(s);
         for (int i = 0; i < count; ++i) {
           const float* hidden = s.workspace->hidden + static_cast<std::size_t>(i) * hidden_size;
-          model::head_logits(s.m().engine(), *s.workspace, hidden, 1, logits, logits_stride(s));
-          on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)});
+          model::lm_head_logits(s.m().engine(), *s.workspace, hidden, 1, logits, logits_stride(s));
+          on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.vocab)});
         }
         keep_hidden(s, s.workspace->hidden + static_cast<std::size_t>(count - 1) * hidden_size);
       });
@@ -203,8 +202,8 @@ void Session::logits_for(std::span<const Token> ids, std::span<float> out) const
   if (out.size() < ids.size())
     fail(ErrorCode::invalid_argument, "logits_for: expected room for ", ids.size(), " logits, found ",
          out.size());
-  check_ids(s, ids, "logits_for");
-  model::head_logits_of(s.m().engine(), *s.workspace, s.hidden.data(), ids, out.data());
+  check_ids(s, ids, "logits_of");
+  model::lm_head_logits_for(s.m().engine(), *s.workspace, s.hidden.data(), ids, out.data());
 }
 
 void Session::rewind(int length) {
@@ -290,7 +289,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
     inputs.push_back({&s.cache, s.position(), item.tokens, 1});
     wanted += item.want_logits ? 1 : 0;
   }
-  const model::Engine engine = lead.m().engine();
+  const model::ExecContext engine = lead.m().engine();
   model::forward(engine, *lead.workspace, inputs);
   const auto hidden_size = static_cast<std::size_t>(lead.m().info.shape.hidden);
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -312,7 +311,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
     logits = AlignedBuffer();
     logits = AlignedBuffer(bytes);
   }
-  model::head_logits(engine, *lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
+  model::lm_head_logits(engine, *lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
   std::size_t row = 0;
   for (BatchItem& item : items) {
     item.logits = {};

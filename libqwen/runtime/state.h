@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "model/forward.h"
 #include "model/weights.h"
 #include "qwen/session.h"
@@ -20,12 +20,12 @@ struct ModelState {
   std::string chat_template_error;  // why there is none
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
-  bool reference = false;
-  const kernels::KernelTable* kernels = nullptr;
+  bool exact = false;
+  const kernels::Kernels* kernels = nullptr;
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<const model::Weights> weights;
 
-  model::Engine engine() const { return {*weights, *kernels, *pool}; }
+  model::ExecContext engine() const { return {*weights, *kernels, *pool}; }
 };
 
 // The KV type that a session uses where `wanted` leaves it to the model.

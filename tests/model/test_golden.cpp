@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "base/cpu.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "support/model_cases.h"
 
 using namespace qwen;
@@ -112,7 +112,7 @@ TEST_CASE("all levels agree on the golden checkpoints", "[model][engine]") {
       {
         const WithIsa forced(to_string(isa));
         try {
-          kernels::kernel_table(isa);
+          kernels::kernels_for(isa);
         } catch (const Error&) {
           continue;  // not on this CPU
         }

@@ -57,8 +57,8 @@ std::size_t check_top(std::span<const float> all, std::span<const float> top, in
 
 }  // namespace
 
-TEST_CASE("forward_top_k gives the largest logits exactly and the same ones at every level", "[runtime]") {
-  for (const kernels::KernelTable* table : kernels::available_tables()) {
+TEST_CASE("forward_top gives the largest logits exactly and the same ones at every level", "[runtime]") {
+  for (const kernels::Kernels* table : kernels::available_kernels()) {
     DYNAMIC_SECTION(to_string(table->isa)) {
       const Model model = wide_model(to_string(table->isa));
       Session full(model), top(model);

@@ -2,14 +2,14 @@
 #include <catch2/catch.hpp>
 
 #include "kernels/kernel_data.h"
-#include "model/input.h"
+#include "model/activations.h"
 #include "model/workspace.h"
 
 namespace qwen::kernels {
 namespace {
 
-struct SplitHead {
-  SplitHead(int rows, int cols, unsigned seed) {
+struct TwoPlaneHead {
+  TwoPlaneHead(int rows, int cols, unsigned seed) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
     std::vector<float> weights(static_cast<std::size_t>(rows * cols));
@@ -20,36 +20,36 @@ struct SplitHead {
     const auto panels = static_cast<std::size_t>(ceil_div(rows, kPanelRows));
     whole = {TensorType::q8_0, true, rows, cols};
     whole.stride = panel_bytes(TensorType::q8_0, cols);
-    split = {kQ8Split, true, rows, cols};
-    split.stride = panel_bytes(kQ8Split, cols);
-    split.low_stride = low_panel_bytes(cols);
+    two_plane = {kQ8TwoPlane, true, rows, cols};
+    two_plane.stride = panel_bytes(kQ8TwoPlane, cols);
+    two_plane.low_stride = low_panel_bytes(cols);
     whole_data.resize(whole.stride * panels);
-    high.resize(split.stride * panels);
-    low.resize(split.low_stride * panels);
+    high.resize(two_plane.stride * panels);
+    low.resize(two_plane.low_stride * panels);
     pack_panels(TensorType::q8_0, TensorType::q8_0, source.data(), rows, cols, whole_data.data());
-    pack_split_panels(source.data(), rows, cols, high.data(), low.data());
+    pack_two_plane_panels(source.data(), rows, cols, high.data(), low.data());
     whole.data = whole_data.data();
-    split.data = high.data();
-    split.low = low.data();
+    two_plane.data = high.data();
+    two_plane.low = low.data();
   }
   std::vector<std::byte> source, whole_data, high, low;
-  Matrix whole, split;
+  Matrix whole, two_plane;
 };
 
-struct FilledInput {
-  FilledInput(const KernelTable& table, int tokens, int cols) {
-    buffer.reserve(tokens, cols, kInputQ8);
+struct FilledActivations {
+  FilledActivations(const Kernels& table, int tokens, int cols) {
+    buffer.reserve(tokens, cols, kActivationQ8);
     view = buffer.view(tokens, cols);
     std::mt19937 random(5);
     std::normal_distribution<float> normal;
     std::vector<float> row(static_cast<std::size_t>(cols));
     for (int t = 0; t < tokens; ++t) {
       for (float& x : row) x = normal(random);
-      model::fill(table, view, t, 0, row.data(), cols);
+      model::store_activations(table, view, t, 0, row.data(), cols);
     }
   }
-  model::InputBuffer buffer;
-  Input view;
+  model::ActivationBuffer buffer;
+  Activations view;
 };
 
 }  // namespace
@@ -57,22 +57,22 @@ struct FilledInput {
 TEST_CASE("two planes give the products of one", "[kernels]") {
   for (const int rows : {1, 16, 17, 50})
     for (const int cols : {32, 96, 224, 896}) {
-      const SplitHead head(rows, cols, 1);
+      const TwoPlaneHead head(rows, cols, 1);
       std::vector<float> a(static_cast<std::size_t>(cols)), b(a.size());
       for (int r = 0; r < rows; ++r) {
         load_row(head.whole, r, a.data());
-        load_row(head.split, r, b.data());
+        load_row(head.two_plane, r, b.data());
         REQUIRE(a == b);
       }
-      for (const KernelTable* table : available_tables())
+      for (const Kernels* table : available_kernels())
         for (const int tokens : {1, 2, 6, 7, 31}) {
-          const FilledInput input(*table, tokens, cols);
+          const FilledActivations input(*table, tokens, cols);
           const std::size_t stride = round_up(static_cast<std::size_t>(rows), 16);
           std::vector<float> x(stride * static_cast<std::size_t>(tokens)), y(x.size());
           std::vector<std::byte> scratch(matmul_scratch_bytes(head.whole) + 64);
           auto* aligned = scratch.data() + (64 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 64) % 64;
           table->matmul(head.whole, input.view, 0, rows, x.data(), stride, aligned);
-          table->matmul(head.split, input.view, 0, rows, y.data(), stride, aligned);
+          table->matmul(head.two_plane, input.view, 0, rows, y.data(), stride, aligned);
           for (int t = 0; t < tokens; ++t)
             for (int r = 0; r < rows; ++r) {
               const auto i = static_cast<std::size_t>(t) * stride + static_cast<std::size_t>(r);
@@ -85,12 +85,12 @@ TEST_CASE("two planes give the products of one", "[kernels]") {
 TEST_CASE("estimates are equal on every level and within their margins", "[kernels]") {
   for (const int cols : {32, 96, 896}) {
     const int rows = 333;
-    const SplitHead head(rows, cols, 2);
+    const TwoPlaneHead head(rows, cols, 2);
     // Six standard deviations of the lower halves' error, as the head asks for, but for the difference of
     // two.
     std::vector<float> first, first_margin;
-    for (const KernelTable* table : available_tables()) {
-      const FilledInput input(*table, 1, cols);
+    for (const Kernels* table : available_kernels()) {
+      const FilledActivations input(*table, 1, cols);
       std::vector<float> energy(static_cast<std::size_t>(cols / kBlock));
       for (std::size_t b = 0; b < energy.size(); ++b) {
         float sum = 0;
@@ -99,9 +99,9 @@ TEST_CASE("estimates are equal on every level and within their margins", "[kerne
         energy[b] = 36.0f * 255.0f / 12.0f * sum * input.view.scale[b] * input.view.scale[b];
       }
       std::vector<float> estimate(352), margin(352), exact(352);
-      table->estimate(head.split, input.view, energy.data(), 0, rows, estimate.data(), margin.data());
+      table->estimate(head.two_plane, input.view, energy.data(), 0, rows, estimate.data(), margin.data());
       std::vector<std::byte> scratch(matmul_scratch_bytes(head.whole));
-      table->matmul(head.split, input.view, 0, rows, exact.data(), 352, scratch.data());
+      table->matmul(head.two_plane, input.view, 0, rows, exact.data(), 352, scratch.data());
       estimate.resize(rows), margin.resize(rows);
       if (first.empty()) first = estimate, first_margin = margin;
       for (std::size_t r = 0; r < rows; ++r) {

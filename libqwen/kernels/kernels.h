@@ -25,7 +25,7 @@ struct KvPages {
 };
 
 // Attention of `queries` query rows over the first lengths[i] tokens of one KV head.
-struct AttentionTask {
+struct AttentionArgs {
   KvPages kv;
   int head_dim = 0;
   int queries = 0;                  // at most kMaxQueries
@@ -36,7 +36,7 @@ struct AttentionTask {
 };
 inline constexpr int kMaxQueries = 32;
 
-struct KernelTable {
+struct Kernels {
   Isa isa;
 
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]
@@ -46,36 +46,40 @@ struct KernelTable {
   void (*silu_mul)(float* gate, const float* up, int n) noexcept;
   // NeoX RoPE in place: pairs (x[i], x[i + dim/2]); angles [dim/2] cosines, then [dim/2] sines.
   void (*rope)(float* x, const float* angles, int dim) noexcept;
-  void (*attention)(const AttentionTask& task) noexcept;
+  void (*attention)(const AttentionArgs& task) noexcept;
 
   // Quantises 32 values into block `block` of token `token`: scale = max|x| / 127, q = round to even.
-  void (*quantize_block)(const float* x, int token, int block, const Input& out) noexcept;
+  void (*quantize_block)(const float* x, int token, int block, const Activations& out) noexcept;
 
   // out[token * out_stride + row - row_begin] for rows [row_begin, row_end) of the matrix and all tokens of
   // the input. Panels: row_begin is a multiple of 16; up to 15 values after row_end may be written too.
   // `scratch` has matmul_scratch_bytes(matrix).
-  void (*matmul)(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
+  void (*matmul)(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
                  std::size_t out_stride, std::byte* scratch) noexcept;
 
-  // For a matrix of type kQ8Split and one token: estimates of the products of rows [row_begin, row_end) from
+  // For a matrix of type kQ8TwoPlane and one token: estimates of the products of rows [row_begin, row_end) from
   // the upper halves of the codes alone, the lower halves taken as 7.5, and margin[row] = square root of the
   // sum over blocks of scale^2 * energy[block]: what the estimate may be off by. row_begin is a multiple of
   // 16; up to 15 values after row_end may be written too.
-  void (*estimate)(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end,
-                   float* out, float* margin) noexcept;
+  void (*estimate)(const Matrix& matrix, const Activations& input, const float* energy, int row_begin,
+                   int row_end, float* out, float* margin) noexcept;
 };
 
 // The table of a level; Error(unsupported) where this CPU cannot run it.
-const KernelTable& kernel_table(Isa isa);
+const Kernels& kernels_for(Isa isa);
 // The table that QWEN_ISA asks for (an error where it cannot run), else the best one for this CPU.
-const KernelTable& choose_kernel_table();
+const Kernels& choose_kernels();
 
 std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept;
 
-// Defined by the ISA files; null where the build has none.
-extern const KernelTable* const kScalarTable;
-extern const KernelTable* const kAvx2Table;
-extern const KernelTable* const kAvxVnniTable;
-extern const KernelTable* const kAvx512Table;
+// For a matrix in rows layout: Kernels::matmul with Activations::rows, the same on every ISA level.
+void reference_matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+                      std::size_t out_stride, std::byte* scratch) noexcept;
+
+// Defined by the ISA files; null if the build leaves a level out.
+extern const Kernels* const kScalarKernels;
+extern const Kernels* const kAvx2Kernels;
+extern const Kernels* const kAvxVnniKernels;
+extern const Kernels* const kAvx512Kernels;
 
 }  // namespace qwen::kernels

@@ -3,9 +3,8 @@
 
 #include <xsimd/xsimd.hpp>
 
-#include "kernels/exact.h"
+#include "kernels/kernels.h"
 #include "kernels/panel.h"
-#include "kernels/table.h"
 
 namespace qwen::kernels {
 namespace {
@@ -122,12 +121,12 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
     }
 }
 
-#include "kernels/quantised.inl"
+#include "kernels/quantized.inl"
 
 #include "kernels/float_matmul.inl"
 
 // As scalar.cpp.
-void quantize_block(const float* x, int token, int block, const Input& out) noexcept {
+void quantize_block(const float* x, int token, int block, const Activations& out) noexcept {
   const int width = out.width, tile = token / width, lane = token % width;
   const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
   // The second operand is what counts beside something that is not a number.
@@ -145,21 +144,20 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   alignas(32) std::int32_t dwords[8];
   _mm_store_si128(reinterpret_cast<__m128i*>(dwords), _mm512_cvtepi32_epi8(qa));
   _mm_store_si128(reinterpret_cast<__m128i*>(dwords + 4), _mm512_cvtepi32_epi8(qb));
-  auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) +
-            at * 8 * static_cast<std::size_t>(width) + lane;
+  auto* q = reinterpret_cast<std::int32_t*>(out.q) + at * 8 * static_cast<std::size_t>(width) + lane;
   for (int j = 0; j < 8; ++j) q[j * width] = dwords[j];
-  const_cast<float*>(out.scale)[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
+  out.scale[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
       inverse > 0 ? largest / 127.0f : 0.0f;
-  auto* neg_sum = const_cast<std::int32_t*>(out.neg_sum) + at * 2 * static_cast<std::size_t>(width) + lane;
+  auto* neg_sum = out.neg_sum + at * 2 * static_cast<std::size_t>(width) + lane;
   neg_sum[0] = -_mm512_reduce_add_epi32(qa);
   neg_sum[width] = -_mm512_reduce_add_epi32(qb);
 }
 
-constexpr KernelTable kTable = {Isa::avx512, rms_norm,       add,    silu_mul, rope,
-                                attention,   quantize_block, matmul, estimate};
+constexpr Kernels kKernels = {Isa::avx512, rms_norm,       add,    silu_mul, rope,
+                              attention,   quantize_block, matmul, estimate};
 
 }  // namespace
 
-const KernelTable* const kAvx512Table = &kTable;
+const Kernels* const kAvx512Kernels = &kKernels;
 
 }  // namespace qwen::kernels

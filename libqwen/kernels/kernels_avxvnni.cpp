@@ -3,9 +3,8 @@
 
 #include <xsimd/xsimd.hpp>
 
-#include "kernels/exact.h"
+#include "kernels/kernels.h"
 #include "kernels/panel.h"
-#include "kernels/table.h"
 
 namespace qwen::kernels {
 namespace {
@@ -29,15 +28,15 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
     }
 }
 
-#include "kernels/quantised.inl"
+#include "kernels/quantized.inl"
 
 #include "kernels/float_matmul.inl"
 
-constexpr KernelTable kTable = {Isa::avxvnni, rms_norm,       add,    silu_mul, rope,
-                                attention,    quantize_block, matmul, estimate};
+constexpr Kernels kKernels = {Isa::avxvnni, rms_norm,       add,    silu_mul, rope,
+                              attention,    quantize_block, matmul, estimate};
 
 }  // namespace
 
-const KernelTable* const kAvxVnniTable = &kTable;
+const Kernels* const kAvxVnniKernels = &kKernels;
 
 }  // namespace qwen::kernels

@@ -11,19 +11,19 @@ using qwen::test::WithIsa;
 
 // Runs first in the runs with a forced level: what it says there is that the force works.
 TEST_CASE("QWEN_ISA decides which table runs", "[kernels][forced-isa]") {
-  if (const auto forced = requested_isa()) CHECK(choose_kernel_table().isa == *forced);
-  for (const KernelTable* table : available_tables()) {
+  if (const auto forced = requested_isa()) CHECK(choose_kernels().isa == *forced);
+  for (const Kernels* table : available_kernels()) {
     const WithIsa isa(to_string(table->isa));
-    CHECK(&choose_kernel_table() == table);
-    CHECK(&kernel_table(table->isa) == table);
+    CHECK(&choose_kernels() == table);
+    CHECK(&kernels_for(table->isa) == table);
   }
   {
     const WithIsa none(nullptr);
-    CHECK(&choose_kernel_table() == available_tables().back());
+    CHECK(&choose_kernels() == available_kernels().back());
   }
   {
     const WithIsa empty("");
-    CHECK(&choose_kernel_table() == available_tables().back());
+    CHECK(&choose_kernels() == available_kernels().back());
   }
 }
 
@@ -31,7 +31,7 @@ TEST_CASE("a level that cannot run is a clear error", "[kernels]") {
   {
     const WithIsa unknown("sse9\n");
     try {
-      choose_kernel_table();
+      choose_kernels();
       FAIL("an unknown level was taken");
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::invalid_argument);
@@ -39,13 +39,13 @@ TEST_CASE("a level that cannot run is a clear error", "[kernels]") {
             "unknown instruction set \"sse9\\x0a\": expected scalar, avx2, avxvnni or avx512");
     }
   }
-  const auto available = available_tables();
+  const auto available = available_kernels();
   for (const Isa isa : kAllIsas) {
-    if (std::any_of(available.begin(), available.end(), [&](const KernelTable* t) { return t->isa == isa; }))
+    if (std::any_of(available.begin(), available.end(), [&](const Kernels* t) { return t->isa == isa; }))
       continue;
     const WithIsa forced(to_string(isa));
     try {
-      choose_kernel_table();
+      choose_kernels();
       FAIL("a level that cannot run was taken");
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::unsupported);
@@ -55,11 +55,11 @@ TEST_CASE("a level that cannot run is a clear error", "[kernels]") {
 }
 
 TEST_CASE("each table is complete and knows its level", "[kernels]") {
-  REQUIRE(kScalarTable != nullptr);
-  const KernelTable* const all[] = {kScalarTable, kAvx2Table, kAvxVnniTable, kAvx512Table};
+  REQUIRE(kScalarKernels != nullptr);
+  const Kernels* const all[] = {kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512Kernels};
   for (std::size_t i = 0; i < std::size(all); ++i) {
     if (all[i] == nullptr) continue;
-    const KernelTable& t = *all[i];
+    const Kernels& t = *all[i];
     CHECK(t.isa == kAllIsas[i]);
     CHECK((t.rms_norm != nullptr && t.add != nullptr && t.silu_mul != nullptr && t.rope != nullptr));
     CHECK((t.attention != nullptr && t.quantize_block != nullptr && t.matmul != nullptr));

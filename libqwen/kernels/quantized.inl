@@ -7,41 +7,42 @@
 //   rows in a GEMM tile dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to
 //   sum[vec][token] the products of
 //                      `lines` dwords of codes and of activations; 8-bit codes may be taken with their offset
-//   kStreamTokens      so many tokens take codes from memory to registers to products; at most kFewTokens
+//   kStreamTokens      so many tokens take codes from memory to registers to products; at most kMaxStreamTokens
 //   kSignedBytes       whether it does that: then sums of 8-bit codes need no correction
 //
 // The order of float operations is that of scalar.cpp, so results are equal bit for bit. No include guard on
 // purpose.
 
-#define QWEN_UNROLL _Pragma("GCC unroll 16")
-#define QWEN_EACH_FEW(action) action(1) action(2) action(3) action(4) action(5) action(6) action(7) action(8)
-static_assert(kFewTokens == 8 && (kStreamTokens == kFewTokens || kStreamTokens == kTileTokens));
+#define UNROLL _Pragma("GCC unroll 16")
+#define FOR_1_TO_8(action) action(1) action(2) action(3) action(4) action(5) action(6) action(7) action(8)
+static_assert(kMaxStreamTokens == 8 && (kStreamTokens == kMaxStreamTokens || kStreamTokens == kTileTokens));
 
 constexpr int kVecBytes = kVecRows * 4;
 
-// The eight dwords of a block for kVecRows rows; `lines` is at the first of these rows.
+// The eight dwords of a block for the kVecRows rows of vector `v`. `low_lines` is null unless the type has two
+// planes.
 template <TensorType kType>
-inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, V* code) noexcept {
+inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, int v, V* code) noexcept {
   constexpr PanelFormat f = panel_format(kType);
-  const auto line = [&](int i) { return vload(lines + i * 64); };
-  if constexpr (f.split) {
+  const auto line = [&](int i) { return vload(lines + i * 64 + v * kVecBytes); };
+  if constexpr (f.two_plane) {
     const V low = vsplat8(0x0F), high = vsplat8(0xF0);
-    QWEN_UNROLL for (int i = 0; i < 4; ++i) {
-      const V upper = line(i), lower = vload(low_lines + i * 64);
+    UNROLL for (int i = 0; i < 4; ++i) {
+      const V upper = line(i), lower = vload(low_lines + i * 64 + v * kVecBytes);
       code[i] = vor(vand(shift_left<4>(upper), high), vand(lower, low));
       code[i + 4] = vor(vand(upper, high), vand(shift_right<4>(lower), low));
     }
   } else if constexpr (f.bits == 8) {
-    QWEN_UNROLL for (int j = 0; j < 8; ++j) code[j] = line(j);
+    UNROLL for (int j = 0; j < 8; ++j) code[j] = line(j);
   } else if constexpr (f.bits >= 4) {
     const V low = vsplat8(0x0F);
-    QWEN_UNROLL for (int i = 0; i < 4; ++i) {
+    UNROLL for (int i = 0; i < 4; ++i) {
       const V both = line(i);
       code[i] = vand(both, low);
       code[i + 4] = vand(shift_right<4>(both), low);
     }
     if constexpr (f.table) {
-      QWEN_UNROLL for (int j = 0; j < 8; ++j) code[j] = iq4_lookup(code[j]);
+      UNROLL for (int j = 0; j < 8; ++j) code[j] = iq4_lookup(code[j]);
     }
     if constexpr (f.bits == 5) {
       const V high = line(4), bit = vsplat8(0x10);
@@ -56,7 +57,7 @@ inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, V* 
     }
     if constexpr (f.bits == 6) {
       const V bits = vsplat8(0x30);
-      QWEN_UNROLL for (int h = 0; h < 2; ++h) {
+      UNROLL for (int h = 0; h < 2; ++h) {
         const V high = line(4 + h);
         code[4 * h] = vor(code[4 * h], vand(shift_left<4>(high), bits));
         code[4 * h + 1] = vor(code[4 * h + 1], vand(shift_left<2>(high), bits));
@@ -66,7 +67,7 @@ inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, V* 
     }
   } else {
     const V two = vsplat8(0x03);
-    QWEN_UNROLL for (int h = 0; h < 2; ++h) {
+    UNROLL for (int h = 0; h < 2; ++h) {
       const V both = line(h);
       code[4 * h] = vand(both, two);
       code[4 * h + 1] = vand(shift_right<2>(both), two);
@@ -90,7 +91,7 @@ inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, V* 
 // Bits of the widest code that dot_tile sees.
 template <TensorType kType>
 constexpr int code_bits() {
-  return panel_format(kType).table || panel_format(kType).split ? 8 : panel_format(kType).bits;
+  return panel_format(kType).table || panel_format(kType).two_plane ? 8 : panel_format(kType).bits;
 }
 // What a sum of products with codes lacks to be one with code - offset: offset * neg_sum.
 template <TensorType kType>
@@ -121,17 +122,17 @@ inline F group_min(const std::uint8_t* record, int b, int g, int row) noexcept {
   return fmul(dmin, high_nibble_to_float(byte));
 }
 
-inline int tile_count(const Input& in) noexcept {
+inline int tile_count(const Activations& in) noexcept {
   return (in.tokens + in.width - 1) / in.width;
 }
 
 // The activations of one block of one tile, `width` tokens interleaved.
-struct BlockInput {
+struct BlockActivations {
   const std::int32_t* q;        // [8][width] dwords
   const std::int32_t* neg_sum;  // [2][width]
   const float* scale;           // [width]
 };
-inline BlockInput block_input(const Input& in, int tile, int block) noexcept {
+inline BlockActivations block_activations(const Activations& in, int tile, int block) noexcept {
   const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(in.cols / kBlock) +
                   static_cast<std::size_t>(block);
   const auto width = static_cast<std::size_t>(in.width);
@@ -143,25 +144,25 @@ inline BlockInput block_input(const Input& in, int tile, int block) noexcept {
 // then the mins. `scale(vec, group)` and `min(vec, group)` give the groups' factors.
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT, class Scale,
           class Min>
-inline void multiply_block(const V* codes, int code_stride, const BlockInput& x, const Scale& scale,
+inline void multiply_block(const V* codes, int code_stride, const BlockActivations& x, const Scale& scale,
                            const Min& min, F (*acc)[kT]) noexcept {
   constexpr int kLines = kGroup / 4;
-  QWEN_UNROLL for (int g = 0; g < kBlock / kGroup; ++g) {
+  UNROLL for (int g = 0; g < kBlock / kGroup; ++g) {
     V sum[kN][kT];
-    std::int32_t minus[kT];
-    QWEN_UNROLL for (int t = 0; t < kT; ++t) {
-      minus[t] = kGroup == 16 ? x.neg_sum[g * kWidth + t] : x.neg_sum[t] + x.neg_sum[kWidth + t];
-      QWEN_UNROLL for (int n = 0; n < kN; ++n) sum[n][t] = vset1(kCorrection * minus[t]);
+    std::int32_t neg_sum[kT];
+    UNROLL for (int t = 0; t < kT; ++t) {
+      neg_sum[t] = kGroup == 16 ? x.neg_sum[g * kWidth + t] : x.neg_sum[t] + x.neg_sum[kWidth + t];
+      UNROLL for (int n = 0; n < kN; ++n) sum[n][t] = vset1(kCorrection * neg_sum[t]);
     }
     dot_tile<kBits, kLines, kN, kT, kWidth>(codes + g * kLines, code_stride, x.q + g * kLines * kWidth, sum);
-    QWEN_UNROLL for (int n = 0; n < kN; ++n) {
+    UNROLL for (int n = 0; n < kN; ++n) {
       const F s = scale(n, g);
-      QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
+      UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
           ffma(to_float(sum[n][t]), fmul(s, fset1(x.scale[t])), acc[n][t]);
       if constexpr (kMin) {
         const F m = min(n, g);
-        QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
-            ffma(fset1(static_cast<float>(minus[t])), fmul(m, fset1(x.scale[t])), acc[n][t]);
+        UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
+            ffma(fset1(static_cast<float>(neg_sum[t])), fmul(m, fset1(x.scale[t])), acc[n][t]);
       }
     }
   }
@@ -171,29 +172,32 @@ inline void multiply_block(const V* codes, int code_stride, const BlockInput& x,
 
 // What lies so far ahead is asked for: 6 KB is what a core reads in the 100 to 200 ns that memory takes. The
 // processor's own prefetcher alone leaves memory idle while the products are computed.
-constexpr int kAheadBytes = 6144;
+constexpr int kPrefetchBytes = 6144;
 
 template <int kBytes>
-inline void fetch_ahead(const void* at) noexcept {
-  const auto* p = static_cast<const char*>(at) + kAheadBytes;
-  QWEN_UNROLL for (int i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i, 0, 3);
+inline void prefetch_ahead(const void* at) noexcept {
+  // As an integer: the address may be behind the end of the matrix.
+  const auto p = reinterpret_cast<std::uintptr_t>(at) + kPrefetchBytes;
+  UNROLL for (int i = 0; i < kBytes; i += 64)
+      __builtin_prefetch(reinterpret_cast<const void*>(p + static_cast<std::uintptr_t>(i)), 0, 3);
 }
 
 template <TensorType kType, int kT>
-inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count, const Input& in,
-                          int first_block, F (*acc)[1][kT]) noexcept {
+inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count,
+                          const Activations& in, int first_block, F (*acc)[1][kT]) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   for (int b = 0; b < count; ++b) {
-    const BlockInput x = block_input(in, 0, first_block + b);
+    const BlockActivations x = block_activations(in, 0, first_block + b);
     const std::uint8_t* lines = record + f.codes_at() + b * f.block_bytes();
-    const std::uint8_t* low_lines = low + (first_block + b) * 256;
-    if constexpr (kT > 2 || f.bits < 8 || f.split) {  // else memory has no arithmetic to wait for
-      fetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
-      if constexpr (f.split) fetch_ahead<256>(low_lines);
+    const std::uint8_t* low_lines = nullptr;
+    if constexpr (f.two_plane) low_lines = low + (first_block + b) * 256;
+    if constexpr (kT > 2 || f.bits < 8 || f.two_plane) {  // else memory has no arithmetic to wait for
+      prefetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
+      if constexpr (f.two_plane) prefetch_ahead<256>(low_lines);
     }
-    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+    UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(lines + v * kVecBytes, low_lines + v * kVecBytes, code);
+      decode<kType>(lines, low_lines, v, code);
       multiply_block<code_bits<kType>(), f.group, f.min, correction<kType>(), kT, 1, kT>(
           code, 0, x, [&](int, int g) { return group_scale<kType>(record, b, g, v * kVecRows); },
           [&](int, int g) { return group_min<kType>(record, b, g, v * kVecRows); }, acc[v]);
@@ -203,29 +207,35 @@ inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, i
 
 // One panel against kT tokens.
 template <TensorType kType, int kT>
-void stream_panel(const std::byte* panel, const std::byte* low, const Input& in, float* out,
+void stream_panel(const std::byte* panel, const std::byte* low, const Activations& in, float* out,
                   std::size_t out_stride) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const int blocks = in.cols / kBlock;
   const auto* record = reinterpret_cast<const std::uint8_t*>(panel);
   const auto* low_lines = reinterpret_cast<const std::uint8_t*>(low);
   F acc[kVecs][1][kT];
-  QWEN_UNROLL for (int v = 0; v < kVecs; ++v) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
+  UNROLL for (int v = 0; v < kVecs; ++v) UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
   int b = 0;
   for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
     stream_record<kType, kT>(record, low_lines, f.record_blocks(), in, b, acc);
   if (b < blocks) stream_record<kType, kT>(record, low_lines, blocks - b, in, b, acc);
-  QWEN_UNROLL for (int v = 0; v < kVecs; ++v) QWEN_UNROLL for (int t = 0; t < kT; ++t)
+  UNROLL for (int v = 0; v < kVecs; ++v) UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + v * kVecRows, acc[v][0][t]);
 }
 
+// The lower plane of the panel of `row`; null if the type has only one plane.
+template <TensorType kType>
+inline const std::byte* low_panel(const Matrix& matrix, int row) noexcept {
+  if constexpr (!panel_format(kType).two_plane) return nullptr;
+  return matrix.low + static_cast<std::size_t>(row / kPanelRows) * matrix.low_stride;
+}
+
 template <TensorType kType, int kT>
-void stream_panels(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+void stream_panels(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
                    std::size_t out_stride) noexcept {
   for (int row = row_begin; row < row_end; row += kPanelRows) {
     const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
-    const std::byte* low = matrix.low + static_cast<std::size_t>(row / kPanelRows) * matrix.low_stride;
-    stream_panel<kType, kT>(panel, low, in, out + (row - row_begin), out_stride);
+    stream_panel<kType, kT>(panel, low_panel<kType>(matrix, row), in, out + (row - row_begin), out_stride);
   }
 }
 
@@ -250,11 +260,12 @@ inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first
     const int b = (first_block + i) % f.record_blocks();
     const std::uint8_t* record =
         panel + static_cast<std::size_t>((first_block + i) / f.record_blocks()) * f.record_bytes();
-    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+    const std::uint8_t* low_lines = nullptr;
+    if constexpr (f.two_plane) low_lines = low + (first_block + i) * 256;
+    UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(record + f.codes_at() + b * f.block_bytes() + v * kVecBytes,
-                    low + (first_block + i) * 256 + v * kVecBytes, code);
-      QWEN_UNROLL for (int j = 0; j < 8; ++j) vstore(out.codes[vec + v][i][j], code[j]);
+      decode<kType>(record + f.codes_at() + b * f.block_bytes(), low_lines, v, code);
+      UNROLL for (int j = 0; j < 8; ++j) vstore(out.codes[vec + v][i][j], code[j]);
       for (int g = 0; g < f.groups_per_block(); ++g) {
         fstore(out.scale[vec + v][i][g], group_scale<kType>(record, b, g, v * kVecRows));
         if constexpr (f.min) fstore(out.min[vec + v][i][g], group_min<kType>(record, b, g, v * kVecRows));
@@ -264,7 +275,7 @@ inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first
 }
 
 // Brings the panels' next part into the L2 cache while the present one is at work: a few lines at a time.
-struct Ahead {
+struct Prefetcher {
   static constexpr int kStreams = 4;  // two panels, and the lower halves of their codes
   const std::byte* at[kStreams] = {};
   const std::byte* end[kStreams] = {};
@@ -294,18 +305,18 @@ struct Ahead {
 // kT tokens of a tile, from `lane` on, against kN vectors of rows; sums go on from `out` where first_block >
 // 0.
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT>
-void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int lane, int first_block,
-                   int count, float* out, std::size_t out_stride, Ahead& ahead) noexcept {
+void multiply_tile(const Unpacked& w, int vec, const Activations& in, int tile, int lane, int first_block,
+                   int count, float* out, std::size_t out_stride, Prefetcher& prefetcher) noexcept {
   out += static_cast<std::size_t>(lane) * out_stride;
   F acc[kN][kT];
-  QWEN_UNROLL for (int n = 0; n < kN; ++n) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
+  UNROLL for (int n = 0; n < kN; ++n) UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
       first_block == 0 ? fzero() : fload(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows);
-  BlockInput x = block_input(in, tile, first_block);
+  BlockActivations x = block_activations(in, tile, first_block);
   x.q += lane;
   x.neg_sum += lane;
   x.scale += lane;
   for (int i = 0; i < count; ++i) {
-    ahead.fetch();
+    prefetcher.fetch();
     multiply_block<kBits, kGroup, kMin, kCorrection, kWidth, kN, kT>(
         reinterpret_cast<const V*>(w.codes[vec][i][0]), kPartBlocks * 8, x,
         [&](int n, int g) { return fload(w.scale[vec + n][i][g]); },
@@ -314,18 +325,18 @@ void multiply_tile(const Unpacked& w, int vec, const Input& in, int tile, int la
     x.neg_sum += 2 * kWidth;
     x.scale += kWidth;
   }
-  QWEN_UNROLL for (int n = 0; n < kN; ++n) QWEN_UNROLL for (int t = 0; t < kT; ++t)
+  UNROLL for (int n = 0; n < kN; ++n) UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows, acc[n][t]);
 }
 
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN>
-inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int tile, int first_block, int count,
-                            float* out, std::size_t out_stride, Ahead& ahead) noexcept {
+inline void multiply_tokens(const Unpacked& w, int vec, const Activations& in, int tile, int first_block,
+                            int count, float* out, std::size_t out_stride, Prefetcher& prefetcher) noexcept {
 #define QWEN_TILE(width, tokens, lane)                                                                    \
   multiply_tile<kBits, kGroup, kMin, kCorrection, width, kN, tokens>(w, vec, in, tile, lane, first_block, \
-                                                                     count, out, out_stride, ahead)
+                                                                     count, out, out_stride, prefetcher)
   if constexpr (kStreamTokens <
-                kFewTokens) {  // then 7 and 8 tokens come here, in a tile too wide for registers
+                kMaxStreamTokens) {  // then 7 and 8 tokens come here, in a tile too wide for registers
     if (in.width > kTileTokens) {
       if (in.width == 7) {
         QWEN_TILE(7, 4, 0);
@@ -350,22 +361,22 @@ inline void multiply_tokens(const Unpacked& w, int vec, const Input& in, int til
 
 // All tokens against the unpacked rows.
 template <int kBits, int kGroup, bool kMin, int kCorrection>
-void multiply_part(const Unpacked& w, int vecs, const Input& in, int first_block, int count, float* out,
-                   std::size_t out_stride, Ahead& ahead) noexcept {
+void multiply_part(const Unpacked& w, int vecs, const Activations& in, int first_block, int count, float* out,
+                   std::size_t out_stride, Prefetcher& prefetcher) noexcept {
   for (int tile = 0; tile < tile_count(in); ++tile) {
     float* tile_out = out + static_cast<std::size_t>(tile) * kTileTokens * out_stride;
     int vec = 0;
     for (; vec + kTileVecs <= vecs; vec += kTileVecs)
       multiply_tokens<kBits, kGroup, kMin, kCorrection, kTileVecs>(
-          w, vec, in, tile, first_block, count, tile_out + vec * kVecRows, out_stride, ahead);
+          w, vec, in, tile, first_block, count, tile_out + vec * kVecRows, out_stride, prefetcher);
     for (; vec < vecs; ++vec)
       multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(w, vec, in, tile, first_block, count,
-                                                           tile_out + vec * kVecRows, out_stride, ahead);
+                                                           tile_out + vec * kVecRows, out_stride, prefetcher);
   }
 }
 
 template <TensorType kType>
-void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+void unpack_and_multiply(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
                          std::size_t out_stride, std::byte* scratch) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   auto& unpacked = *reinterpret_cast<Unpacked*>(scratch);
@@ -373,41 +384,38 @@ void unpack_and_multiply(const Matrix& matrix, const Input& in, int row_begin, i
   const auto panel = [&](int row) {
     return matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
   };
-  const auto low = [&](int row) {
-    return matrix.low + static_cast<std::size_t>(row / kPanelRows) * matrix.low_stride;
-  };
   for (int row = row_begin; row < row_end; row += 2 * kPanelRows) {
     const int panels = row + kPanelRows < row_end ? 2 : 1;
     for (int first = 0; first < blocks; first += kPartBlocks) {
       const int count = blocks - first < kPartBlocks ? blocks - first : kPartBlocks;
       for (int p = 0; p < panels; ++p)
         unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)),
-                      reinterpret_cast<const std::uint8_t*>(low(row + p * kPanelRows)), first, count,
-                      p * kVecs, unpacked);
+                      reinterpret_cast<const std::uint8_t*>(low_panel<kType>(matrix, row + p * kPanelRows)),
+                      first, count, p * kVecs, unpacked);
       // What comes next: further columns of these panels, or the first columns of the next ones.
       const bool more = first + count < blocks;
       const int next_row = more ? row : row + 2 * kPanelRows;
       const int next_first = more ? first + count : 0;
       const int next_count = blocks - next_first < kPartBlocks ? blocks - next_first : kPartBlocks;
       const auto records = static_cast<std::size_t>((next_count + f.record_blocks() - 1) / f.record_blocks());
-      Ahead ahead;
+      Prefetcher prefetcher;
       for (int r = next_row; r < next_row + 2 * kPanelRows && r < row_end; r += kPanelRows) {
-        ahead.add(panel(r) + static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes(),
-                  records * f.record_bytes());
-        if constexpr (f.split)
-          ahead.add(low(r) + static_cast<std::size_t>(next_first) * 256,
-                    static_cast<std::size_t>(next_count) * 256);
+        prefetcher.add(panel(r) + static_cast<std::size_t>(next_first / f.record_blocks()) * f.record_bytes(),
+                       records * f.record_bytes());
+        if constexpr (f.two_plane)
+          prefetcher.add(low_panel<kType>(matrix, r) + static_cast<std::size_t>(next_first) * 256,
+                         static_cast<std::size_t>(next_count) * 256);
       }
-      ahead.spread(tile_count(in) * count *
-                   (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
+      prefetcher.spread(tile_count(in) * count *
+                        (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
       multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
-          unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, ahead);
+          unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, prefetcher);
     }
   }
 }
 
 template <TensorType kType>
-void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+void quantized_matmul(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
                       std::size_t out_stride, std::byte* scratch) noexcept {
   switch (in.tokens) {
 #define QWEN_CASE(n)                                                                   \
@@ -415,7 +423,7 @@ void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int 
     if constexpr (n <= kStreamTokens)                                                  \
       return stream_panels<kType, n>(matrix, in, row_begin, row_end, out, out_stride); \
     break;
-    QWEN_EACH_FEW(QWEN_CASE)
+    FOR_1_TO_8(QWEN_CASE)
 #undef QWEN_CASE
     default: break;
   }
@@ -423,23 +431,23 @@ void quantised_matmul(const Matrix& matrix, const Input& in, int row_begin, int 
 }
 
 // The sum of u q - 128 q is that of 16 high q - 120.5 q, give or take what the lower halves differ from 7.5.
-void estimate(const Matrix& matrix, const Input& in, const float* energy, int row_begin, int row_end,
+void estimate(const Matrix& matrix, const Activations& in, const float* energy, int row_begin, int row_end,
               float* out, float* margin) noexcept {
-  constexpr PanelFormat f = panel_format(kQ8Split);
+  constexpr PanelFormat f = panel_format(kQ8TwoPlane);
   const int blocks = in.cols / kBlock;
   for (int row = row_begin; row < row_end; row += kPanelRows) {
     const auto* record = reinterpret_cast<const std::uint8_t*>(matrix.data) +
                          static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
     F acc[kVecs], squares[kVecs];
-    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) acc[v] = squares[v] = fzero();
+    UNROLL for (int v = 0; v < kVecs; ++v) acc[v] = squares[v] = fzero();
     for (int b = 0; b < blocks; ++b) {
-      const BlockInput x = block_input(in, 0, b);
+      const BlockActivations x = block_activations(in, 0, b);
       const F middle = fset1(120.5f * static_cast<float>(x.neg_sum[0] + x.neg_sum[1]));
       const std::uint8_t* lines = record + f.codes_at() + b % 2 * f.block_bytes();
-      fetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
-      QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+      prefetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
+      UNROLL for (int v = 0; v < kVecs; ++v) {
         V code[8], sum[1][1] = {{vset1(0)}};
-        decode<TensorType::q4_0>(lines + v * kVecBytes, nullptr, code);
+        decode<TensorType::q4_0>(lines, nullptr, v, code);
         dot_tile<4, 8, 1, 1, 1>(code, 0, x.q, sum);
         const F s =
             half_to_float(reinterpret_cast<const std::uint16_t*>(record) + b % 2 * kPanelRows + v * kVecRows);
@@ -448,7 +456,7 @@ void estimate(const Matrix& matrix, const Input& in, const float* energy, int ro
       }
       if (b % 2 == 1) record += f.record_bytes();
     }
-    QWEN_UNROLL for (int v = 0; v < kVecs; ++v) {
+    UNROLL for (int v = 0; v < kVecs; ++v) {
       fstore(out + (row - row_begin) + v * kVecRows, acc[v]);
       fstore(margin + (row - row_begin) + v * kVecRows, fsqrt(squares[v]));
     }

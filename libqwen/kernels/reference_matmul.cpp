@@ -1,4 +1,5 @@
-#include "kernels/exact.h"
+// Weights dequantized to float as they are read, times float activations: no packing.
+#include "kernels/kernels.h"
 
 #include <Eigen/Core>
 #include <span>
@@ -23,8 +24,8 @@ float dot(const float* a, const float* b, int n) noexcept {
 
 }  // namespace
 
-void matmul_rows(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
-                 std::size_t out_stride, std::byte* scratch) noexcept {
+void reference_matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+                      std::size_t out_stride, std::byte* scratch) noexcept {
   const auto cols = static_cast<std::size_t>(matrix.cols);
   auto* row = reinterpret_cast<float*>(scratch);
   for (int r = row_begin; r < row_end; ++r) {
