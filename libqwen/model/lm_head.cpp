@@ -18,10 +18,10 @@ using kernels::kPanelRows;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Rows of the head that a thread work_counters at once.
+// Rows of the head that a thread claims at once.
 int claim_rows(const ExecContext& exec) {
   return static_cast<int>(
-      round_up(static_cast<std::size_t>(ceil_div(exec.weights.shape.vocab, exec.pool.size() * 32)), 32));
+      round_up(static_cast<std::size_t>(ceil_div(exec.weights.shape.embedding_rows, exec.pool.size() * 32)), 32));
 }
 
 std::byte* matmul_scratch(Workspace& workspace, int thread) {
@@ -86,8 +86,8 @@ void lm_head_logits(const ExecContext& exec, Workspace& workspace, const float* 
                           hidden + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape.hidden),
                           shape.hidden);
     exec.pool.barrier();
-    for (int begin = next.fetch_add(unit); begin < shape.vocab; begin = next.fetch_add(unit))
-      exec.kernels.matmul(exec.weights.lm_head, input, begin, std::min(shape.vocab, begin + unit),
+    for (int begin = next.fetch_add(unit); begin < shape.embedding_rows; begin = next.fetch_add(unit))
+      exec.kernels.matmul(exec.weights.lm_head, input, begin, std::min(shape.embedding_rows, begin + unit),
                           logits + begin, stride, matmul_scratch(workspace, thread));
   });
 }
@@ -100,7 +100,7 @@ void lm_head_logits_for(const ExecContext& exec, Workspace& workspace, const flo
   float panel[kPanelRows];
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const int begin = tokens[i] / kPanelRows * kPanelRows;
-    exec.kernels.matmul(exec.weights.lm_head, input, begin, std::min(shape.vocab, begin + kPanelRows), panel,
+    exec.kernels.matmul(exec.weights.lm_head, input, begin, std::min(shape.embedding_rows, begin + kPanelRows), panel,
                         kPanelRows, matmul_scratch(workspace, 0));
     out[i] = panel[tokens[i] % kPanelRows];
   }
@@ -117,7 +117,7 @@ void lm_head_top_k(const ExecContext& exec, Workspace& workspace, const float* h
   constexpr int kMaxChosen = 1024;
   if (!has_two_plane_head(weights) || count > kMaxChosen || also.size() > kMaxChosen)
     return lm_head_logits(exec, workspace, hidden, 1, logits,
-                          round_up(static_cast<std::size_t>(weights.shape.vocab), kPanelRows));
+                          round_up(static_cast<std::size_t>(weights.shape.embedding_rows), kPanelRows));
 
   const Activations input = workspace.input.view(1, weights.shape.hidden);
   // All memory is taken here: an exception must not leave a thread of the pool, nor a mark behind.

@@ -280,11 +280,11 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
   }
   weights->output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->lm_head = bind.lm_head("token_embd.weight", shape.vocab, hidden);
+    weights->lm_head = bind.lm_head("token_embd.weight", shape.embedding_rows, hidden);
     weights->embedding = weights->lm_head;
   } else {
-    weights->lm_head = bind.lm_head("output.weight", shape.vocab, hidden);
-    weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
+    weights->lm_head = bind.lm_head("output.weight", shape.embedding_rows, hidden);
+    weights->embedding = bind.rows_of("token_embd.weight", shape.embedding_rows, hidden);
   }
   weights->file->check_unchanged();
   // Nothing reads it any more: its pages, and what is known of its content, go.

@@ -199,7 +199,7 @@ void EngineCore::compute_logits() {
         answering_.size() <= kShortHeads ? sequence->task->generation->required_logits() : std::nullopt;
     if (need) {
       sequence->logits = last -= stride;
-      model::lm_head_top_k(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->also,
+      model::lm_head_top_k(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->must_include,
                       sequence->logits);
     } else {
       sequence->logits = first + hidden_.size() / hidden.size() * stride;

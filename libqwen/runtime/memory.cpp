@@ -50,7 +50,7 @@ MemoryEstimate Model::estimate(const std::string& path, int context, int sequenc
   const int threads = options.threads > 0 ? options.threads : default_threads();
   ThreadPool pool(1);
   model::BindOptions bind;
-  bind.reference = options.exact;
+  bind.reference = options.reference;
   bind.plan_only = true;
   bind.type_of = runtime::types_on_load(options.quantize, *file);
   const auto weights = model::bind_weights(file, shape, pool, bind);

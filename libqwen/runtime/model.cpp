@@ -153,7 +153,7 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   if (file->tensors().empty())
     fail(ErrorCode::bad_format, file->path(), ": it holds a vocabulary only, no weights to run");
   auto state = std::make_shared<runtime::ModelState>(runtime::ModelState{
-      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.exact, nullptr, nullptr, nullptr});
+      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.reference, nullptr, nullptr, nullptr});
   state->kernels = &kernels::choose_kernels();
   Described described = describe(*file, options);
   state->info = std::move(described.info);
@@ -165,7 +165,7 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   state->end_of_turn = end_tokens(*file, state->tokenizer);
   state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
-  bind.reference = options.exact;
+  bind.reference = options.reference;
   bind.type_of = runtime::types_on_load(options.quantize, *file);
   bind.on_progress = [&](double fraction) { return progress("pack", 0.02 + 0.98 * fraction); };
   state->weights = model::bind_weights(file, state->info.shape, *state->pool, bind);

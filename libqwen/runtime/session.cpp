@@ -158,7 +158,7 @@ std::span<const float> Session::logits() {
   s.workspace->reserve(1, 1, 1);  // the token may have been computed in another session's batch
   float* logits = logits_buffer(s);
   model::lm_head_logits(s.m().engine(), *s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
-  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
+  return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
 }
 
 std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int count,
@@ -170,7 +170,7 @@ std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
   model::lm_head_top_k(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
-  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
+  return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
 }
 
 void Session::prefill(std::span<const Token> tokens) {
@@ -188,7 +188,7 @@ void Session::forward_all_logits(std::span<const Token> tokens,
         for (int i = 0; i < count; ++i) {
           const float* hidden = s.workspace->hidden + static_cast<std::size_t>(i) * hidden_size;
           model::lm_head_logits(s.m().engine(), *s.workspace, hidden, 1, logits, logits_stride(s));
-          on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.vocab)});
+          on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)});
         }
         keep_hidden(s, s.workspace->hidden + static_cast<std::size_t>(count - 1) * hidden_size);
       });
