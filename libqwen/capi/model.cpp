@@ -90,7 +90,7 @@ std::int32_t qwen_tokenize(const qwen_model* model, const char* text, std::size_
     need(tokens, "tokens") = nullptr;
     need(count, "count") = 0;
     check_flags(flags, QWEN_PARSE_CONTROL, "qwen_tokenize");
-    const auto special = flags & QWEN_PARSE_CONTROL ? Tokenizer::Special::parse : Tokenizer::Special::as_text;
+    const auto special = flags & QWEN_PARSE_CONTROL ? Tokenizer::ControlTokens::parse : Tokenizer::ControlTokens::as_text;
     give_tokens(need(model, "model").model.tokenizer().encode(text_of(text, length, "text"), special), tokens,
                 count);
   });

@@ -113,7 +113,7 @@ std::vector<Token> end_tokens(const formats::ModelFile& file, const Tokenizer& t
     if (const auto id = file.optional_integer(key)) add(*id);
   for (const std::int32_t id : file.integers("qwen.generation.eos_token_ids")) add(id);
   for (const char* text : {"<|im_end|>", "<|endoftext|>"})
-    if (const auto id = tokenizer.find_control(text)) add(*id);
+    if (const auto id = tokenizer.find_added_token(text)) add(*id);
   return tokens;
 }
 

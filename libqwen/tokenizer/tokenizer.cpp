@@ -3,7 +3,6 @@
 #include "base/fail.h"
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
-#include "tokenizer/sentencepiece_backend.h"
 #include "tokenizer/tokenizer_backend.h"
 
 namespace qwen {
@@ -19,10 +18,10 @@ std::shared_ptr<const TokenizerBackend> make_tokenizer_backend(const formats::Mo
 
 }  // namespace tokenizer
 
-std::vector<Token> Tokenizer::encode(std::string_view text, Special special) const {
+std::vector<Token> Tokenizer::encode(std::string_view text, ControlTokens control) const {
   std::vector<Token> tokens;
-  tokens.reserve(text.size() / 3 + 4);  // what Chinese and English take
-  if (special == Special::parse) {
+  tokens.reserve(text.size() / 3 + 4);  // Chinese and English need about this many
+  if (control == ControlTokens::parse) {
     const tokenizer::Vocabulary& vocabulary = backend_->vocabulary();
     while (const auto match = vocabulary.next_added(text, 0)) {
       if (match->position > 0) backend_->encode_text(text.substr(0, match->position), tokens);
@@ -69,7 +68,7 @@ bool Tokenizer::is_control(Token token) const noexcept {
   return vocabulary.contains(token) && vocabulary.type(token) == tokenizer::TokenType::control;
 }
 
-std::optional<Token> Tokenizer::find_control(std::string_view text) const {
+std::optional<Token> Tokenizer::find_added_token(std::string_view text) const {
   return backend_->vocabulary().find_added(text);
 }
 

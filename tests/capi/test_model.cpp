@@ -31,7 +31,7 @@ TEST_CASE("C: model, tokens and information are those of C++", "[capi]") {
     ok(qwen_tokenize(model.get(), text.c_str(), QWEN_LENGTH_OF_STRING, flags, &tokens, &count, &error),
        error);
     const auto wanted = same.tokenizer().encode(
-        text, flags ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+        text, flags ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
     CHECK(std::vector<std::int32_t>(tokens, tokens + count) == wanted);
     char* back = nullptr;
     std::size_t length = 0;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "support/model_cases.h"
 
 using namespace qwen;
@@ -188,8 +188,8 @@ TEST_CASE("what a model tells of itself", "[model][engine]") {
   CHECK(info.tensors[0].bytes > info.tensors[1].bytes);
   CHECK(info.bits_per_weight > 6.0);
   CHECK(info.bits_per_weight < 7.0);
-  CHECK(model.is_end_of_turn(*model.tokenizer().find_control("<|im_end|>")));
-  CHECK(model.is_end_of_turn(*model.tokenizer().find_control("<|endoftext|>")));
+  CHECK(model.is_end_of_turn(*model.tokenizer().find_added_token("<|im_end|>")));
+  CHECK(model.is_end_of_turn(*model.tokenizer().find_added_token("<|endoftext|>")));
   CHECK_FALSE(model.is_end_of_turn(0));
   CHECK(model.weight_bytes() > 0);
   options.threads = 2000;

@@ -120,9 +120,9 @@ void check_twins(const HfFiles& files, bool sharded, const std::string& gguf_typ
   const Model a = Model::load(folder.path(), exact), b = Model::load(twin, exact);
 
   const std::string text = "abc <|im_end|> \xE4\xBD\xA0\xE5\xA5\xBD\n";
-  const auto tokens = a.tokenizer().encode(text, Tokenizer::Special::parse);
-  CHECK(tokens == b.tokenizer().encode(text, Tokenizer::Special::parse));
-  CHECK(a.tokenizer().find_control("<|im_end|>") == 260);
+  const auto tokens = a.tokenizer().encode(text, Tokenizer::ControlTokens::parse);
+  CHECK(tokens == b.tokenizer().encode(text, Tokenizer::ControlTokens::parse));
+  CHECK(a.tokenizer().find_added_token("<|im_end|>") == 260);
   CHECK(a.is_end_of_turn(258));
   CHECK(b.is_end_of_turn(258));
   const auto left = logits(a, tokens), right = logits(b, tokens);

@@ -191,7 +191,7 @@ std::function<int()> generate_command(CLI::App& app) {
     double load_seconds = 0;
     const qwen::Model model = tools::load_model(flags->model, &load_seconds);
     const auto prompt = model.tokenizer().encode(
-        text, flags->special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+        text, flags->special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
     qwen::Session session(model, flags->session.get());
     answer(session, prompt, flags->answer.options(model), *flags, load_seconds);
     return tools::kExitOk;

@@ -80,7 +80,7 @@ int logits(const LogitsFlags& flags) {
   const qwen::Model model = tools::load_model(flags.model);
   if (!by_ids) {
     ids = model.tokenizer().encode(
-        text, flags.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+        text, flags.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
   }
   qwen::Session session(model, flags.session.get());
   watch_prefill(session, !flags.model.no_progress);

@@ -42,7 +42,7 @@ struct TokenizeFlags {
 int tokenize(const TokenizeFlags& flags) {
   if (flags.jsonl && flags.input.given())
     throw UsageError("--jsonl reads its texts from stdin: give no other text");
-  const auto special = flags.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text;
+  const auto special = flags.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
   if (flags.jsonl) {
     const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
     for_each_line("{\"text\": \"...\"}", [&](const Json& json) {
