@@ -1,4 +1,4 @@
-#include "formats/hf_config.h"
+#include "formats/hf_directory.h"
 
 #include <array>
 #include <cmath>
@@ -6,13 +6,13 @@
 #include <unordered_set>
 
 #include "base/fail.h"
-#include "formats/json_file.h"
-#include "formats/meta_value.h"
+#include "formats/json_reader.h"
+#include "formats/model_file.h"
 
 namespace qwen::formats {
 namespace {
 
-constexpr int kMaxCount = 1 << 22;  // beyond every count of the family, small enough for products in 64 bits
+constexpr int kMaxCount = 1 << 22;  // far above the family's counts, small enough for products in 64 bits
 constexpr int kMaxLayers = 1024;
 
 int count(JsonReader& in, int high = kMaxCount) {
@@ -68,8 +68,8 @@ void refuse_quantized(JsonReader& in) {
       in.skip();
     }
   });
-  in.refuse(ErrorCode::unsupported, "weights quantised by ", quoted(method),
-            " are not supported; take the float checkpoint or a GGUF file");
+  in.refuse(ErrorCode::unsupported, "weights quantized by ", quoted(method),
+            " are not supported; use the float checkpoint or a GGUF file");
 }
 
 void refuse_unless(JsonReader& in, const char* key, std::string_view expected) {
@@ -134,9 +134,9 @@ void read_member(JsonReader& in, std::string_view key, HfConfig& config) {
   }
 }
 
-void check(HfConfig& config, const std::string& path) {
-  const auto require = [&](bool there, const char* key) {
-    if (!there) fail(ErrorCode::bad_format, path, ": ", key, " is missing");
+void validate(HfConfig& config, const std::string& path) {
+  const auto require = [&](bool found, const char* key) {
+    if (!found) fail(ErrorCode::bad_format, path, ": ", key, " is missing");
   };
   require(!config.architecture.empty(), "model_type");
   require(config.hidden > 0, "hidden_size");
@@ -148,11 +148,11 @@ void check(HfConfig& config, const std::string& path) {
   require(config.max_context > 0, "max_position_embeddings");
   if (config.heads % config.kv_heads != 0)
     fail(ErrorCode::bad_format, path, ": num_attention_heads ", config.heads,
-         " is no multiple of num_key_value_heads ", config.kv_heads);
+         " is not a multiple of num_key_value_heads ", config.kv_heads);
   if (!config.head_dim && config.architecture == "qwen3") config.head_dim = 128;  // the reference's default
   if (!config.head_dim && config.hidden % config.heads != 0)
     fail(ErrorCode::bad_format, path, ": hidden_size ", config.hidden,
-         " is no multiple of num_attention_heads ", config.heads);
+         " is not a multiple of num_attention_heads ", config.heads);
   if (config.architecture == "qwen2" && config.head_dim == config.hidden / config.heads &&
       config.hidden % config.heads == 0)
     config.head_dim.reset();
@@ -165,16 +165,16 @@ HfConfig read_hf_config(const std::string& path) {
   HfConfig config;
   unique_object(file.in, [&](std::string_view key) { read_member(file.in, key, config); });
   file.in.finish();
-  check(config, path);
+  validate(config, path);
   return config;
 }
 
 void add_hf_config(const HfConfig& config, ModelFile& out) {
-  const auto key = [&](const char* name) { return out.keep(config.architecture + "." + name); };
+  const auto key = [&](const char* name) { return out.own(config.architecture + "." + name); };
   const auto add = [&](const char* name, int value) {
     out.add(key(name), meta_u32(static_cast<std::uint32_t>(value)));
   };
-  out.add("general.architecture", meta_string(out.keep(config.architecture)));
+  out.add("general.architecture", meta_string(out.own(config.architecture)));
   add("block_count", config.layers);
   add("context_length", config.max_context);
   add("embedding_length", config.hidden);
@@ -222,14 +222,14 @@ void add_generation_config(const std::string& path, ModelFile& out) {
       if (ids.empty()) return;
       const auto bytes = std::as_bytes(std::span(ids));
       MetaValue value = meta_numbers<std::int32_t>(MetaType::i32, ids);
-      value.numbers = out.keep(std::vector<std::byte>(bytes.begin(), bytes.end()));
+      value.numbers = out.own(std::vector<std::byte>(bytes.begin(), bytes.end()));
       out.add("qwen.generation.eos_token_ids", std::move(value));
     } else {
       in.skip();
     }
   });
   in.finish();
-  // Without do_sample the reference takes the most probable token, whatever the temperature says.
+  // Without do_sample the reference is greedy at any temperature.
   if (greedy) temperature = 0;
   if (temperature) out.add("general.sampling.temp", meta_f32(static_cast<float>(*temperature)));
 }

@@ -1,4 +1,4 @@
-#include "formats/hf_tokenizer.h"
+#include "formats/hf_directory.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,13 +6,13 @@
 
 #include "base/fail.h"
 #include "formats/hf_vocabulary.h"
-#include "formats/json_file.h"
-#include "formats/meta_value.h"
+#include "formats/json_reader.h"
+#include "formats/model_file.h"
 
 namespace qwen::formats {
 namespace {
 
-// What tokenizer_config.json adds to the vocabulary's own files.
+// tokenizer_config.json
 struct TokenizerConfig {
   std::optional<std::string> bos, eos, pad;
   std::optional<std::string> chat_template;
@@ -36,7 +36,7 @@ std::optional<std::string> read_token(JsonReader& in) {
   return content;
 }
 
-// A text, or a list of {"name", "template"} of which the one named "default" counts.
+// A text, or a list of {"name", "template"}, of which "default" is used.
 std::optional<std::string> read_chat_template(JsonReader& in) {
   if (in.null()) return std::nullopt;
   if (in.peek() != JsonReader::Kind::array) return std::string(in.string());
@@ -101,10 +101,10 @@ void add_token_id(const char* key, const std::optional<std::string>& text,
 
 void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFile& out) {
   const auto path = [&](const char* name) { return (std::filesystem::path(folder) / name).string(); };
-  const auto there = [&](const char* name) { return is_there(path(name)); };
+  const auto found = [&](const char* name) { return file_exists(path(name)); };
   TokenizerConfig extra;
-  if (there("tokenizer_config.json")) extra = read_tokenizer_config(path("tokenizer_config.json"), out);
-  if (there("chat_template.jinja")) {
+  if (found("tokenizer_config.json")) extra = read_tokenizer_config(path("tokenizer_config.json"), out);
+  if (found("chat_template.jinja")) {
     const MappedFile text(path("chat_template.jinja"));
     if (text.bytes().size() > kMaxConfigBytes)
       fail(ErrorCode::bad_format, text.path(), ": ", text.bytes().size(), " bytes, expected at most ",
@@ -113,13 +113,13 @@ void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFi
   }
 
   Vocabulary vocabulary(config.vocab, out);
-  if (there("tokenizer.model")) {
-    // tokenizer.json beside it says the same in another form.
+  if (found("tokenizer.model")) {
+    // A tokenizer.json beside it has the same content in another form.
     read_sentencepiece(path("tokenizer.model"), vocabulary, out);
     for (const AddedToken& token : extra.added) vocabulary.add(token, path("tokenizer_config.json"));
-  } else if (there("tokenizer.json")) {
+  } else if (found("tokenizer.json")) {
     read_tokenizer_json(path("tokenizer.json"), vocabulary, out);
-  } else if (there("vocab.json") && there("merges.txt")) {
+  } else if (found("vocab.json") && found("merges.txt")) {
     if (!extra.tokenizer_class.empty() && !extra.tokenizer_class.starts_with("Qwen2Tokenizer"))
       fail(ErrorCode::unsupported, path("tokenizer_config.json"), ": tokenizer_class ",
            quoted(extra.tokenizer_class), " is not supported, expected Qwen2Tokenizer");
@@ -135,7 +135,7 @@ void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFi
   add_token_id("tokenizer.ggml.bos_token_id", extra.bos, config.bos, vocabulary, folder, out);
   out.add("tokenizer.ggml.add_bos_token", meta_boolean(extra.add_bos));
   if (extra.chat_template)
-    out.add("tokenizer.chat_template", meta_string(out.keep(std::move(*extra.chat_template))));
+    out.add("tokenizer.chat_template", meta_string(out.own(std::move(*extra.chat_template))));
 }
 
 }  // namespace qwen::formats

@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "base/fail.h"
-#include "formats/json_file.h"
-#include "formats/meta_value.h"
+#include "formats/json_reader.h"
+#include "formats/model_file.h"
 
 namespace qwen::formats {
 namespace {
@@ -14,12 +14,12 @@ namespace {
 constexpr std::size_t kMaxTokenizerBytes = std::size_t{256} << 20;
 constexpr std::size_t kMaxMerges = std::size_t{1} << 22;
 
-// The split pattern of every byte-level vocabulary of the family, as tokenizer.json spells it.
+// Qwen2's split pattern, as in tokenizer.json.
 constexpr std::string_view kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-std::string_view keep_text(const JsonReader& in, std::string_view text, ModelFile& out) {
-  return in.stable(text) ? text : out.keep(std::string(text));
+std::string_view own_text(const JsonReader& in, std::string_view text, ModelFile& out) {
+  return in.stable(text) ? text : out.own(std::string(text));
 }
 
 void add_bpe(std::vector<std::string_view> merges, ModelFile& out) {
@@ -30,7 +30,7 @@ void add_bpe(std::vector<std::string_view> merges, ModelFile& out) {
 
 void read_vocab(JsonReader& in, Vocabulary& vocabulary, ModelFile& out) {
   in.object([&](std::string_view key) {
-    const auto text = keep_text(in, key, out);
+    const auto text = own_text(in, key, out);
     vocabulary.place(in.integer(0, vocabulary.size() - 1), text, TokenType::normal, in.file());
   });
 }
@@ -47,7 +47,7 @@ std::vector<std::string_view> read_merges(JsonReader& in, ModelFile& out) {
   in.array([&] {
     if (merges.size() == kMaxMerges) in.bad("more than ", kMaxMerges, " merges");
     if (in.peek() == JsonReader::Kind::string) {
-      merges.push_back(keep_text(in, in.string(), out));
+      merges.push_back(own_text(in, in.string(), out));
     } else {  // the newer form, ["a", "b"]
       std::string pair;
       int elements = 0;
@@ -56,7 +56,7 @@ std::vector<std::string_view> read_merges(JsonReader& in, ModelFile& out) {
         pair += in.string();
       });
       if (elements != 2) in.bad("merge ", merges.size(), ": expected two tokens, found ", elements);
-      merges.push_back(out.keep(std::move(pair)));
+      merges.push_back(out.own(std::move(pair)));
     }
     if (!is_merge(merges.back()))
       in.bad("merge ", merges.size() - 1, ": expected two tokens, found ", quoted(merges.back()));
@@ -105,7 +105,7 @@ void check_normalizer(JsonReader& in) {
     in.refuse(ErrorCode::unsupported, "the normalizer ", quoted(type), " is not supported, expected NFC");
 }
 
-// Finds the one Split of the pre-tokenizer: its pattern decides how text falls apart.
+// Checks the pre-tokenizers and counts their Split patterns.
 void check_pre_tokenizer(JsonReader& in, int& splits) {
   in.object([&](std::string_view key) {
     if (key == "type") {
@@ -149,8 +149,7 @@ void Vocabulary::place(std::int64_t id, std::string_view text, TokenType type, c
 }
 
 void Vocabulary::add(const AddedToken& token, const std::string& file) {
-  // Some files mark "<|fim_prefix|>" and its like as not special; GGUF writers agree to go by the look of
-  // them.
+  // Some files mark "<|fim_prefix|>" and similar tokens as not special; GGUF converters decide by the spelling.
   const bool control = token.special || (token.text.starts_with("<|") && token.text.ends_with("|>"));
   const TokenType type = control ? TokenType::control : TokenType::user_defined;
   if (token.id >= 0 && token.id < size() && tokens_[static_cast<std::size_t>(token.id)] == token.text &&
@@ -162,7 +161,7 @@ void Vocabulary::add(const AddedToken& token, const std::string& file) {
 }
 
 std::optional<std::int32_t> Vocabulary::find(std::string_view text) const noexcept {
-  // Control tokens stand at the end.
+  // Control tokens have the highest ids.
   const auto found = std::find(tokens_.rbegin(), tokens_.rend(), text);
   if (found == tokens_.rend()) return std::nullopt;
   return static_cast<std::int32_t>(tokens_.rend() - found) - 1;
@@ -170,10 +169,10 @@ std::optional<std::int32_t> Vocabulary::find(std::string_view text) const noexce
 
 void Vocabulary::finish() {
   for (std::size_t i = 0; i < tokens_.size(); ++i)
-    if (tokens_[i].data() == nullptr) tokens_[i] = out_.keep(cat("[PAD", i, "]"));
+    if (tokens_[i].data() == nullptr) tokens_[i] = out_.own(cat("[PAD", i, "]"));
   const auto bytes = std::as_bytes(std::span(types_));
   MetaValue types = meta_numbers<std::int32_t>(MetaType::i32, types_);
-  types.numbers = out_.keep(std::vector<std::byte>(bytes.begin(), bytes.end()));
+  types.numbers = out_.own(std::vector<std::byte>(bytes.begin(), bytes.end()));
   out_.add("tokenizer.ggml.tokens", meta_strings(tokens_));
   out_.add("tokenizer.ggml.token_type", std::move(types));
 }
@@ -189,7 +188,7 @@ AddedToken read_added_token(JsonReader& in, ModelFile& out, std::string_view id)
     if (key == "id") {
       token.id = static_cast<std::int32_t>(in.integer(0, 1 << 30));
     } else if (key == "content") {
-      token.text = out.keep(std::string(in.string()));
+      token.text = out.own(std::string(in.string()));
     } else if (key == "special") {
       token.special = in.boolean();
     } else {
@@ -201,8 +200,8 @@ AddedToken read_added_token(JsonReader& in, ModelFile& out, std::string_view id)
 }
 
 void read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelFile& out) {
-  // Mapped for the life of the model: the tokens point into it.
-  const MappedFile& map = out.part(out.add_part(MappedFile(path)));
+  // Mapped for the lifetime of `out`: the tokens point into it.
+  const MappedFile& map = out.shard(out.add_shard(MappedFile(path)));
   if (map.bytes().size() > kMaxTokenizerBytes)
     fail(ErrorCode::bad_format, path, ": ", map.bytes().size(), " bytes, expected at most ",
          kMaxTokenizerBytes);
@@ -236,7 +235,7 @@ void read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelF
 
 void read_vocab_and_merges(const std::string& vocab, const std::string& merges, Vocabulary& vocabulary,
                            ModelFile& out) {
-  const MappedFile& map = out.part(out.add_part(MappedFile(vocab)));
+  const MappedFile& map = out.shard(out.add_shard(MappedFile(vocab)));
   if (map.bytes().size() > kMaxTokenizerBytes)
     fail(ErrorCode::bad_format, vocab, ": ", map.bytes().size(), " bytes, expected at most ",
          kMaxTokenizerBytes);
@@ -244,7 +243,7 @@ void read_vocab_and_merges(const std::string& vocab, const std::string& merges, 
   read_vocab(in, vocabulary, out);
   in.finish();
 
-  std::string_view text = text_of(out.part(out.add_part(MappedFile(merges))));
+  std::string_view text = text_of(out.shard(out.add_shard(MappedFile(merges))));
   std::vector<std::string_view> lines;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = std::min(text.find('\n'), text.size());

@@ -12,7 +12,6 @@
 #include "base/fail.h"
 #include "base/thread_pool.h"
 #include "formats/gguf_writer.h"
-#include "formats/meta_value.h"
 #include "formats/model_file.h"
 #include "quant/quant.h"
 #include "runtime/quant_preset.h"

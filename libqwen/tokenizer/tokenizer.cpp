@@ -3,7 +3,6 @@
 #include "base/fail.h"
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
-#include "tokenizer/sentencepiece_backend.h"
 #include "tokenizer/tokenizer_backend.h"
 
 namespace qwen {

@@ -56,7 +56,7 @@ std::optional<Vocabulary::Match> Vocabulary::next_added(std::string_view text,
       first = std::lower_bound(first, last, want, [&](Token token, int key) { return byte_at(token) < key; });
       last = std::upper_bound(first, last, want, [&](int key, Token token) { return key < byte_at(token); });
       if (first == last) break;
-      // The shortest of them comes first.
+      // The shortest comes first.
       if (bytes(*first).size() == length + 1) longest = Match{*first, at, length + 1};
     }
     if (longest) return longest;

@@ -40,7 +40,7 @@ void refused_with(Change change, const std::string& text, ErrorCode code = Error
 
 }  // namespace
 
-TEST_CASE("a Hugging Face directory is read in GGUF's terms", "[formats]") {
+TEST_CASE("a Hugging Face directory has GGUF's keys and names", "[formats]") {
   const TestFolder folder("hf");
   HfFiles().write(folder);
   const auto f = open(folder);
@@ -122,7 +122,7 @@ TEST_CASE("shards with an index, vocab.json with merges.txt and pairs of merges 
   same_tokenizer(*open(pairs));
 }
 
-TEST_CASE("Qwen3 brings its head size, an own head its tensor", "[formats]") {
+TEST_CASE("Qwen3 head size and separate output head", "[formats]") {
   const TestFolder folder("hf-qwen3");
   HfFiles files;
   files.config["model_type"] = "qwen3";
@@ -142,7 +142,7 @@ TEST_CASE("Qwen3 brings its head size, an own head its tensor", "[formats]") {
   CHECK(f->find_tensor("output.weight") != nullptr);
 }
 
-TEST_CASE("details of real directories", "[formats]") {
+TEST_CASE("variants found in published directories", "[formats]") {
   const TestFolder folder("hf-details");
   HfFiles files;
   files.tensors.push_back({"lm_head.weight", {8, 8}});  // a copy of the tied head
@@ -176,7 +176,7 @@ TEST_CASE("details of real directories", "[formats]") {
   CHECK(f->find("general.sampling.temp") == nullptr);
 }
 
-TEST_CASE("a tensor that stands at an odd address is copied", "[formats]") {
+TEST_CASE("an unaligned tensor is copied", "[formats]") {
   const TestFolder folder("hf-odd");
   HfFiles files;
   files.write(folder);
@@ -195,7 +195,7 @@ TEST_CASE("a tensor that stands at an odd address is copied", "[formats]") {
   f->release(f->tensors()[0], f->tensors()[0].data);
 }
 
-TEST_CASE("config.json: what is missing, wrong or not implemented is named", "[formats]") {
+TEST_CASE("config.json: missing, wrong and unsupported keys are named", "[formats]") {
   const auto config = [](const char* key, const Json& value, const std::string& text,
                          ErrorCode code = ErrorCode::bad_format) {
     refused_with([&](HfFiles& f) { f.config[key] = value; }, text, code);
@@ -229,9 +229,9 @@ TEST_CASE("config.json: what is missing, wrong or not implemented is named", "[f
   config("rms_norm_eps", -1e-6, "rms_norm_eps: expected a positive number");
   config("rope_theta", "10", "expected a number");
   config("tie_word_embeddings", 1, "expected true or false");
-  config("num_attention_heads", 3, "hidden_size 8 is no multiple of num_attention_heads 3");
-  config("num_key_value_heads", 4, "num_attention_heads 2 is no multiple of num_key_value_heads 4");
-  config("num_key_value_heads", 3, "num_attention_heads 2 is no multiple of num_key_value_heads 3");
+  config("num_attention_heads", 3, "hidden_size 8 is not a multiple of num_attention_heads 3");
+  config("num_key_value_heads", 4, "num_attention_heads 2 is not a multiple of num_key_value_heads 4");
+  config("num_key_value_heads", 3, "num_attention_heads 2 is not a multiple of num_key_value_heads 3");
   config("vocab_size", 9, "model.embed_tokens.weight has 8 rows, vocab_size in config.json is 9");
   config("tie_word_embeddings", false, "lm_head.weight is missing", ErrorCode::not_found);
   config("bos_token_id", 8, "tokenizer.ggml.bos_token_id is 8, the vocabulary has 8");
@@ -251,7 +251,7 @@ TEST_CASE("generation_config.json: values out of range are refused", "[formats]"
   generation("eos_token_id", std::vector<int>(65, 1), "more than 64 token ids");
 }
 
-TEST_CASE("a directory without its files, or with broken JSON, is refused by file", "[formats]") {
+TEST_CASE("missing files and broken JSON are named", "[formats]") {
   const TestFolder folder("hf-missing");
   const auto again = [&] { HfFiles().write(folder); };
   refused(folder, "it has no config.json", ErrorCode::not_found);
@@ -274,27 +274,27 @@ TEST_CASE("a directory without its files, or with broken JSON, is refused by fil
     folder.write(name, "");
     refused(folder, std::string(name) + ":1:1: expected an object, found the end of the file");
     folder.write(name, "{\"a\":1,\"a\":2}");
-    refused(folder, "the key \"a\" stands twice");
+    refused(folder, "duplicate key \"a\"");
   }
 }
 
-TEST_CASE("wrong weights are refused by tensor and file", "[formats]") {
+TEST_CASE("wrong weights: tensor and file are named", "[formats]") {
   refused_with([](HfFiles& f) { f.tensors.erase(f.tensors.begin()); }, "model.embed_tokens.weight is missing",
                ErrorCode::not_found);
   refused_with([](HfFiles& f) { f.tensors[1].name = "model.layers.1.input_layernorm.weight"; },
                "belongs to layer 1, config.json has 1 layers");
   refused_with([](HfFiles& f) { f.tensors[1].name = "model.layers.0.self_attn.q_proj.scale"; },
-               "\"model.layers.0.self_attn.q_proj.scale\" is none of a qwen2 model", ErrorCode::unsupported);
+               "unexpected tensor \"model.layers.0.self_attn.q_proj.scale\" in a qwen2 model",
+               ErrorCode::unsupported);
   for (const char* name :
        {"model.layers.00.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight", "model.layers.",
         "model.layers.99999999999.mlp.up_proj.weight", "model.layers.0mlp.up_proj.weight"})
-    refused_with([&](HfFiles& f) { f.tensors[1].name = name; }, "is none of a qwen2 model",
-                 ErrorCode::unsupported);
+    refused_with([&](HfFiles& f) { f.tensors[1].name = name; }, "in a qwen2 model", ErrorCode::unsupported);
   refused_with([](HfFiles& f) { f.tensors[1].shape = {1, 1, 1, 1, 8}; }, "expected 1 to 4 dimensions");
   refused_with([](HfFiles& f) { f.tensors[1].shape = {0}; }, "expected 1 to 4 dimensions of at least 1");
 }
 
-TEST_CASE("wrong shards and indexes are refused", "[formats]") {
+TEST_CASE("wrong shards and indexes are rejected", "[formats]") {
   const TestFolder folder("hf-shards");
   const HfFiles files;
   const std::string index = "model.safetensors.index.json", second = "model-00002-of-00002.safetensors";
@@ -317,7 +317,7 @@ TEST_CASE("wrong shards and indexes are refused", "[formats]") {
   refused(folder, "the header's length");
   folder.write(second, safetensors_file({files.tensors.begin() + 5, files.tensors.end()}));
   refused(folder,
-          "tensor \"model.layers.0.self_attn.k_proj.bias\" also stands in model-00001-of-00002.safetensors");
+          "tensor \"model.layers.0.self_attn.k_proj.bias\" is also in model-00001-of-00002.safetensors");
 
   files.write_sharded(folder);
   Json changed = files.index();
@@ -336,12 +336,12 @@ TEST_CASE("wrong shards and indexes are refused", "[formats]") {
   with_index({{"weight_map", Json::object()}}, "names no tensor");
   with_index({{"metadata", nullptr}}, "names no tensor");
   folder.write(index, R"({"weight_map":{"a":"x.safetensors","a":"y.safetensors"}})");
-  refused(folder, "\"a\" stands twice");
+  refused(folder, "duplicate tensor \"a\"");
   folder.write(index, "[]");
   refused(folder, "expected an object");
 }
 
-TEST_CASE("wrong vocabularies are refused", "[formats]") {
+TEST_CASE("wrong vocabularies are rejected", "[formats]") {
   const auto model = [](const char* key, const Json& value, const std::string& text,
                         ErrorCode code = ErrorCode::bad_format) {
     refused_with([&](HfFiles& f) { f.tokenizer["model"][key] = value; }, text, code);
@@ -394,7 +394,7 @@ TEST_CASE("wrong vocabularies are refused", "[formats]") {
   refused(folder, "tokenizer_class \"GPT2Tokenizer\" is not supported", ErrorCode::unsupported);
 }
 
-TEST_CASE("a SentencePiece model comes whole and as pieces", "[formats]") {
+TEST_CASE("a SentencePiece model is stored whole and as pieces", "[formats]") {
   // Pieces as protobuf: field 1 with text, score and type.
   const auto piece = [](const std::string& text, float score, int type) {
     std::string inside = "\x0a";
@@ -417,7 +417,7 @@ TEST_CASE("a SentencePiece model comes whole and as pieces", "[formats]") {
                                                       "<|endoftext|>", "<tool_call>", "<|im_end|>",
                                                       "[PAD7]"});
   CHECK(f->integers("tokenizer.ggml.token_type") == std::vector<std::int32_t>{2, 3, 6, 1, 3, 4, 3, 5});
-  CHECK(f->reals("tokenizer.ggml.scores") == std::vector<float>{0, 0, 0, -1.5f, 0, 0, 0, 0});
+  CHECK(f->floats("tokenizer.ggml.scores") == std::vector<float>{0, 0, 0, -1.5f, 0, 0, 0, 0});
   const auto* raw = f->find("qwen.sentencepiece.model");
   REQUIRE(raw != nullptr);
   CHECK(std::string(reinterpret_cast<const char*>(raw->numbers.data()), raw->numbers.size()) == model);

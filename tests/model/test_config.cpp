@@ -46,7 +46,7 @@ struct Config {
   ModelShape read() const {
     formats::ModelFile file("test.gguf");
     const auto add = [&](const std::string& key, formats::MetaValue value) {
-      file.add(file.keep(architecture + "." + key), std::move(value));
+      file.add(file.own(architecture + "." + key), std::move(value));
     };
     formats::MetaValue name;
     name.type = formats::MetaType::string;
@@ -67,7 +67,7 @@ struct Config {
     for (const auto& [key, string] : texts) {
       formats::MetaValue value;
       value.type = formats::MetaType::string;
-      value.string = file.keep(string);
+      value.string = file.own(string);
       add(key, value);
     }
     if (embedding_rows > 0) {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "support/model_cases.h"
 
 using namespace qwen;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <random>
 
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "quant/quant.h"
 #include "tokenizer/vocabularies.h"
 

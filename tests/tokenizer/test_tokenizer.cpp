@@ -41,7 +41,7 @@ TEST_CASE("encode equals the reference on every case", "[tokenizer]") {
   }
 }
 
-TEST_CASE("decode gives back every text in NFC", "[tokenizer]") {
+TEST_CASE("decode(encode(text)) is the text in NFC", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   for (const Case& c : read_cases()) {
     std::string storage;
@@ -52,7 +52,7 @@ TEST_CASE("decode gives back every text in NFC", "[tokenizer]") {
   }
 }
 
-TEST_CASE("control tokens are parsed only where asked for", "[tokenizer]") {
+TEST_CASE("control tokens are parsed only on request", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   const Token start = tokenizer.find_added_token("<|im_start|>").value(),
               end = tokenizer.find_added_token("<|im_end|>").value();
@@ -73,7 +73,7 @@ TEST_CASE("control tokens are parsed only where asked for", "[tokenizer]") {
   CHECK_FALSE(tokenizer.find_added_token("a"));
 }
 
-TEST_CASE("of added tokens the leftmost counts, then the longest", "[tokenizer]") {
+TEST_CASE("the leftmost, then longest added token matches", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   std::vector<std::int32_t> types(tokens.size(), 1);
@@ -126,7 +126,7 @@ TEST_CASE("decode of half characters and of bad ids", "[tokenizer]") {
   CHECK(tokenizer.decode({}).empty());
 }
 
-TEST_CASE("texts of one long run", "[tokenizer]") {
+TEST_CASE("long runs of one character", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   const std::string unit = GENERATE(as<std::string>(), " ", "a", "好", "7", "😀", "\n", " \n", "e\u0301",
                                     "\u0301\u0323", "abcqz", "\u200d", "'", "<|im_start|", "=-", "\xFF");
@@ -138,7 +138,7 @@ TEST_CASE("texts of one long run", "[tokenizer]") {
   CHECK(tokenizer.decode(tokenizer.encode(text)) == tokenizer::to_nfc(text, storage));
 }
 
-TEST_CASE("one tokenizer serves many threads", "[tokenizer]") {
+TEST_CASE("one tokenizer on many threads", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   const std::vector<Case> cases = read_cases();
   std::vector<std::size_t> wrong(4);
@@ -182,7 +182,7 @@ struct Parts {
 
 }  // namespace
 
-TEST_CASE("a broken vocabulary is refused with its reason", "[tokenizer]") {
+TEST_CASE("broken vocabularies are rejected with a reason", "[tokenizer]") {
   CHECK(Parts().error().empty());
   const auto broken = [](auto&& change) {
     Parts parts;
@@ -207,7 +207,7 @@ TEST_CASE("a broken vocabulary is refused with its reason", "[tokenizer]") {
   CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Contains("eos_token_id"));
 }
 
-TEST_CASE("files that leave out types and split are of the family too", "[tokenizer]") {
+TEST_CASE("files without token types and pre-tokenizer are accepted", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   tokens.push_back("<|im_end|>");
@@ -217,7 +217,7 @@ TEST_CASE("files that leave out types and split are of the family too", "[tokeni
   CHECK(tokenizer.is_control(256));
 }
 
-TEST_CASE("an end token that a converter called user-defined is a control token", "[tokenizer]") {
+TEST_CASE("a user-defined EOS token is a control token", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   std::vector<std::int32_t> types(256, 1);

@@ -1,4 +1,4 @@
-#include "tokenizer/character_tokens.h"
+#include "tokenizer/cjk_fast_path.h"
 
 #include <algorithm>
 
@@ -11,8 +11,8 @@ bool is_continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
-// No token is used before it is made; and the bytes of what merges make are those of its parts, which is not
-// so for tokens that stand for their own text.
+// Whether no rule uses a token before the rule that produces it, and every merged token has the bytes of its
+// parts (added tokens may not).
 bool in_order(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
   std::vector<char> used(static_cast<std::size_t>(vocabulary.size()));
   for (const MergeRule& rule : rules) {
@@ -26,17 +26,18 @@ bool in_order(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
 
 }  // namespace
 
-CharacterTokens::CharacterTokens(const Vocabulary& vocabulary, const std::array<Token, 256>& byte_tokens,
-                                 std::span<const MergeRule> rules, const MergeTable& merges) {
+CjkFastPath::CjkFastPath(const Vocabulary& vocabulary, const std::array<Token, 256>& byte_tokens,
+                         std::span<const MergeRule> rules, const MergeTable& merges) {
   crossing_.assign(256 * 256, 0);
   if (!in_order(vocabulary, rules)) return;
-  find_crossings(vocabulary, rules);
+  find_crossing_merges(vocabulary, rules);
   tokens_.assign(0x10000, -1);
   for (const MergeRule& rule : rules) {
     const std::string_view bytes = vocabulary.bytes(rule.merged);
     if (bytes.size() != 3) continue;
     const Utf8Step step = decode_utf8(bytes);
-    if (step.code_point < 0 || step.length != 3) continue;  // more than one, or three quarters of one
+    if (step.code_point < 0 || step.length != 3)
+      continue;  // several characters, or the first three bytes of a longer one
     const auto byte = [&](std::size_t i) { return byte_tokens[static_cast<unsigned char>(bytes[i])]; };
     const std::uint32_t first = merges.rank(byte(0), byte(1)), second = merges.rank(byte(1), byte(2));
     if (std::min(first, second) == MergeTable::kNone) continue;
@@ -47,7 +48,7 @@ CharacterTokens::CharacterTokens(const Vocabulary& vocabulary, const std::array<
   }
 }
 
-void CharacterTokens::find_crossings(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
+void CjkFastPath::find_crossing_merges(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
   for (const MergeRule& rule : rules) {
     const std::string_view left = vocabulary.bytes(rule.left), right = vocabulary.bytes(rule.right);
     if (left.empty() || right.empty() || is_continuation(right[0])) continue;  // within a character
@@ -55,7 +56,7 @@ void CharacterTokens::find_crossings(const Vocabulary& vocabulary, std::span<con
     const bool right_is_part = right.size() < 4 && decode_utf8(right).incomplete;
     if (!left_is_part && !right_is_part) continue;
     const auto before = static_cast<unsigned char>(left.back()), after = static_cast<unsigned char>(right[0]);
-    const bool any = right.size() == 1 || after < 0x80;  // whatever follows
+    const bool any = right.size() == 1 || after < 0x80;  // for every `next`
     crossing_[before * 256u + after] |=
         any ? ~std::uint64_t{0} : std::uint64_t{1} << (static_cast<unsigned char>(right[1]) & 0x3F);
   }
