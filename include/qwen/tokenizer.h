@@ -21,16 +21,16 @@ class TokenizerBackend;
 // Immutable and thread-safe; copies share the vocabulary.
 class QWEN_API Tokenizer {
  public:
-  enum class ControlTokens {  // what control tokens in a text are
-    as_text,  // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
-    parse,    // control tokens in the text, and others added to the vocabulary, become their ids
+  enum class ControlTokens {  // how encode() treats control tokens in a text
+    as_text,                  // "<|im_end|>" is ordinary text: the only safe choice for text from users
+    parse,                    // control tokens and other added tokens in the text become their ids
   };
 
   explicit Tokenizer(std::shared_ptr<const tokenizer::TokenizerBackend> backend)
       : backend_(std::move(backend)) {}  // internal
 
-  // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD. Never fails on
-  // content; an empty text gives no tokens. No token is added at the front or the end.
+  // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD, so any bytes have a
+  // defined result. Adds no token at the front or the end; empty text has no tokens.
   std::vector<Token> encode(std::string_view text, ControlTokens control = ControlTokens::as_text) const;
 
   // The text of the tokens, as valid UTF-8: incomplete characters become U+FFFD (use TextStream to decode token
@@ -45,9 +45,8 @@ class QWEN_API Tokenizer {
 
   // Number of ids, 0 to size() - 1. Padding rows of the vocabulary decode to nothing.
   int size() const noexcept;
-  bool is_control(Token token) const noexcept;  // false for ids out of range
-  // The id of a control token, or of another token added to the vocabulary, by its exact text: "<|im_end|>",
-  // "<think>".
+  bool is_control(Token token) const noexcept;  // false if the id is out of range
+  // The id of a control token or of another added token, by its exact text: "<|im_end|>", "<think>".
   std::optional<Token> find_added_token(std::string_view text) const;
 
  private:

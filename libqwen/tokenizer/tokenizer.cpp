@@ -20,7 +20,7 @@ std::shared_ptr<const TokenizerBackend> make_tokenizer_backend(const formats::Mo
 
 std::vector<Token> Tokenizer::encode(std::string_view text, ControlTokens control) const {
   std::vector<Token> tokens;
-  tokens.reserve(text.size() / 3 + 4);  // what Chinese and English take
+  tokens.reserve(text.size() / 3 + 4);  // Chinese and English need about this many
   if (control == ControlTokens::parse) {
     const tokenizer::Vocabulary& vocabulary = backend_->vocabulary();
     while (const auto match = vocabulary.next_added(text, 0)) {
