@@ -169,7 +169,8 @@ std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int
   check_ids(s, must_include, "forward_top_k");
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
-  model::lm_head_top_k(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
+  model::lm_head_top_k(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, must_include,
+                       logits);
   return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
 }
 

@@ -20,7 +20,7 @@ struct ModelState {
   std::string chat_template_error;  // why there is none
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
-  bool exact = false;
+  bool reference = false;
   const kernels::Kernels* kernels = nullptr;
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<const model::Weights> weights;
