@@ -6,7 +6,6 @@ function(qwen_target_options target level)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   # -ffp-contract=off: a*b+c is fused only where the source says fma, so that every ISA level sums alike.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wno-sign-conversion -ffp-contract=off)
-  target_compile_options(${target} PRIVATE $<$<OR:$<CONFIG:Release>,$<STREQUAL:$<CONFIG>,>>:${level}>)
   if(QWEN_BUILD_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)  # coverage for the fuzzer
   endif()
@@ -14,6 +13,9 @@ function(qwen_target_options target level)
     target_compile_options(${target} PRIVATE -fsanitize=${QWEN_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)
     target_link_options(${target} PRIVATE -fsanitize=${QWEN_SANITIZE})
+  endif()
+  if(NOT (level STREQUAL "-O3" AND CMAKE_BUILD_TYPE STREQUAL "Release"))  # CMake adds that one
+    target_compile_options(${target} PRIVATE $<$<OR:$<CONFIG:Release>,$<STREQUAL:$<CONFIG>,>>:${level}>)
   endif()
 endfunction()
 

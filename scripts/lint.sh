@@ -22,7 +22,7 @@ tool() {  # NAME: version 14, Debian 12's; another one would lay out otherwise
       return
     fi
   done
-  echo "lint.sh: $1 of version 14 is missing; scripts/install_packages.sh packages-lint.txt installs it" >&2
+  echo "lint.sh: $1 of version 14 is missing; scripts/install_packages.sh packages-tests.txt installs it" >&2
   return 1
 }
 format=$(tool clang-format)

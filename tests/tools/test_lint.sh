@@ -7,7 +7,7 @@ if [[ -n ${QWEN_SANITIZE:-} ]]; then
 fi
 for tool in clang-format clang-tidy; do
   if ! command -v "$tool-14" "$tool" >/dev/null; then
-    echo "$tool is missing: scripts/install_packages.sh packages-lint.txt installs it"
+    echo "$tool is missing: scripts/install_packages.sh packages-tests.txt installs it"
     if [[ -n ${QWEN_NO_SKIP:-} ]]; then exit 1; fi
     exit 77
   fi
