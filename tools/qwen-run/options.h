@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/command_line.h"
 #include "common/sampling.h"
 #include "qwen/qwen.h"
 
