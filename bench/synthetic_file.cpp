@@ -143,7 +143,8 @@ void set_made_up_tokenizer(formats::GgufWriter& writer, int size) {
     return std::vector<std::string_view>(texts.begin(), texts.end());
   };
   writer.set("tokenizer.ggml.tokens", formats::meta_strings(views(v.tokens)));
-  writer.set("tokenizer.ggml.token_type", formats::meta_numbers<std::int32_t>(formats::MetaType::i32, v.types));
+  writer.set("tokenizer.ggml.token_type",
+             formats::meta_numbers<std::int32_t>(formats::MetaType::i32, v.types));
   writer.set("tokenizer.ggml.merges", formats::meta_strings(views(v.merges)));
   writer.set("tokenizer.ggml.eos_token_id", formats::meta_u32(static_cast<std::uint32_t>(v.im_end)));
   writer.set("tokenizer.ggml.padding_token_id", formats::meta_u32(static_cast<std::uint32_t>(v.end_of_text)));
