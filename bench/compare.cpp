@@ -47,7 +47,7 @@ bool noisy(const Json& run) {
 
 Json read_run(const std::string& path) {
   if (!std::filesystem::is_regular_file(path))
-    fail(ErrorCode::not_found, "cannot open ", path, ": there is no such file");
+    fail(ErrorCode::not_found, "cannot open ", path, ": no such file");
   std::ifstream file(path);
   Json run = Json::parse(file, nullptr, false);
   bool good = run.is_object() && run.contains("runs");
@@ -79,7 +79,7 @@ Comparison compare_runs(const Json& a, const Json& b) {
   }
   if (out.table.empty())
     fail(ErrorCode::invalid_argument,
-         "the two runs have no test in common: give both the same -p, -n, -d, -s and -t");
+         "the two runs have no test in common; measure both with the same -p, -n, -d, -s and -t");
   out.verdict = out.faster + out.slower == 0
                     ? "no difference beyond the spread of the repeats"
                     : cat("B is faster in ", out.faster, ", slower in ", out.slower, ", the same in ",

@@ -7,7 +7,7 @@
 
 namespace qwen::bench {
 
-// What `run --json` wrote. Error(not_found), or Error(bad_format) for anything else.
+// Reads the output of `run --json`. Throws not_found, or bad_format if it is something else.
 nlohmann::ordered_json read_run(const std::string& path);
 
 struct Comparison {
@@ -15,8 +15,8 @@ struct Comparison {
   int faster = 0, slower = 0, same = 0;  // tests of B against A
   std::string verdict;                   // one line
 };
-// Tests that both have, matched by kind, threads, tokens, depth and sequences. Error(invalid_argument) for
-// none.
+// Compares the tests in both runs, matched by kind, threads, tokens, depth and sequences.
+// Throws invalid_argument if they have none in common.
 Comparison compare_runs(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b);
 
 }  // namespace qwen::bench

@@ -25,8 +25,7 @@ YearsTable costs_of_years(const Machine& machine, int years) {
 }
 
 Machine read_machine(const std::string& path, double price_per_kwh) {
-  if (!std::filesystem::exists(path))
-    fail(ErrorCode::not_found, "cannot open ", path, ": there is no such file");
+  if (!std::filesystem::exists(path)) fail(ErrorCode::not_found, "cannot open ", path, ": no such file");
   YAML::Node root;
   try {
     root = YAML::LoadFile(path);

@@ -1,5 +1,4 @@
-// What answers cost: energy and money. Formulas only; numbers come from measurements or from the user, and
-// each says which.
+// Energy and money. Formulas only; the inputs are measured or given by the user, and the report says which.
 #pragma once
 #include <optional>
 #include <string>
@@ -39,30 +38,29 @@ struct YearsTable {
   double total() const { return purchase + electricity + upkeep; }
 };
 YearsTable costs_of_years(const Machine& machine, int years);
-// By how many percent `ours` is below `theirs`.
+// How much lower `ours` is than `theirs`, in percent.
 inline double saved_percent(double ours, double theirs) {
   return 100 * (1 - ours / theirs);
 }
 
 // The machine described in a YAML file: name, purchase, upkeep_per_year, and either electricity_per_year or
-// watts with hours_per_day (24) - the price of a kilowatt-hour is then `price_per_kwh`. Error(not_found),
-// Error(bad_format).
+// watts with hours_per_day (24) - the price of a kilowatt-hour is then `price_per_kwh`. Throws not_found or bad_format.
 Machine read_machine(const std::string& path, double price_per_kwh);
 
-// Energy counters of the CPU packages (RAPL), where the kernel lets us read them.
+// Energy counters of the CPU packages (RAPL), if the kernel lets us read them.
 class EnergyMeter {
  public:
   explicit EnergyMeter(std::string folder = "/sys/class/powercap");
   bool readable() const noexcept { return !packages_.empty(); }
-  const std::string& problem() const noexcept { return problem_; }  // why it is not
+  const std::string& problem() const noexcept { return problem_; }  // if not readable()
   void start();
-  // Joules since start(). Counters that have wrapped around once are understood.
+  // Joules since start(). Handles one counter wraparound.
   double joules() const;
 
  private:
   struct Package {
     std::string file;
-    double range = 0;  // microjoules at which the counter starts again
+    double range = 0;  // microjoules at which the counter wraps
     double at_start = 0;
   };
   std::vector<Package> packages_;

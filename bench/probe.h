@@ -1,5 +1,4 @@
-// What this machine can do at best: read bandwidth of its memory, and arithmetic that never leaves the
-// registers. The lines of the roofline that a model's speed is measured against.
+// Peak read bandwidth and register-only arithmetic of this machine: the roofline that a model's speed is compared with.
 #pragma once
 #include "base/cpu.h"
 #include "base/thread_pool.h"
@@ -14,8 +13,7 @@ struct MachinePeaks {
   double float_gmac_per_s = 0;
 };
 
-// The best of a few runs on all threads of the pool: about half a second. The buffer is much larger than any
-// cache.
+// Takes the best of a few runs on all threads of the pool, in about half a second. The buffer is much larger than any cache.
 class Probe {
  public:
   Probe(Isa isa, ThreadPool& pool) : isa_(isa), pool_(pool) {}

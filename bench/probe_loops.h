@@ -1,4 +1,4 @@
-// The loops behind probe.h. Nothing but these two headers: ISA files must not leave inline functions behind.
+// The loops behind probe.h. Includes only these two headers: ISA files must not define shared inline functions.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the kernel says about this process and its surroundings.
+// Memory and CPU use of this process and the machine.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -11,23 +11,23 @@ struct ProcessMemory {
   std::uint64_t peak = 0;      // VmHWM, since the start or since reset_peak_memory()
 };
 ProcessMemory process_memory();
-// Starts the peak anew; false where the kernel does not allow it.
+// Resets the peak; false if the kernel does not allow it.
 bool reset_peak_memory();
 
-// Memory that new allocations can have without swapping, bytes; 0 where the kernel does not say.
+// Memory available without swapping, bytes; 0 if unknown.
 std::uint64_t available_memory();
 
-// Counters that tell whether others used the machine while we measured.
+// Counters that show whether other processes used the machine during a measurement.
 struct Activity {
   double wall_seconds = 0;
-  double machine_busy = 0;      // CPU seconds of everybody on the CPUs that we may use
+  double machine_busy = 0;      // CPU seconds of all processes on the CPUs that this process may use
   double steal = 0;             // of these CPUs, taken by other guests of the host
   double own = 0;               // of this process
-  std::uint64_t throttled = 0;  // times that the cgroup's quota stopped us
+  std::uint64_t throttled = 0;  // times that the cgroup's quota throttled this process
 };
 Activity activity_now();
 
-// The reasons to distrust what was measured between the two, on one line; empty when it was quiet.
+// Why a measurement between the two is unreliable, on one line; empty if the machine was quiet.
 std::string noise_between(const Activity& before, const Activity& after);
 
 std::string cpu_model();

@@ -1,4 +1,4 @@
-// A run's results in the forms that people and programs read.
+// A run's results as table, JSON, CSV and Markdown.
 #pragma once
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,7 +24,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// "1234.5" with `digits` behind the point.
+// "1234.5", with `digits` decimals.
 std::string fixed(double value, int digits);
 
 enum class Format { table, json, csv, markdown };

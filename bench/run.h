@@ -14,15 +14,15 @@
 namespace qwen::bench {
 
 struct RunOptions {
-  std::string model;  // path, or "" where synthetic
+  std::string model;  // path, or "" if synthetic
   std::optional<SyntheticSpec> synthetic;
-  std::string keep;                  // write the synthetic model here and leave it
+  std::string keep;                  // write the synthetic model to this file
   std::vector<int> prompts = {512};  // tokens of prefill
   std::vector<int> generate = {64};  // tokens of decode
   std::vector<int> depths = {0};     // tokens in the context before
   std::vector<int> threads;          // empty: the library's choice
   std::vector<int> sequences = {1};  // decoded at once
-  std::vector<int> tops = {0};       // logits that are wanted of a single sequence, the largest ones; 0: all
+  std::vector<int> tops = {0};       // number of largest logits wanted of a single sequence; 0: all
   std::vector<int> batches = {512};  // prompt tokens computed at once
   int repeats = 5;
   bool exact = false;
@@ -39,7 +39,7 @@ struct LoadTimes {  // seconds
 struct MemorySplit {  // bytes
   std::uint64_t weights = 0, kv = 0, scratch = 0, other = 0;
   std::uint64_t resident = 0;
-  std::uint64_t peak = 0;  // 0: the kernel did not allow to measure it
+  std::uint64_t peak = 0;  // 0: could not be measured
 };
 
 struct PrefillResult {
@@ -64,7 +64,7 @@ struct ThreadResult {
   MemorySplit memory;
   std::vector<PrefillResult> prefill;
   std::vector<DecodeResult> decode;
-  std::string noise;  // reasons to distrust the figures
+  std::string noise;  // why the figures are unreliable
 };
 
 struct RunResult {
@@ -78,7 +78,7 @@ struct RunResult {
   std::vector<ThreadResult> runs;
 };
 
-// on_step is told what happens next and how much of the whole is done.
+// on_step receives the next step and the fraction done.
 RunResult run_benchmark(const RunOptions& options,
                         const std::function<void(const std::string& what, double fraction)>& on_step);
 

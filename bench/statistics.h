@@ -20,9 +20,8 @@ struct Summary {
 };
 Summary summarize(std::span<const double> samples);
 
-// Whether B differs from A by more than their repeats do. The ranges of the repeats must be apart and the
-// medians at least `least` from each other: with five quiet repeats a side, chance alone does that less than
-// once in a hundred times.
+// Whether B differs from A by more than noise: the ranges of the repeats do not overlap and the medians differ by at least `least`.
+// With five repeats each, chance alone does that less than once in a hundred times.
 enum class Verdict { same, higher, lower };
 Verdict compare(const Summary& a, const Summary& b, double least = 0.02);
 

@@ -1,4 +1,4 @@
-// Models of the family's shapes with made-up weights: no download, no disk.
+// Models with the shapes of real ones and synthetic weights: no download, no disk.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -17,15 +17,14 @@ struct SyntheticShape {
 };
 
 const std::vector<SyntheticShape>& synthetic_shapes();
-// Names of the types and mixtures that a synthetic model can have.
+// Types and presets of a synthetic model.
 const std::vector<std::string>& synthetic_types();
 
-// "qwen2.5-0.5b:q4_k_m": a shape's name and a type or mixture. Error(invalid_argument) lists the names it
-// knows.
+// "qwen2.5-0.5b:q4_k_m": a shape's name and a type or preset. Throws invalid_argument with the known names.
 struct SyntheticSpec {
   SyntheticShape shape;
   std::string type;
-  std::string vocabulary;  // a model file whose tokeniser is taken over; "": a made-up one
+  std::string vocabulary;  // a model file whose tokenizer is used; "": a synthetic one
 };
 SyntheticSpec parse_synthetic(std::string_view text);
 
@@ -34,16 +33,15 @@ struct PlannedTensor {
   TensorType type;
   std::vector<std::size_t> shape;  // slowest first
 };
-// Every tensor of the model with the type that llama.cpp's quantiser gives it for that mixture, without an
-// importance matrix: types whose blocks do not fit a row fall back as there.
+// Every tensor with the type that llama.cpp's quantizer chooses for the preset without an importance matrix, including its fallbacks
+// for rows that are not a multiple of the block size.
 std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec);
 
-// Writes the model as GGUF: blocks drawn from a seeded stock of really quantised heavy-tailed weights, a
-// made-up vocabulary of the right size. The same spec and seed give the same bytes.
+// Writes the model as GGUF: blocks drawn from a seeded stock of quantized heavy-tailed weights, and a synthetic vocabulary of the right
+// size. The same spec and seed give the same bytes.
 void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::uint64_t seed = 1);
 
-// The same in memory: path() can be loaded as a file while the object lives, and is not the process's
-// resident memory.
+// The same in memory: path() can be loaded like a file while the object exists, and does not count as resident memory of the process.
 class SyntheticFile {
  public:
   explicit SyntheticFile(const SyntheticSpec& spec, std::uint64_t seed = 1);

@@ -6,7 +6,6 @@ function(qwen_target_options target level)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   # -ffp-contract=off: a*b+c is fused only where the source says fma, so that every ISA level sums alike.
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wno-sign-conversion -ffp-contract=off)
-  target_compile_options(${target} PRIVATE $<$<OR:$<CONFIG:Release>,$<STREQUAL:$<CONFIG>,>>:${level}>)
   if(QWEN_BUILD_FUZZ)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)  # coverage for the fuzzer
   endif()
@@ -15,12 +14,22 @@ function(qwen_target_options target level)
                                              -fno-sanitize-recover=all)
     target_link_options(${target} PRIVATE -fsanitize=${QWEN_SANITIZE})
   endif()
+  if(NOT (level STREQUAL "-O3" AND CMAKE_BUILD_TYPE STREQUAL "Release"))  # CMake adds that one
+    target_compile_options(${target} PRIVATE $<$<OR:$<CONFIG:Release>,$<STREQUAL:$<CONFIG>,>>:${level}>)
+  endif()
 endfunction()
 
-# Files that carry an ISA level in their name are the only ones built for more than the base machine. Always
-# optimised: at -O0 an inline function of such a file could be the copy that the linker keeps.
+# Precompiled headers save about half of the compile time of ordinary sources. ccache does better without them.
+function(qwen_precompile target)
+  if(NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT QWEN_SANITIZE AND NOT QWEN_BUILD_FUZZ)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  endif()
+endfunction()
+
+# Only files with an ISA level in their name are built for more than the base machine. They are always optimized: at -O0 the linker
+# might pick such a file's copy of an inline function for the whole program.
 function(qwen_isa_sources folder)
-  # Fuzzers are after parsers: instrumented kernels would only take them minutes to compile.
+  # Fuzzers test parsers: instrumented kernels would only add minutes of compile time.
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" OR QWEN_BUILD_FUZZ)
     file(GLOB files ${folder}/*_avx2.cpp ${folder}/*_avxvnni.cpp ${folder}/*_avx512.cpp)
     set_source_files_properties(${files} PROPERTIES HEADER_FILE_ONLY ON)
@@ -33,7 +42,7 @@ function(qwen_isa_sources folder)
                    -mprefer-vector-width=512)
   foreach(isa avx2 avxvnni avx512)
     file(GLOB files CONFIGURE_DEPENDS ${folder}/*_${isa}.cpp)
-    set_source_files_properties(${files} PROPERTIES
+    set_source_files_properties(${files} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
       # GCC 12 warns about its own intrinsics headers.
       COMPILE_OPTIONS "-O3;$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>;${flags_${isa}}")
   endforeach()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""clang_tidy.py CLANG_TIDY BUILD [FILE...]: the checks of .clang-tidy over the library and the programs.
+"""clang_tidy.py CLANG_TIDY BUILD [FILE...]: the checks of .clang-tidy over the library's sources.
 
-A file that was clean is looked at again when it, a header of ours that it includes, how it is compiled, the checks or
-clang-tidy itself change. QWEN_JOBS: files at a time (default: one a core). Part of scripts/lint.sh.
+A file that was clean is checked again only if it, one of our headers that it includes, its compile command, the checks or clang-tidy
+change. QWEN_JOBS: files at a time (default: one per core). Part of scripts/lint.sh.
 """
 import concurrent.futures
 import functools
@@ -15,13 +15,15 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INCLUDE = re.compile(rb'^\s*#\s*include\s*["<]([^">]+)[">]', re.M)
-FOLDERS = ["include", "libqwen", "tools"]
+FOLDERS = ["include", "libqwen"]
+PRECOMPILED = re.compile(r" -Winvalid-pch| -include \S*cmake_pch\S*")
+ISA_FILE = re.compile(r"_(avx2|avxvnni|avx512)\.cpp$")
 
 
 def chosen(path):
-    """The kernels of single instruction sets are intrinsics with little else in them, and slow to read."""
-    folder, name = os.path.split(os.path.relpath(path, ROOT))
-    return folder.split(os.sep)[0] in ("libqwen", "tools") and not name.startswith("table_") and name.endswith(".cpp")
+    """Library sources, except kernels of single instruction sets: intrinsics, and slow to parse."""
+    name = os.path.relpath(path, ROOT)
+    return name.startswith("libqwen" + os.sep) and name.endswith(".cpp") and not ISA_FILE.search(name)
 
 
 @functools.cache
@@ -37,7 +39,7 @@ def read(path):
 
 
 def key_of(path, how):
-    """What the findings in a file depend on."""
+    """Hash of everything that the findings in a file depend on."""
     seen, left = set(), [path]
     while left:
         at = left.pop()
@@ -58,17 +60,23 @@ def main():
     if only:
         files = [path for path in files if path in {os.path.realpath(name) for name in only}]
     if not files:
-        sys.exit(f"clang_tidy.py: nothing to check in {build}/compile_commands.json: was it configured with the tools?")
+        sys.exit(f"clang_tidy.py: no library sources in {build}/compile_commands.json")
     with open(os.path.join(ROOT, ".clang-tidy"), "rb") as file:
         shared = file.read() + subprocess.run([tidy, "--version"], capture_output=True, check=True).stdout
     cache = os.path.join(build, "lint")
     os.makedirs(cache, exist_ok=True)
+    commands = {path: PRECOMPILED.sub("", command) for path, command in commands.items()}
+    clang_build = os.path.join(cache, "commands")
+    os.makedirs(clang_build, exist_ok=True)
+    with open(os.path.join(clang_build, "compile_commands.json"), "w") as file:
+        json.dump([{"directory": os.path.abspath(build), "file": path, "command": commands[path]} for path in files], file)
 
     def check(path):
         clean = os.path.join(cache, key_of(path, shared + commands[path].encode()))
         if os.path.exists(clean):
             return ""
-        run = subprocess.run([tidy, "--quiet", "-p", build, path], capture_output=True, text=True)
+        # A precompiled header is g++'s own format; clang compiles without it.
+        run = subprocess.run([tidy, "--quiet", "-p", clang_build, path], capture_output=True, text=True)
         if run.returncode == 0 and not run.stdout:
             open(clean, "w").close()
             return ""

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# install_packages.sh [LIST...]: installs the Debian packages of packages.txt, or of these files beside it, that are
-# missing. Needs root or sudo, and only where some are missing.
-# A package whose line names a command too is not missing where that command is there, whoever brought it.
+# install_packages.sh [LIST...]: installs the missing Debian packages of packages-build.txt, or of the given files in this folder,
+# without recommended packages. Needs root or sudo only if packages are missing.
 set -euo pipefail
 cd "$(dirname "$0")"
-(($#)) || set -- packages.txt
+(($#)) || set -- packages-build.txt
 
 if ! command -v dpkg-query >/dev/null; then
-  echo "install_packages.sh: this is no Debian system; install what these list by other means: $*" >&2
+  echo "install_packages.sh: no dpkg-query on this system; install the packages listed in these files: $*" >&2
   exit 1
 fi
 
@@ -28,13 +27,13 @@ echo "installing: ${missing[*]}" >&2
 as_root=()
 if ((EUID != 0)); then
   if ! command -v sudo >/dev/null; then
-    echo "install_packages.sh: run this once as root: apt-get install ${missing[*]}" >&2
+    echo "install_packages.sh: neither root nor sudo; run as root: apt-get install --no-install-recommends ${missing[*]}" >&2
     exit 1
   fi
   as_root=(sudo)
 fi
 install() {
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}"
 }
 if ! { "${as_root[@]}" apt-get update -q && install; } >&2; then
   echo "install_packages.sh: apt-get failed (is this machine offline?); still missing: ${missing[*]}" >&2

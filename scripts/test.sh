@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Builds everything and runs all tests, on a fresh Debian 12 too.
+# test.sh [CTEST OPTIONS]: installs packages, builds everything and runs all tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/install_packages.sh packages.txt packages-library-tests.txt packages-web-tests.txt packages-lint.txt
+scripts/install_packages.sh packages-build.txt packages-tests.txt
 scripts/build.sh -DQWEN_BUILD_TOOLS=ON -DQWEN_BUILD_TESTS=ON -DQWEN_BUILD_BENCH=ON
-# Here everything is installed: a test that cannot run has failed.
-export QWEN_NO_SKIP=1
-exec ctest --test-dir build/release --output-on-failure "$@"
+export QWEN_NO_SKIP=1 # every tool is installed: a test that cannot run has failed
+exec ctest --test-dir build/release --parallel "${QWEN_JOBS:-$(nproc)}" --output-on-failure "$@"

@@ -77,7 +77,7 @@ void check(const Flags& flags) {
     throw tools::UsageError("--hours: expected 0 to 24 hours a day");
 }
 
-// Every figure as a row for people and an entry for programs.
+// Each figure as a table row and a JSON entry.
 class Report {
  public:
   void add(const std::string& what, double value, int digits, const std::string& unit, const char* key,
@@ -172,20 +172,21 @@ int cost(Flags& flags) {
 std::function<int()> cost_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->choice.add_options(app);
-  app.add("--prefill", flags->prefill, "instead of measuring a model: assume this many prompt tokens/s");
+  app.add("--prefill", flags->prefill, "assume this many prompt tokens/s instead of measuring a model");
   app.add("--decode", flags->decode, "and this many generated tokens/s");
   flags->watts_option =
-      app.add("--watts", flags->watts, "power of the machine while it works; not given: read from the CPU");
-  app.add("--price", flags->price, "of a kilowatt-hour").required();
-  app.add("--currency", flags->currency, "name of the money").show_default();
+      app.add("--watts", flags->watts, "power of the machine while it works (default: read from the CPU)");
+  app.add("--price", flags->price, "price of a kilowatt-hour").required();
+  app.add("--currency", flags->currency, "currency name").show_default();
   app.add("--hours", flags->hours, "hours a day that it works").show_default();
   app.add("--prompt", flags->prompt, "tokens of a request's prompt").range(1, 1 << 20).show_default();
   app.add("--answer", flags->answer, "tokens of its answer").range(1, 1 << 20).show_default();
-  app.add("--years", flags->years, "of the table").range(1, 100).show_default();
-  app.add("--purchase", flags->purchase, "what this machine costs; 0: it is there already");
-  app.add("--upkeep", flags->upkeep, "of this machine a year, electricity left out");
+  app.add("--years", flags->years, "years in the table").range(1, 100).show_default();
+  app.add("--purchase", flags->purchase, "purchase price of this machine");
+  app.add("--upkeep", flags->upkeep, "yearly upkeep of this machine, without electricity");
   app.add("--versus", flags->versus, "YAML file of the machine to compare with: bench/examples/gpu.yaml");
-  app.add_flag("--round-down", flags->round_down, "whole units of money of electricity a year in the table");
+  app.add_flag("--round-down", flags->round_down,
+               "round yearly electricity down to whole units of the currency");
   app.add("-t,--threads", flags->threads, "threads while measuring");
   app.add_flag("--json", flags->json, "one JSON object");
   return [flags] { return cost(*flags); };

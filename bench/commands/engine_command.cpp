@@ -180,11 +180,10 @@ std::function<int()> engine_command(tools::CommandLine& app) {
   };
   number("-p,--n-prompt", flags->prompt, "tokens of a reply's prompt", 1 << 16);
   number("-n,--n-gen", flags->tokens, "tokens of a reply", 1 << 16);
-  number("-q,--question", flags->question, "tokens of a text that is asked about beside the replies",
-         1 << 16);
+  number("-q,--question", flags->question, "tokens of a short question sent during the replies", 1 << 16);
   number("-r,--repeats", flags->repeats, "measurements of each", 1000);
   number("-c,--context", flags->context, "tokens of each request", 1 << 20);
-  app.add_flag("--full", flags->full, "also fill every context, and count the memory then");
+  app.add_flag("--full", flags->full, "also fill every context and measure the memory");
   return [flags] { return engine_bench(*flags); };
 }
 

@@ -93,12 +93,12 @@ std::function<int()> memory_command(tools::CommandLine& app) {
   flags->choice.add_options(app);
   app.add("-c,--ctx-size", flags->contexts, "tokens of context").comma_list().show_default();
   app.add("-s,--sequences", flags->sequences, "sessions at once").comma_list().show_default();
-  app.add("-t,--threads", flags->threads, "threads; each has some memory of its own");
-  app.add("--quantize", flags->quantize, "quantise float weights while loading")
+  app.add("-t,--threads", flags->threads, "threads; each needs some memory");
+  app.add("--quantize", flags->quantize, "quantize float weights while loading")
       .one_of({"none", "int8", "q4", "q4_k"});
   app.add_flag("--exact", flags->exact, "float weights and activations everywhere");
   app.add_flag("--check", flags->check,
-               "load the model, fill the context and compare with the kernel's figure");
+               "load the model, fill the context and compare with the resident memory");
   app.add_flag("--json", flags->json, "a JSON array");
   app.add_flag("--markdown", flags->markdown, "a Markdown table");
   return [flags] { return memory(*flags); };

@@ -25,24 +25,24 @@ struct Flags {
 void add_options(tools::CommandLine& app, Flags& flags) {
   RunOptions& o = flags.options;
   flags.choice.add_options(app);
-  app.add("--keep", o.keep, "write the synthetic model to this file, so that other programs can load it");
+  app.add("--keep", o.keep, "write the synthetic model to this file");
   flags.prompts =
       app.add("-p,--n-prompt", o.prompts, "tokens of prefill; 0: none").comma_list().show_default();
   flags.generate = app.add("-n,--n-gen", o.generate, "tokens of decode; 0: none").comma_list().show_default();
   app.add("-d,--n-depth", o.depths, "tokens in the context before").comma_list().show_default();
-  app.add("-t,--threads", o.threads, "threads; not given: one for each core").comma_list();
+  app.add("-t,--threads", o.threads, "threads (default: one per core)").comma_list();
   app.add("-s,--sequences", o.sequences, "sequences decoded at once").comma_list().show_default();
-  app.add("--top", o.tops, "logits that a sampler needs, the largest ones; 0: all, as llama-bench")
+  app.add("--top", o.tops, "number of largest logits to compute; 0: all, like llama-bench")
       .comma_list()
       .show_default();
   app.add("-b,--batch-size", o.batches, "prompt tokens computed at once").comma_list().show_default();
   flags.repeats = app.add("-r,--repetitions", o.repeats, "repeats of each test").show_default();
   app.add("--kv,--kv-type", flags.kv, "type of the KV cache").one_of({"auto", "f16", "f32"});
-  app.add("--quantize", flags.quantize, "quantise float weights while loading")
+  app.add("--quantize", flags.quantize, "quantize float weights while loading")
       .one_of({"none", "int8", "q4", "q4_k"});
   app.add_flag("--exact", o.exact, "float weights and activations everywhere");
   app.add_flag("--pin-threads", o.pin, "bind each thread to a core");
-  app.add_flag("--quick", flags.quick, "a first impression: shorter tests, three repeats");
+  app.add_flag("--quick", flags.quick, "shorter tests, three repeats");
   app.add("-o,--output", flags.format, "form of the results").one_of({"table", "json", "csv", "md"});
   app.add_flag("--json", flags.json, "the same as -o json");
   app.add_flag("--csv", flags.csv, "the same as -o csv");
@@ -59,7 +59,7 @@ void settle(Flags& flags) {
   flags.choice.require();
   o.model = flags.choice.model;
   if (!flags.choice.synthetic.empty()) o.synthetic = parse_synthetic(flags.choice.synthetic);
-  if (!o.keep.empty() && !o.synthetic) throw tools::UsageError("--keep goes with --synthetic");
+  if (!o.keep.empty() && !o.synthetic) throw tools::UsageError("--keep requires --synthetic");
   if (flags.quick) {
     if (!flags.prompts.given()) o.prompts = {128};
     if (!flags.generate.given()) o.generate = {32};

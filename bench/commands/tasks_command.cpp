@@ -258,8 +258,8 @@ std::function<int()> tasks_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->add_options(app);
   app.add("--vocab", flags->vocabulary,
-          "model file whose tokeniser the made-up weights get: prompts then have their real lengths");
-  app.add("--chat-template", flags->chat_template, "for models without a known one");
+          "model file whose tokenizer the synthetic model uses: prompts then have their real lengths");
+  app.add("--chat-template", flags->chat_template, "for models without a known template");
   app.add("-n,--n-gen", flags->tokens, "tokens of a reply").range(1, 1024).show_default();
   app.add("-r,--requests", flags->requests, "requests of each test").range(1, 100000).show_default();
   return [flags] { return tasks(*flags); };

@@ -11,7 +11,7 @@ SOURCE = os.environ["QWEN_SOURCE_DIR"]
 SCRIPTS = os.path.join(SOURCE, "scripts")
 
 
-def packages(name="packages.txt"):
+def packages(name="packages-build.txt"):
     with open(os.path.join(SCRIPTS, name), encoding="utf-8") as file:
         lines = [line.split("#")[0].split() for line in file]
     return [words[0] for words in lines if words]
@@ -59,11 +59,11 @@ class InstallPackages(unittest.TestCase):
     def test_lists_and_commands_that_stand_for_packages(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(os.path.join(SCRIPTS, "install_packages.sh"), folder)
-            with open(os.path.join(folder, "packages.txt"), "w", encoding="utf-8") as file:
+            with open(os.path.join(folder, "packages-build.txt"), "w", encoding="utf-8") as file:
                 file.write("# comment\none-package bash\n\nother-package no-such-command  # comment\n")
             with open(os.path.join(folder, "more.txt"), "w", encoding="utf-8") as file:
                 file.write("third-package\n")
-            result, calls = self.install([], scripts=folder, lists=["packages.txt", "more.txt"])
+            result, calls = self.install([], scripts=folder, lists=["packages-build.txt", "more.txt"])
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(calls[1].split()[-3:], ["--no-install-recommends", "other-package", "third-package"])
 
@@ -76,7 +76,7 @@ class InstallPackages(unittest.TestCase):
 
 class Scripts(unittest.TestCase):
     def test_packages_are_sorted_and_once(self):
-        for name in ["packages.txt", "packages-library-tests.txt", "packages-web-tests.txt"]:
+        for name in ["packages-build.txt", "packages-tests.txt"]:
             self.assertEqual(packages(name), sorted(set(packages(name))))
 
     def test_every_script_is_valid_and_executable(self):

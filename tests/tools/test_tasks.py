@@ -124,7 +124,7 @@ class Classify(WithFolder):
         self.assertEqual(result.returncode, 1)
         self.assertEqual(["error" in json.loads(x) for x in result.stdout.splitlines()], [False, True, False])
         cut = run("sentiment", "-p", long)
-        self.assertIn("left out", cut.stderr)
+        self.assertIn("text truncated", cut.stderr)
         self.assertEqual(cut.returncode, 0)
 
     def test_prefix_cache(self):

@@ -7,10 +7,10 @@ cannot() {
   if [[ -n ${QWEN_NO_SKIP:-} ]]; then exit 1; else exit 77; fi
 }
 for tool in node npm; do
-  command -v "$tool" >/dev/null || cannot "no $tool here; scripts/packages-web-tests.txt has the package"
+  command -v "$tool" >/dev/null || cannot "no $tool here; scripts/packages-tests.txt has the package"
 done
 (($(node -p 'process.versions.node.split(".")[0]') >= 18)) || cannot "node $(node --version) is too old, expected 18 or newer"
-[[ -x ${QWEN_CHROMIUM:-/usr/bin/chromium} ]] || cannot "no /usr/bin/chromium here; scripts/packages-web-tests.txt has the package"
+[[ -x ${QWEN_CHROMIUM:-/usr/bin/chromium} ]] || cannot "no /usr/bin/chromium here; scripts/packages-tests.txt has the package"
 [[ -x $QWEN_BIN_DIR/tools/qwen-serve ]] || cannot "qwen-serve is not built (QWEN_BUILD_TOOLS)"
 
 folder=$QWEN_BIN_DIR/tests/web

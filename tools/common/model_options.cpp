@@ -30,7 +30,7 @@ void add_weight_options(CommandLine& app, ModelOptions& options) {
 
 void add_model_options(CommandLine& app, ModelOptions& options) {
   add_model_path(app, options);
-  app.add("-t,--threads", options.threads, "Threads; 0 takes the physical cores that are free to use")
+  app.add("-t,--threads", options.threads, "Threads; 0: one per available physical core")
       .range(0, 1024)
       .type("N")
       .group("Model");

@@ -1,4 +1,4 @@
-// -m and its company: which model, and how it is loaded. The same in every program.
+// The options of every program that loads a model.
 #pragma once
 #include <string>
 
@@ -18,7 +18,7 @@ struct ModelOptions {
   bool no_progress = false;
 };
 
-// -m alone, for commands that read no weights. `QWEN_MODEL` stands behind it.
+// -m alone, for commands that read no weights. The default is $QWEN_MODEL.
 void add_model_path(CommandLine& app, ModelOptions& options);
 // --exact and --quantize: how the weights are stored in memory.
 void add_weight_options(CommandLine& app, ModelOptions& options);
@@ -28,9 +28,9 @@ void add_model_options(CommandLine& app, ModelOptions& options);
 void add_chat_template(CommandLine& app, ModelOptions& options);
 
 qwen::LoadOptions load_options(const ModelOptions& options);
-// Loads with a progress bar on a terminal. `seconds` (where not null) is how long it took.
+// Loads with a progress bar. `seconds` (if not null) receives the load time.
 qwen::Model load_model(const ModelOptions& options, double* seconds = nullptr);
-// The tokeniser alone: also from a vocabulary-only GGUF file.
+// The tokenizer alone, also from a vocabulary-only GGUF file.
 qwen::Tokenizer load_tokenizer(const ModelOptions& options);
 
 }  // namespace tools

@@ -30,7 +30,7 @@ std::string read_all(std::FILE* file, const std::string& name) {
 
 namespace {
 
-// Ctrl-C waits until what is being written is written: an interrupted write would count as a failed one.
+// Blocks SIGINT during a write: an interrupted write would count as a failed one.
 class HoldInterrupt {
  public:
   HoldInterrupt() {
@@ -66,7 +66,7 @@ void stream_out(std::string_view text) {
 }
 
 void write_json(const Json& json, bool pretty) {
-  // A file's name in the JSON may hold any bytes; they must not make it invalid.
+  // File names may hold invalid UTF-8.
   write_out(json.dump(pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
@@ -80,7 +80,7 @@ std::string read_file(const std::string& path) {
   if (!file) fail_io("cannot read " + path, errno);
   std::string text;
   try {
-    text = read_all(file, path);  // a directory opens well and fails here
+    text = read_all(file, path);  // opening a directory succeeds, reading it fails
   } catch (...) {
     std::fclose(file);
     throw;
@@ -115,7 +115,7 @@ void OutputFile::commit() {
   if (std::fflush(file_) != 0) fail_write("cannot write");
   if (!partial_.empty()) {
     if (fsync(fileno(file_)) != 0) fail_write("cannot write");
-    if (std::rename(partial_.c_str(), path_.c_str()) != 0) fail_write("cannot put in place");
+    if (std::rename(partial_.c_str(), path_.c_str()) != 0) fail_write("cannot replace");
   }
   std::fclose(file_);
   file_ = nullptr;

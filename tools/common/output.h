@@ -1,4 +1,4 @@
-// Results on stdout and in files, results that could not be written being errors.
+// Results on stdout and in files. A result that cannot be written is an error.
 #pragma once
 #include <cstdio>
 #include <nlohmann/json_fwd.hpp>
@@ -9,24 +9,24 @@ namespace tools {
 
 using Json = nlohmann::ordered_json;
 
-// Writes to stdout. Error(io) where it cannot be written.
+// Writes to stdout. Throws Error(io) if that fails.
 void write_out(std::string_view text);
-// The same, and out of the buffer at once: for text that is streamed.
+// write_out and flush_out: for streamed text.
 void stream_out(std::string_view text);
 void flush_out();
-// One line of JSON; `pretty` spreads it over several lines for people.
+// One line of JSON, or several if `pretty`.
 void write_json(const Json& json, bool pretty = false);
 
-// The whole of a file, or of stdin for "-". Errors name the file.
+// A whole file, or stdin for "-". Throws Error(io) with the file name.
 std::string read_file(const std::string& path);
 std::string read_stdin();
 
-// A file that appears under its name only when it is complete; a device, a pipe or a link is written as it
-// stands. Error(io) where the disk is full or the place cannot be written.
+// A file that appears under its name only when it is complete. Devices, pipes and links are written in place.
+// Throws Error(io) if the disk is full or the path cannot be written.
 class OutputFile {
  public:
   explicit OutputFile(std::string path);
-  ~OutputFile();  // without commit() nothing stays
+  ~OutputFile();  // removes the partial file unless commit() was called
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   void write(const void* data, std::size_t size);

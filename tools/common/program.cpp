@@ -22,19 +22,18 @@ int report(int code, const char* message) {
   return code;
 }
 
-// A model file that another program truncates while it is mapped takes its pages away: there is nothing to go
-// on with, but it can be said.
+// If another program truncates a mapped model file, reading it raises SIGBUS: we cannot continue, only report it.
 extern "C" void on_bus_error(int) {
   static constexpr char kMessage[] = ": error: a mapped file was truncated while it was read\n";
-  const bool said = ::write(STDERR_FILENO, program_name, std::strlen(program_name)) >= 0 &&
-                    ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1) >= 0;
-  static_cast<void>(said);  // there is nowhere else to say it
+  const bool written = ::write(STDERR_FILENO, program_name, std::strlen(program_name)) >= 0 &&
+                       ::write(STDERR_FILENO, kMessage, sizeof kMessage - 1) >= 0;
+  static_cast<void>(written);
   ::_exit(kExitFailed);
 }
 
 void set_signals() {
   std::signal(SIGBUS, on_bus_error);
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is then an error of write, as a full disk is
+  std::signal(SIGXFSZ, SIG_IGN);  // exceeding a file size limit is then a failed write, like a full disk
 }
 
 }  // namespace
@@ -51,8 +50,7 @@ int run_program(const char* name, const std::function<int()>& body) {
   } catch (const qwen::Error& error) {
     return report(kExitFailed, error.what());
   } catch (const std::bad_alloc&) {
-    return report(kExitFailed,
-                  "out of memory: a smaller model, a smaller context (-c) or 4-bit weights need less");
+    return report(kExitFailed, "out of memory; try a smaller model, a smaller context (-c) or 4-bit weights");
   } catch (const std::exception& error) {
     return report(kExitFailed, error.what());
   }

@@ -1,4 +1,4 @@
-// What a command line or a request says about how tokens are chosen.
+// Sampling options given on a command line or in a request.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -12,10 +12,10 @@ struct SamplingChoice {
   std::optional<int> top_k;
   std::optional<std::uint64_t> seed;
 
-  // What is not said stays.
+  // Options that were not given keep their value.
   void apply(qwen::SamplingOptions& options) const {
-    const auto set = [](auto& value, const auto& said) {
-      if (said) value = *said;
+    const auto set = [](auto& value, const auto& given) {
+      if (given) value = *given;
     };
     set(options.temperature, temperature);
     set(options.top_k, top_k);

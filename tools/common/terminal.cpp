@@ -36,7 +36,7 @@ void ProgressBar::update(double fraction) {
 }
 
 void ProgressBar::finish() {
-  enabled_ = false;  // also where it was over too soon to be shown
+  enabled_ = false;
   if (!shown_) return;
   std::fputs("\r\x1b[K", stderr);
   std::fflush(stderr);

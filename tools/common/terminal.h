@@ -1,4 +1,4 @@
-// What is a terminal, and the progress bar that only a terminal sees.
+// Terminal checks and the progress bar.
 #pragma once
 #include <chrono>
 #include <string>
@@ -9,8 +9,7 @@ bool stdin_is_terminal();
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 
-// A bar on stderr, for what takes more than 0.3 s; nothing where stderr is no terminal or `enabled` is false.
-// Gone again at the end.
+// A progress bar on stderr, shown after 0.3 s and removed at the end. Shows nothing if stderr is not a terminal or `enabled` is false.
 class ProgressBar {
  public:
   ProgressBar(std::string label, bool enabled);

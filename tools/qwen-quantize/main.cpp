@@ -41,9 +41,9 @@ std::string help_footer() {
     text += "  " + name + type.description + "\n";
   }
   return text +
-         "\nNames as llama-quantize has them, and the same choice of types for each tensor. Rows that a "
-         "type's blocks\n"
-         "do not divide (Qwen2.5-0.5B: 896 is no multiple of 256) get the next type that fits; the report "
+         "\nThe names of llama-quantize, and the same choice of types for each tensor. Rows whose length "
+         "is not a multiple of the block size\n"
+         "(Qwen2.5-0.5B: 896 is not a multiple of 256) get the next type that fits; the report "
          "says so.\n"
          "\nexamples:\n"
          "  qwen-quantize Qwen2.5-0.5B-Instruct/ qwen2.5-0.5b-q4_0.gguf --type Q4_0\n"
@@ -51,7 +51,8 @@ std::string help_footer() {
          "  qwen-quantize model-f16.gguf out.gguf --type Q4_0 --output-type Q6_K --tensor 'blk.0.*=Q8_0'\n"
          "  qwen-quantize model/ out.gguf --type Q5_K_M --measure wiki.txt       (perplexity and KL "
          "divergence)\n"
-         "\nExit codes: 0 done, 1 failed, 2 wrong usage. The report goes to stdout, all else to stderr.\n";
+         "\nExit codes: 0 done, 1 failed, 2 wrong usage. The report goes to stdout, everything else to "
+         "stderr.\n";
 }
 
 void add_options(tools::CommandLine& app, Arguments& arguments) {
@@ -190,7 +191,7 @@ tools::Json to_json(const Arguments& arguments, const qwen::QuantizeReport& repo
 }
 
 qwen::QuantizeReport quantize(const Arguments& arguments) {
-  tools::ProgressBar bar("quantising", !arguments.no_progress);
+  tools::ProgressBar bar("quantizing", !arguments.no_progress);
   qwen::QuantizeOptions options = arguments.options;
   options.on_progress = [&](const qwen::QuantizeProgress& progress) {
     bar.update(progress.fraction);

@@ -35,7 +35,8 @@ void ChatFlags::add(tools::CommandLine& app, tools::ModelOptions& model) {
 void ChatFlags::check(const qwen::Model& model) const {
   const qwen::ChatTemplate& chat = model.chat_template();
   if (think && chat.kind() != qwen::ChatTemplate::Kind::qwen3)
-    throw UsageError("--think: this model's template (" + std::string(chat.name()) + ") knows no thinking");
+    throw UsageError("--think: the model's chat template (" + std::string(chat.name()) +
+                     ") does not support thinking");
 }
 
 bool GenerationFlags::show_timing() const {
@@ -64,7 +65,7 @@ std::string timing_line(const qwen::GenerateResult& result) {
   if (result.prefill_seconds > 0) add(", %.0f tokens/s", result.prompt_tokens / result.prefill_seconds);
   switch (result.finish) {
     case qwen::FinishReason::length: add("; stopped by -n"); break;
-    case qwen::FinishReason::context_full: add("; stopped: the context is full, -c gives more"); break;
+    case qwen::FinishReason::context_full: add("; stopped: context full, increase it with -c"); break;
     case qwen::FinishReason::cancelled: add("; stopped"); break;
     default: break;
   }
@@ -73,7 +74,7 @@ std::string timing_line(const qwen::GenerateResult& result) {
 
 namespace {
 
-// Tokens may be parts of characters: their text shows U+FFFD there.
+// A token that is part of a character shows U+FFFD.
 std::string token_text(const qwen::Tokenizer& tokenizer, qwen::Token token) {
   return tokenizer.decode({&token, 1}, true);
 }
@@ -144,7 +145,7 @@ struct AskFlags : GenerationFlags {
 int ask(const AskFlags& flags) {
   flags.answer.check();
   const std::string text = flags.input.read(true);
-  if (text.empty()) throw UsageError("the message is empty: give a text, for example: qwen-run \"你好\"");
+  if (text.empty()) throw UsageError("empty message; for example: qwen-run \"你好\"");
   return ask_once(text, flags, flags.chat);
 }
 
@@ -186,7 +187,7 @@ std::function<int()> generate_command(tools::CommandLine& app) {
   return [flags] {
     flags->answer.check();
     const std::string text = flags->input.read(true);
-    if (text.empty()) throw UsageError("the prompt is empty: give at least one character to continue");
+    if (text.empty()) throw UsageError("empty prompt: expected at least one character to continue");
     double load_seconds = 0;
     const qwen::Model model = tools::load_model(flags->model, &load_seconds);
     const auto prompt =

@@ -19,21 +19,21 @@ struct GenerationFlags {
   bool json = false;
 
   void add(tools::CommandLine& app);
-  // Timing goes to stderr: to a terminal, or where -v asks for it.
+  // Whether to print timing on stderr: with -v, or if stderr is a terminal.
   bool show_timing() const;
 };
 
 // Options of commands that answer messages.
 struct ChatFlags {
-  std::optional<std::string> system;  // "": an empty one; not given: the model's own
+  std::optional<std::string> system;  // "": an empty prompt; unset: the model's own
   bool think = false;
 
   void add(tools::CommandLine& app, tools::ModelOptions& model);
-  // UsageError for --think with a model whose template knows no thinking.
+  // Throws UsageError for --think if the model's template does not support it.
   void check(const qwen::Model& model) const;
 };
 
-// Shows the prompt's progress on a terminal while it is computed.
+// Shows a progress bar during prefill.
 void watch_prefill(qwen::Session& session, bool enabled);
 
 // "[12 tokens at 35.2 tokens/s, the first after 0.041 s; ...]"
@@ -43,7 +43,7 @@ std::string timing_line(const qwen::GenerateResult& result);
 void answer(qwen::Session& session, std::span<const qwen::Token> prompt, const qwen::GenerateOptions& options,
             const GenerationFlags& flags, double load_seconds);
 
-// What stands below an answer that was streamed.
+// Ends a streamed answer: a line break, and the timing.
 void end_answer(const qwen::GenerateResult& result, const GenerationFlags& flags);
 
 // Answers one message and ends: the default command, and `chat` without a terminal.

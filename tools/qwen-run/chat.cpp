@@ -19,7 +19,7 @@ namespace {
 struct Flags : GenerationFlags {
   TextInput input;
   ChatFlags chat;
-  int turns = -1;  // earlier ones that the model sees; -1: all that fit
+  int turns = -1;  // earlier turns that the model sees; -1: all that fit
   bool no_history = false;
 };
 
@@ -52,15 +52,15 @@ class InterruptGuard {
 
 constexpr const char* kHelp =
     "/reset          forget the conversation\n"
-    "/system [TEXT]  show the system prompt, or set it and start anew\n"
+    "/system [TEXT]  show the system prompt, or set it and start again\n"
     "/stats          tokens, speed and memory\n"
     "/save FILE      write the conversation as JSON\n"
-    "/load FILE      go on with a saved conversation\n"
+    "/load FILE      continue a saved conversation\n"
     "/exit           leave (also Ctrl-D; Ctrl-C stops an answer, a second one leaves)\n"
-    "A line that ends with \\ goes on in the next one; a message that begins with / needs a space before "
+    "A line that ends with \\ continues in the next; a message that begins with / needs a space before "
     "it.\n";
 
-// A conversation of no turns.
+// An empty conversation.
 qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::optional<std::string>& system) {
   const qwen::GenerateOptions answer = flags.answer.options(model);
   const qwen::SessionOptions session = flags.session.get();
@@ -108,7 +108,7 @@ class Repl {
   }
 
  private:
-  // What is no answer goes to stderr.
+  // Prints on stderr: stdout carries only answers.
   template <class... Values>
   static void say(const char* format, Values... values) {
     std::fprintf(stderr, format, values...);
@@ -146,7 +146,7 @@ class Repl {
       options.seed = answer.sampling.seed;
       const int dropped = chat_.prompt(text).dropped_turns;
       if (dropped > 0 && flags_.turns != 0)
-        say("[the oldest %d turns do not fit any more and are left out]\n", dropped);
+        say("[the oldest %d turns no longer fit and are left out]\n", dropped);
       watch_prefill(*chat_.session(), !flags_.model.no_progress);
       const InterruptGuard guard(options.cancel);
       const auto stream = [](std::string_view part) {
@@ -156,14 +156,14 @@ class Repl {
       last_ = chat_.say(text, stream, options).generation;
       end_answer(*last_, flags_);
       interrupted_ = options.cancel.cancelled();
-      if (last_->text.empty() && interrupted_) {  // as if nothing had been said
+      if (last_->text.empty() && interrupted_) {  // drop the unanswered turn
         std::vector<qwen::ChatTurn> turns = chat_.turns();
         turns.pop_back();
         chat_.set_turns(std::move(turns));
       }
     } catch (const qwen::Error& error) {
       say("error: %s%s\n", error.what(),
-          error.code() == qwen::ErrorCode::context_full ? "; /reset starts anew, -c N gives more context"
+          error.code() == qwen::ErrorCode::context_full ? "; /reset starts again, -c N sets a larger context"
                                                         : "");
     }
   }
@@ -199,7 +199,7 @@ class Repl {
 
   void reset() {
     chat_.set_turns({});
-    say("the conversation is forgotten\n");
+    say("conversation reset\n");
   }
 
   void begin(std::optional<std::string> system) {
@@ -213,7 +213,7 @@ class Repl {
       return;
     }
     begin(text);
-    say("the system prompt is set, the conversation begins anew\n");
+    say("system prompt set, conversation reset\n");
   }
 
   void show_stats() {
@@ -261,9 +261,7 @@ int chat(const Flags& flags) {
   if (!flags.input.given() && tools::stdin_is_terminal())
     throw tools::UsageError("chat needs a terminal for its output; for one answer: qwen-run TEXT > FILE");
   const std::string text = flags.input.read(true);
-  if (text.empty())
-    throw tools::UsageError(
-        "chat has no terminal, and its input is empty: give a message, as in: qwen-run \"你好\"");
+  if (text.empty()) throw tools::UsageError("no terminal and empty input; for one answer: qwen-run \"你好\"");
   return ask_once(text, flags, flags.chat);
 }
 

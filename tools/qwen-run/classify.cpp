@@ -21,7 +21,7 @@ struct Flags : TaskFlags {
   tools::Option positional;
 };
 
-// JSON lines in, JSON lines out, in order; what arrives together is computed together.
+// JSON lines in, JSON lines out, in order; lines that arrive together form a batch.
 class LineClassifier {
  public:
   LineClassifier(const Flags& flags, qwen::Classifier& classifier, LineSource& lines)
@@ -76,7 +76,7 @@ class LineClassifier {
     bar_.update(lines_.fraction());
   }
 
-  // A text that does not fit fails alone.
+  // Retries each text alone, so that only texts that do not fit fail.
   void one_by_one(std::size_t from) {
     for (std::size_t i = from; i < texts_.size(); ++i) {
       try {
@@ -117,14 +117,14 @@ int classify(const Flags& flags) {
   if (lines) return LineClassifier(flags, classifier, *lines).run();
   const qwen::Classification result = classifier.classify(text, flags.classify_mode());
   if (result.truncated_tokens > 0)
-    tools::warn("the text is too long: its last " + std::to_string(result.truncated_tokens) +
-                " tokens were left out");
+    tools::warn("text truncated: its last " + std::to_string(result.truncated_tokens) +
+                " tokens did not fit");
   if (flags.json)
     tools::write_json(label_json(task, result));
   else
     tools::write_out(label_line(task, result) + "\n");
   if (flags.model.verbose)
-    std::fprintf(stderr, "[%d tokens, %d of them known before, %.1f ms]\n", result.prompt_tokens,
+    std::fprintf(stderr, "[%d tokens, %d of them cached, %.1f ms]\n", result.prompt_tokens,
                  result.cached_tokens, result.seconds * 1e3);
   return tools::kExitOk;
 }

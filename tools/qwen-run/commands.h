@@ -1,5 +1,4 @@
-// The commands of qwen-run. A new one: write its function in a file of its own, add its row to main.cpp's
-// table.
+// The commands of qwen-run. To add one, write its function and add a row to the table in main.cpp.
 #pragma once
 #include <functional>
 
@@ -7,7 +6,7 @@
 
 namespace qwen_run {
 
-// Declares a command's options on `app` and returns what runs it: the exit code, or an exception.
+// Declares a command's options on `app` and returns the function that runs it.
 using Setup = std::function<int()> (*)(tools::CommandLine& app);
 
 struct Command {

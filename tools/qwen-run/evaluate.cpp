@@ -1,4 +1,4 @@
-// evaluate, calibrate: on texts whose labels are known.
+// evaluate, calibrate: on labelled texts.
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -49,7 +49,7 @@ std::vector<qwen::Classification> classify_all(const Flags& flags, qwen::Classif
   return results;
 }
 
-// Columns that a terminal gives the text: wide for CJK and emoji.
+// Width in terminal columns: CJK and emoji are two columns wide.
 std::size_t columns_of(const std::string& text) {
   std::size_t columns = 0;
   for (const char c : text) {

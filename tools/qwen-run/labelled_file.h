@@ -1,4 +1,4 @@
-// Labelled texts: a tab-separated file whose first line names its columns, label and text among them.
+// A tab-separated file of labelled texts. The first line names the columns; label and text are required.
 #pragma once
 #include <string>
 #include <vector>
@@ -12,7 +12,7 @@ struct LabelledTexts {
   std::vector<int> labels;  // indices of the task's labels
 };
 
-// At most `limit` texts (0: all). Error(bad_format) with file and line; labels are found by Task::find_label.
+// Reads at most `limit` texts (0: all); labels are matched by Task::find_label. Throws Error(bad_format) with file and line.
 LabelledTexts read_labelled(const std::string& path, const qwen::Task& task, int limit);
 
 }  // namespace qwen_run

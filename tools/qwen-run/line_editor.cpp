@@ -56,7 +56,7 @@ LineEditor::LineEditor(std::string history_path) : state_(std::make_unique<State
   el_set(s.editor, EL_PROMPT, prompt_of);
   el_set(s.editor, EL_EDITOR, "emacs");
   el_set(s.editor, EL_HIST, history, s.history);
-  // The wide form keeps the texts where they are; the narrow one copies them and never frees the copies.
+  // The wide API: the narrow one leaks a copy of each text.
   el_wset(s.editor, EL_ADDFN, L"qwen-interrupt", L"Leave the line", interrupt);
   // While a line is edited, Ctrl-C is a key and no signal; while the model answers, it is a signal.
   el_set(s.editor, EL_SETTY, "-d", "-isig", nullptr);
@@ -92,7 +92,7 @@ void LineEditor::remember(const std::string& line) {
   HistEvent event;
   history(state_->history, &event, H_ENTER, line.c_str());
   if (state_->history_path.empty()) return;
-  // What people say to a model is theirs alone.
+  // Conversations are private.
   const mode_t previous = umask(0077);
   history(state_->history, &event, H_SAVE, state_->history_path.c_str());
   umask(previous);

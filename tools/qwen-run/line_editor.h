@@ -1,4 +1,4 @@
-// Lines from a terminal, with editing and a history that outlives the program.
+// Lines from a terminal, with editing and a history file.
 #pragma once
 #include <memory>
 #include <string>
@@ -9,13 +9,13 @@ class LineEditor {
  public:
   enum class Result { line, interrupted /* Ctrl-C */, end /* Ctrl-D, or the terminal is gone */ };
 
-  // `history_path` may be empty for none. A history that cannot be read or written is no error.
+  // `history_path` may be empty for none. An unreadable or unwritable history is ignored.
   explicit LineEditor(std::string history_path);
   ~LineEditor();
 
-  // Reads one line, without its line break. What was typed before a Ctrl-C is lost; `line` is empty then.
+  // Reads one line, without its line break. After Ctrl-C `line` is empty.
   Result read(const std::string& prompt, std::string& line);
-  // Adds to the history, and to its file at once.
+  // Adds to the history and to its file.
   void remember(const std::string& line);
 
   struct State;
@@ -24,8 +24,7 @@ class LineEditor {
   std::unique_ptr<State> state_;
 };
 
-// Where the history of this user's chats is kept: $XDG_STATE_HOME/qwen-run/history, else below
-// ~/.local/state; empty where there is no home. Makes the folders.
+// $XDG_STATE_HOME/qwen-run/history, else ~/.local/state/qwen-run/history, or "" without a home. Creates the folders.
 std::string default_history_path();
 
 }  // namespace qwen_run

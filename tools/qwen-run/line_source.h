@@ -6,17 +6,17 @@ namespace qwen_run {
 
 class LineSource {
  public:
-  explicit LineSource(const std::string& path);  // "-": stdin. Error(io), naming the file
+  explicit LineSource(const std::string& path);  // "-": stdin. Throws Error(io)
   ~LineSource();
   LineSource(const LineSource&) = delete;
   LineSource& operator=(const LineSource&) = delete;
 
-  // False at the end. Without the line break.
+  // Reads a line without its line break. Returns false at the end.
   bool next(std::string& line);
-  // Whether next() would have to wait for whoever writes the lines.
+  // Whether next() would block.
   bool would_wait();
   long number() const { return number_; }  // of the last line
-  double fraction() const;                 // read of a file; 0 where its size is unknown
+  double fraction() const;                 // of the file that is read; 0 if its size is unknown
 
  private:
   bool fill();  // false at the end

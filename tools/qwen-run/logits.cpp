@@ -73,7 +73,7 @@ void print_top(qwen::Session& session, const std::vector<qwen::Token>& ids, int 
 
 int logits(const LogitsFlags& flags) {
   const bool by_ids = flags.ids_option.given();
-  if (by_ids && flags.input.given()) throw UsageError("give token ids with --ids or a text, not both");
+  if (by_ids && flags.input.given()) throw UsageError("expected --ids or a text, not both");
   const std::string text = by_ids ? "" : flags.input.read(false);
   std::vector<qwen::Token> ids = by_ids ? parse_ids(flags.ids) : std::vector<qwen::Token>{};
   if (by_ids ? ids.empty() : text.empty())

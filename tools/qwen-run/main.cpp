@@ -1,4 +1,4 @@
-// qwen-run [-m MODEL] [COMMAND] [TEXT|-]: the commands, and finding out which one is meant.
+// qwen-run [-m MODEL] [COMMAND] [TEXT|-]: the table of commands, and the choice of one.
 #include <langinfo.h>
 
 #include <algorithm>
@@ -23,18 +23,18 @@ constexpr Command kCommands[] = {
      "  qwen-run --temp 0 --json \"1+1=?\"\n"
      "  qwen-run -- \"-5 °C 冷吗？\"      (a text that begins with '-' or is a command's name: after --)",
      ask_command},
-    {"chat", "chat", "talk over many turns in a terminal",
+    {"chat", "chat", "a conversation in the terminal",
      "  qwen-run chat\n  qwen-run chat -s \"你是一个乐于助人的助手。\" --temp 0.7", chat_command},
     {"generate", "generate [TEXT|-]", "continue a text, without a chat template",
      "  qwen-run generate -n 32 \"从前有座山，\"\n  qwen-run generate --stop \"\\n\" -f story.txt",
      generate_command},
-    {"sentiment", "sentiment [TEXT|-]", "tell a positive text from a negative one",
+    {"sentiment", "sentiment [TEXT|-]", "positive or negative, with a probability",
      "  qwen-run sentiment \"今天的实验终于成功了，太棒了！\"\n"
      "  qwen-run sentiment --jsonl < reviews.jsonl    ({\"text\":...} lines give {\"label\",...} lines)",
      sentiment_command},
     {"analyze", "analyze [TEXT|-]", "the sentiment first, then a reply",
      "  qwen-run analyze \"今天的实验终于成功了，太棒了！\"", analyze_command},
-    {"classify", "classify TASK [TEXT|-]", "a text's label by any task; tasks are YAML files (docs/tasks.md)",
+    {"classify", "classify TASK [TEXT|-]", "label a text by any task; tasks are YAML files (docs/tasks.md)",
      "  qwen-run classify intent \"我的快递三天了还没到\"\n"
      "  qwen-run classify mood --tasks my-tasks --json \"Fine weather.\"",
      classify_command},
@@ -45,8 +45,8 @@ constexpr Command kCommands[] = {
      "  qwen-run calibrate sentiment --data reviews.tsv --tasks my-tasks\n"
      "  qwen-run sentiment --tasks my-tasks \"还不错\"       (uses it)",
      calibrate_command},
-    {"tasks", "tasks [NAME]", "list the tasks there are, or show one",
-     "  qwen-run tasks\n  qwen-run tasks sentiment", tasks_command},
+    {"tasks", "tasks [NAME]", "list the tasks, or show one", "  qwen-run tasks\n  qwen-run tasks sentiment",
+     tasks_command},
     {"tokenize", "tokenize [TEXT|-]", "a text's token ids",
      "  qwen-run tokenize \"你好\"\n"
      "  qwen-run tokenize --special \"<|im_start|>user\"\n"
@@ -59,7 +59,7 @@ constexpr Command kCommands[] = {
      "  qwen-run logits --ids 1,2,3 -o out.npy\n  qwen-run logits --top 5 \"天空是\"", logits_command},
     {"perplexity", "perplexity -f FILE", "how well the model predicts a text",
      "  qwen-run perplexity -f wiki.txt -c 512", perplexity_command},
-    {"info", "info", "what a model file holds, and the memory that it needs",
+    {"info", "info", "what a model file contains and how much memory it needs",
      "  qwen-run info -m model.gguf\n  qwen-run info --json -c 4096", info_command},
 };
 
@@ -85,7 +85,7 @@ bool any_takes_value(const std::vector<Program>& programs, const std::string& na
                      [&](const Program& p) { return p.line.takes_value(name); });
 }
 
-// True where the option that `argument` begins uses up the argument after it.
+// Whether the next argument is the value of the option in `argument`.
 bool consumes_next(const std::vector<Program>& programs, const std::string& argument) {
   if (argument.compare(0, 2, "--") == 0)
     return argument.find('=') == std::string::npos && any_takes_value(programs, argument);
@@ -95,7 +95,7 @@ bool consumes_next(const std::vector<Program>& programs, const std::string& argu
   return false;
 }
 
-// Takes the command's name out of the arguments: the first of them that is no option, where that is a name.
+// Removes the command's name from the arguments: the first positional one, if it is a name.
 Program& find_program(std::vector<Program>& programs, std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--") break;
@@ -129,7 +129,8 @@ std::string overview(const std::vector<Program>& programs) {
   text +=
       "\n\nqwen-run COMMAND --help lists a command's options (qwen-run --help those of the default one); "
       "--version "
-      "tells the version.\nExit codes: 0 done, 1 failed, 2 wrong usage. Results go to stdout, all else to "
+      "shows the version.\nExit codes: 0 done, 1 failed, 2 wrong usage. Results go to stdout, everything "
+      "else to "
       "stderr.\n";
   return text;
 }
@@ -155,7 +156,7 @@ std::string explain_extra(const std::vector<Program>& programs, const Program& p
   const std::string option = extra.substr(0, extra.find('='));
   for (const Program& other : programs) {
     if (other.line.has(option))
-      return "option " + option + " is not for " + (name.empty() ? "a chat" : "\"" + name + "\"") + look;
+      return "option " + option + " does not apply to " + (name.empty() ? "qwen-run TEXT" : name) + look;
   }
   return "unknown option " + option + look + " (a text that begins with '-' goes after --)";
 }
@@ -180,7 +181,7 @@ int run(std::vector<std::string> arguments) {
 }  // namespace qwen_run
 
 int main(int argc, char** argv) {
-  // The line editor reads characters as the locale says; this program speaks UTF-8 whatever the locale.
+  // The line editor follows the locale; this program always uses UTF-8.
   if (!std::setlocale(LC_CTYPE, "") || std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
     std::setlocale(LC_CTYPE, "C.UTF-8");
   return tools::run_program("qwen-run", [&] {

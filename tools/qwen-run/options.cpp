@@ -24,11 +24,11 @@ void TextInput::add(tools::CommandLine& app, const std::string& description) {
 
 std::string TextInput::read(bool line) const {
   if (int{positional_.given()} + int{prompt_.given()} + int{file_.given()} > 1)
-    throw UsageError("more than one text: give one of TEXT, -p TEXT and -f FILE");
+    throw UsageError("more than one text: expected one of TEXT, -p TEXT and -f FILE");
   if (prompt_.given()) return prompt_text_;
   if (positional_.given() && text_ != "-") return text_;
   if (!given() && tools::stdin_is_terminal())
-    throw UsageError("no text: give it as TEXT, with -p TEXT, with -f FILE or through a pipe");
+    throw UsageError("no text: expected TEXT, -p TEXT, -f FILE or a pipe");
   std::string text = file_.given() ? tools::read_file(path_) : tools::read_stdin();
   if (line && !text.empty() && text.back() == '\n') {
     text.pop_back();
@@ -39,14 +39,13 @@ std::string TextInput::read(bool line) const {
 
 std::string TextInput::path_for_lines() const {
   if (prompt_.given() || (positional_.given() && text_ != "-"))
-    throw UsageError("lines come from stdin or from -f FILE, not from the command line");
-  if (!given() && tools::stdin_is_terminal())
-    throw UsageError("no lines: give them with -f FILE or through a pipe");
+    throw UsageError("lines are read from stdin or from -f FILE, not from the command line");
+  if (!given() && tools::stdin_is_terminal()) throw UsageError("no lines: expected -f FILE or a pipe");
   return file_.given() ? path_ : "-";
 }
 
 void SessionFlags::add(tools::CommandLine& app) {
-  app.add("-c,--ctx-size", options.context, "Tokens of context (2048, or less where the model has less)")
+  app.add("-c,--ctx-size", options.context, "Tokens of context (default: 2048, at most the model's limit)")
       .range(1, tools::kMaxInt)
       .type("N")
       .group("Model");
@@ -55,7 +54,7 @@ void SessionFlags::add(tools::CommandLine& app) {
       .type("N")
       .group("Model");
   app.add("--kv-type", kv_type,
-          "Type of the KV cache: f16 or f32 (else f32 with --exact and F32 files, f16 with all others)")
+          "Type of the KV cache: f16 or f32 (default: f32 with --exact and F32 files, else f16)")
       .one_of({"f16", "f32"})
       .type("TYPE")
       .group("Model");
@@ -74,17 +73,17 @@ void AnswerFlags::add(tools::CommandLine& app) {
   };
   option("-n,--predict", max_tokens, "Tokens to generate at most (512); -1: until the context is full", "N")
       .range(-1, tools::kMaxInt);
-  option("--temp", temperature, "Temperature; 0 always takes the most probable token", "X");
-  option("--top-k", top_k, "Draw from the K most probable tokens; 0: from all", "K");
-  option("--top-p", top_p, "Draw from the most probable tokens that sum up to P", "P");
+  option("--temp", temperature, "Temperature; 0: always the most probable token", "X");
+  option("--top-k", top_k, "Sample from the K most probable tokens; 0: all", "K");
+  option("--top-p", top_p, "Sample from the most probable tokens that sum up to P", "P");
   option("--min-p", min_p, "Drop tokens below P times the most probable one", "P");
-  option("--repeat-penalty", repetition_penalty, "Penalty for tokens of the context; 1: none", "X");
+  option("--repeat-penalty", repetition_penalty, "Penalty for tokens in the context; 1: off", "X");
   option("--presence-penalty", presence_penalty, "Subtracted from the logit of each generated token", "X");
   option("--frequency-penalty", frequency_penalty, "Subtracted for each time it was generated", "X");
-  option("--repeat-last-n", repeat_last_n, "Tokens that the penalties look back at; 0: all", "N");
+  option("--repeat-last-n", repeat_last_n, "Tokens that the penalties consider; 0: all", "N");
   option("--logit-bias", logit_bias, "Add to a token's logit: ID+2.5, ID-1, ID-inf (may be repeated)", "ID+X")
       .one_per_use();
-  option("--seed", seed, "Seed of the draws: the same seed gives the same answer", "N").range(0, 0x1p64);
+  option("--seed", seed, "Random seed: the same seed gives the same answer", "N").range(0, 0x1p64);
   option("--stop", stop, "Stop before this text (may be repeated)", "TEXT").one_per_use();
 }
 

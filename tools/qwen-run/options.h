@@ -5,21 +5,21 @@
 #include <string>
 #include <vector>
 
+#include "common/command_line.h"
 #include "common/sampling.h"
 #include "qwen/qwen.h"
 
 namespace qwen_run {
 
-// Where a command's text comes from: TEXT, -p TEXT, -f FILE, "-" or a pipe.
+// The input text of a command: TEXT, -p TEXT, -f FILE, "-" or a pipe.
 class TextInput {
  public:
   void add(tools::CommandLine& app, const std::string& description);
   bool given() const { return positional_.given() || prompt_.given() || file_.given(); }
-  // The text, exactly. `line` drops one line break at the end of what comes from a file or a pipe, as the
-  // shell's
-  // $(...) does. UsageError for more than one source, or for none while stdin is a terminal.
+  // `line`: without one line break at the end of a file or a pipe, like the shell's $(...).
+  // Throws UsageError if there is more than one source, or none and stdin is a terminal.
   std::string read(bool line) const;
-  // For commands that read lines one by one: the file, or "-". UsageError for a TEXT or a terminal.
+  // For commands that read lines: the file, or "-". Throws UsageError if there is a TEXT, or if stdin is a terminal.
   std::string path_for_lines() const;
 
  private:
@@ -38,7 +38,7 @@ struct SessionFlags {
   qwen::SessionOptions get() const;
 };
 
-// -n, --temp and all that shapes an answer. What is not given comes from the model.
+// -n, --temp and the other options of an answer. The defaults are the model's.
 struct AnswerFlags : tools::SamplingChoice {
   int repeat_last_n = 0;
   std::vector<std::string> logit_bias;  // "ID+BIAS", "ID-BIAS"
@@ -47,14 +47,14 @@ struct AnswerFlags : tools::SamplingChoice {
   int logprobs = -1;
 
   void add(tools::CommandLine& app);
-  // Checks the values (UsageError) before a model is loaded.
+  // Call before loading a model. Throws UsageError if a value is invalid.
   void check() const;
-  // `defaults` are the model's. Without --seed each call draws a new one.
+  // `defaults` are the model's. Without --seed each call draws a new seed.
   qwen::SamplingOptions sampling(qwen::SamplingOptions defaults) const;
   qwen::GenerateOptions options(const qwen::Model& model) const;
 };
 
-// Ids as people write them: "1,2,3", "[1, 2, 3]" or "1 2 3". UsageError that names the part that is no id.
+// Reads "1,2,3", "[1, 2, 3]" or "1 2 3". Throws UsageError that names the invalid part.
 std::vector<qwen::Token> parse_ids(const std::string& text);
 
 }  // namespace qwen_run

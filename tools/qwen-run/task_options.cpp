@@ -14,7 +14,7 @@ using tools::Json;
 void TaskFlags::add(tools::CommandLine& app) {
   tools::add_model_options(app, model);
   tools::add_chat_template(app, model);
-  app.add("-c,--ctx-size", context, "Tokens of context (2048, or less where the model has less)")
+  app.add("-c,--ctx-size", context, "Tokens of context (default: 2048, at most the model's limit)")
       .range(1, tools::kMaxInt)
       .type("N")
       .group("Model");
@@ -26,7 +26,8 @@ void TaskFlags::add(tools::CommandLine& app) {
       .one_per_use()
       .type("DIR")
       .group("Task");
-  app.add("--prefix-cache", prefix_folder, "Folder that keeps the tasks' computed prompts for the next start")
+  app.add("--prefix-cache", prefix_folder,
+          "Folder for the computed prompts of tasks, reused by the next start")
       .type("DIR")
       .group("Task");
 }
@@ -42,9 +43,9 @@ void TaskFlags::add_cache(tools::CommandLine& app) {
   const auto option = [&](const char* name, int& value, const char* description) {
     app.add(name, value, description).range(0, tools::kMaxInt).type("N").group("Task");
   };
-  option("--cache", cache_entries, "Answers to keep for texts that come again (0: none)");
-  option("--cache-mb", cache_megabytes, "Memory for them, in MB (64)");
-  option("--cache-ttl", cache_seconds, "Seconds that they are good for (3600)");
+  option("--cache", cache_entries, "Results cached for repeated texts (0: none)");
+  option("--cache-mb", cache_megabytes, "Memory of the result cache, in MB (64)");
+  option("--cache-ttl", cache_seconds, "Seconds that a cached result is valid (3600)");
 }
 
 qwen::TaskRegistry TaskFlags::registry() const {

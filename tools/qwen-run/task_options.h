@@ -1,4 +1,4 @@
-// Options and small helpers of the commands that work with tasks.
+// Options and output of the commands that use tasks.
 #pragma once
 #include <memory>
 #include <string>
@@ -28,14 +28,14 @@ struct TaskFlags {
   qwen::ClassifyMode classify_mode() const;
   qwen::KvType kv() const;
   std::shared_ptr<qwen::PrefixCache> prefixes(const qwen::Model& model) const;
-  // Warns where the task has a calibration that does not belong to this model and prompt.
+  // Warns if the task's calibration was fitted with another model or prompt.
   qwen::Classifier classifier(const qwen::Model& model, const qwen::Task& task,
                               std::shared_ptr<qwen::PrefixCache> prefixes) const;
 };
 
 // "😄 LLM 情感判断: 正面 (0.98)"
 std::string label_line(const qwen::Task& task, const qwen::Classification& result);
-// {"label", "probabilities", "tokens", "cached_tokens", "ms"}, and what is out of the ordinary.
+// {"label", "probabilities", "tokens", "cached_tokens", "ms"}, and "abstained", "raw", "truncated_tokens" if they apply.
 tools::Json label_json(const qwen::Task& task, const qwen::Classification& result);
 
 }  // namespace qwen_run

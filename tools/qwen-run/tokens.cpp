@@ -42,7 +42,7 @@ struct TokenizeFlags {
 
 int tokenize(const TokenizeFlags& flags) {
   if (flags.jsonl && flags.input.given())
-    throw UsageError("--jsonl reads its texts from stdin: give no other text");
+    throw UsageError("--jsonl reads texts from stdin; remove the other text");
   const auto special =
       flags.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
   if (flags.jsonl) {
@@ -75,7 +75,7 @@ struct DetokenizeFlags {
 
 int detokenize(const DetokenizeFlags& flags) {
   if (flags.jsonl) {
-    if (!flags.ids.empty()) throw UsageError("--jsonl reads its ids from stdin: give no others");
+    if (!flags.ids.empty()) throw UsageError("--jsonl reads ids from stdin; remove the others");
     const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
     for_each_line("{\"ids\": [1, 2, 3]}", [&](const Json& json) {
       return Json{{"text", tokenizer.decode(json.at("ids").get<std::vector<qwen::Token>>(), flags.special)}};
@@ -85,7 +85,7 @@ int detokenize(const DetokenizeFlags& flags) {
   std::string list;
   if (flags.ids.empty() || (flags.ids.size() == 1 && flags.ids[0] == "-")) {
     if (flags.ids.empty() && tools::stdin_is_terminal())
-      throw UsageError("no token ids: give them as arguments (1,2,3) or through a pipe");
+      throw UsageError("no token ids: expected arguments (1,2,3) or a pipe");
     list = tools::read_stdin();
   } else {
     for (const std::string& part : flags.ids) list += part + " ";

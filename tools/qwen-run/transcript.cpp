@@ -26,7 +26,7 @@ void save_transcript(const std::string& path, const std::string& model, const Tr
 
 Transcript load_transcript(const std::string& path) {
   const auto refuse = [&](const std::string& why) {
-    throw qwen::Error(qwen::ErrorCode::bad_format, path + " is no saved conversation: " + why);
+    throw qwen::Error(qwen::ErrorCode::bad_format, path + ": not a saved conversation: " + why);
   };
   Transcript transcript;
   bool answered = true;
