@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/fail.h"
+#include "formats/harmless_tensors.h"
 #include "formats/json_reader.h"
 #include "formats/model_file.h"
 #include "formats/safetensors.h"
@@ -76,7 +77,7 @@ std::optional<std::string> gguf_name(std::string_view name, const HfConfig& conf
       if (layer >= config.layers)
         fail(ErrorCode::bad_format, file, ": tensor ", quoted(name), " is of layer ", layer,
              ", config.json has ", config.layers, " layers");
-      if (suffix == ".self_attn.rotary_emb.inv_freq") return std::nullopt;  // computed from rope_theta
+      if (is_harmless(name)) return std::nullopt;
       if (const auto to = look_up(kLayerNames, suffix.substr(1))) return cat("blk.", layer, ".", *to);
     }
   }

@@ -120,7 +120,7 @@ TEST_CASE("vectors and matrices of any type", "[model][engine]") {
 
 TEST_CASE("files that are no model", "[model][engine]") {
   check_error(ErrorCode::not_found, "no-such.gguf", [] { Model::load("no-such.gguf"); });
-  check_error(ErrorCode::bad_format, "it holds a vocabulary only, no weights to run",
+  check_error(ErrorCode::bad_format, "it has a vocabulary but no weights",
               [] { Model::load(QWEN_TEST_DATA "/text/small-vocab.gguf"); });
   const TestFolder folder("load");
   folder.write("empty.gguf", std::string_view());

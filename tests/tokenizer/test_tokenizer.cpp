@@ -203,7 +203,7 @@ TEST_CASE("broken vocabularies are rejected with a reason", "[tokenizer]") {
   CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Contains("expected two tokens"));
   CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Contains("expected two tokens"));
   CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Contains("expected 257 entries"));
-  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Contains("expected 1 to 6, found 7"));
+  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Contains("expected 0 to 6, found 7"));
   CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Contains("eos_token_id"));
 }
 

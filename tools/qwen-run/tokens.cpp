@@ -48,13 +48,13 @@ int tokenize(const TokenizeFlags& flags) {
   if (flags.jsonl) {
     const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
     for_each_line("{\"text\": \"...\"}", [&](const Json& json) {
-      return Json{{"ids", tokenizer.encode(json.at("text").get_ref<const std::string&>(), special)}};
+      return Json{{"ids", tokenizer.encode_prompt(json.at("text").get_ref<const std::string&>(), special)}};
     });
     return tools::kExitOk;
   }
   const std::string text = flags.input.read(false);
   const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
-  const auto ids = tokenizer.encode(text, special);
+  const auto ids = tokenizer.encode_prompt(text, special);
   if (flags.json) {
     Json pieces = Json::array();
     for (const qwen::Token& id : ids) pieces.push_back(tokenizer.decode({&id, 1}, true));
