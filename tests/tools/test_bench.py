@@ -50,9 +50,9 @@ class Run(unittest.TestCase):
         self.assertEqual(self.good(tiny("-o", "md")).splitlines()[2:4] != [], True)
 
     def test_isa_is_the_forced_one(self):
-        out = json.loads(self.good(tiny("--json", env={"QWEN_ISA": "scalar"})))
+        out = json.loads(self.good(tiny("--json", env={"LIBQWEN_ISA": "scalar"})))
         self.assertEqual(out["isa"], "scalar")
-        self.assertIn("instruction set", tiny(env={"QWEN_ISA": "mmx"}).stderr)
+        self.assertIn("instruction set", tiny(env={"LIBQWEN_ISA": "mmx"}).stderr)
 
     def test_a_busy_core_is_noise(self):
         busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
