@@ -5,12 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "common/encoding.h"
 #include "common/sampling.h"
 #include "qwen/qwen.h"
 
 namespace qwen_run {
 
-// Where a command's text comes from: TEXT, -p TEXT, -f FILE, "-" or a pipe.
+// Where a command's text comes from: TEXT, -p TEXT, -f FILE, "-" or a pipe; --encoding.
 class TextInput {
  public:
   void add(tools::CommandLine& app, const std::string& description);
@@ -21,9 +22,10 @@ class TextInput {
   std::string read(bool line) const;
   // For commands that read lines one by one: the file, or "-". UsageError for a TEXT or a terminal.
   std::string path_for_lines() const;
+  tools::Encoding encoding() const { return tools::parse_encoding(encoding_); }
 
  private:
-  std::string text_, prompt_text_, path_;
+  std::string text_, prompt_text_, path_, encoding_;
   tools::Option positional_;
   tools::Option prompt_;
   tools::Option file_;
