@@ -126,7 +126,9 @@ void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFi
     if (text.bytes().size() > kMaxConfigBytes)
       fail(ErrorCode::bad_format, text.path(), ": ", text.bytes().size(), " bytes, expected at most ",
            kMaxConfigBytes);
-    extra.chat_template = std::string(text_of(text));
+    std::string_view content = text_of(text);
+    if (content.starts_with("\xEF\xBB\xBF")) content.remove_prefix(3);  // byte order mark
+    extra.chat_template = std::string(content);
   }
 
   std::string added_file = path("tokenizer_config.json");

@@ -355,6 +355,7 @@ void read_vocab_and_merges(const std::string& vocab, const std::string& merges, 
   in.finish();
 
   std::string_view text = text_of(out.shard(out.add_shard(MappedFile(merges))));
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // byte order mark
   std::vector<std::string_view> lines;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = std::min(text.find('\n'), text.size());
