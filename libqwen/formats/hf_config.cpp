@@ -158,7 +158,7 @@ void read_member(JsonReader& in, std::string_view key, HfConfig& config) {
   } else if (key == "head_dim") {
     if (!in.null()) config.head_dim = count(in);
   } else if (key == "rope_theta") {
-    config.rope.theta = positive(in, "rope_theta");
+    config.rope_theta = optional_positive(in, "rope_theta");
   } else if (key == "rms_norm_eps") {
     config.rms_eps = positive(in, "rms_norm_eps");
   } else if (key == "tie_word_embeddings") {
@@ -211,6 +211,7 @@ void validate(HfConfig& config, const std::string& path) {
   require(config.vocab > 0, "vocab_size");
   require(config.max_context > 0, "max_position_embeddings");
   HfRope& rope = config.rope;
+  if (!rope.theta) rope.theta = config.rope_theta;
   if (rope.type == "yarn" && !rope.factor && rope.original_context)  // the reference's default
     rope.factor = config.max_context / *rope.original_context;
   if ((rope.type == "yarn" || rope.type == "linear") && !rope.factor)

@@ -44,6 +44,7 @@ struct HfConfig {
   bool attention_bias = false;
   bool use_sliding_window = false;
   int sliding_window = 4096, max_window_layers = 28;
+  std::optional<double> rope_theta;  // rope.theta has precedence
   HfRope rope;
   std::vector<std::int32_t> bos, eos;
 };
