@@ -15,6 +15,13 @@ namespace qwen::formats {
 static_assert(std::endian::native == std::endian::little,
               "model files are read as little-endian bytes in place");
 
+// Throws bad_format if the bytes are a Git LFS pointer, which git leaves in place of a file that was not downloaded.
+inline void refuse_lfs_pointer(std::string_view bytes, std::string_view file) {
+  if (bytes.starts_with("version https://git-lfs.github.com/spec/"))
+    fail(ErrorCode::bad_format, file,
+         ": a Git LFS pointer, not the file itself: run git lfs pull, or download the file");
+}
+
 // Every read takes the name of the item read.
 // Throws bad_format, with file, position and that name, if too few bytes are left.
 class ByteReader {

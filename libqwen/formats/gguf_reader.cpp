@@ -206,6 +206,7 @@ void locate_tensors(const ByteReader& in, std::vector<TensorEntry>& all, std::sp
 // Reads one file; `shard` is its index in `tensors`.
 void read_gguf(std::span<const std::byte> bytes, const std::string& name, int shard, ModelFile& metadata,
                ModelFile& tensors) {
+  refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name);
   ByteReader in(bytes, name);
   const Header header = read_header(in);
   for (std::uint64_t i = 0; i < header.pairs; ++i) {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/fail.h"
+#include "formats/harmless_tensors.h"
 #include "formats/json_reader.h"
 #include "formats/model_file.h"
 #include "formats/safetensors.h"
@@ -76,7 +77,7 @@ std::optional<std::string> gguf_name(std::string_view name, const HfConfig& conf
       if (layer >= config.layers)
         fail(ErrorCode::bad_format, file, ": tensor ", quoted(name), " is of layer ", layer,
              ", config.json has ", config.layers, " layers");
-      if (suffix == ".self_attn.rotary_emb.inv_freq") return std::nullopt;  // computed from rope_theta
+      if (is_harmless(name)) return std::nullopt;
       if (const auto to = look_up(kLayerNames, suffix.substr(1))) return cat("blk.", layer, ".", *to);
     }
   }
@@ -202,6 +203,32 @@ std::string model_name(const fs::path& folder) {
   return full.filename().string();
 }
 
+// Directories without config.json, by what they look like.
+[[noreturn]] void refuse_directory(const std::string& path, const fs::path& folder) {
+  if (file_exists(folder / "adapter_config.json"))
+    fail(ErrorCode::unsupported, path,
+         ": a LoRA adapter, not a model: merge it into its base model (PEFT's merge_and_unload)");
+  std::string found;  // a subfolder of a hub cache
+  std::error_code ignored;
+  if (fs::is_directory(folder / "snapshots", ignored)) {
+    for (const auto& entry : fs::directory_iterator(folder / "snapshots", ignored))
+      found = entry.path().string();
+    fail(ErrorCode::not_found, path, ": the root of a model in a hub cache: the model is in ",
+         found.empty() ? (folder / "snapshots").string() + "/<revision>" : found);
+  }
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("models--")) found = entry.path().string();
+  if (!found.empty())
+    fail(ErrorCode::not_found, path, ": the root of a hub cache: give one model of it, for example ", found,
+         "/snapshots/<revision>");
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".gguf") found = entry.path().string();
+  if (!found.empty())
+    fail(ErrorCode::not_found, path, ": a directory of GGUF files: give one of them, for example ", found);
+  fail(ErrorCode::not_found, path,
+       ": not a model directory: it has no config.json (a GGUF file is given by its own path)");
+}
+
 std::uint32_t file_type(TensorType type) {
   switch (type) {
     case TensorType::f16: return 1;
@@ -214,9 +241,7 @@ std::uint32_t file_type(TensorType type) {
 
 std::shared_ptr<const ModelFile> open_hf_directory(const std::string& path) {
   const fs::path folder(path);
-  if (!file_exists(folder / "config.json"))
-    fail(ErrorCode::not_found, path,
-         ": not a model directory: it has no config.json (a GGUF file is given by its own path)");
+  if (!file_exists(folder / "config.json")) refuse_directory(path, folder);
   const HfConfig config = read_hf_config((folder / "config.json").string());
   auto file = std::make_shared<ModelFile>(path);
   add_hf_config(config, *file);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/fail.h"
+#include "formats/hf_directory.h"
 #include "formats/json_reader.h"
 #include "formats/model_file.h"
 
@@ -82,6 +83,10 @@ void read_model(JsonReader& in, Vocabulary& vocabulary, ModelFile& out) {
     } else if (key == "merges") {
       add_bpe(read_merges(in, out), out);
       has_merges = true;
+    } else if (key == "dropout") {
+      if (!in.null() && in.real() != 0) in.refuse(ErrorCode::unsupported, "BPE dropout is not supported");
+    } else if (key == "continuing_subword_prefix" || key == "end_of_word_suffix") {
+      if (!in.null() && !in.string().empty()) in.refuse(ErrorCode::unsupported, key, " is not supported");
     } else if (key == "byte_fallback" || key == "ignore_merges" || key == "fuse_unk") {
       expect_false(in, key);
     } else {
@@ -107,25 +112,96 @@ void check_normalizer(JsonReader& in) {
 
 // Checks the pre-tokenizers and counts their Split patterns.
 void check_pre_tokenizer(JsonReader& in, int& splits) {
-  in.object([&](std::string_view key) {
+  std::string type;
+  std::optional<bool> use_regex, add_prefix_space;
+  unique_object(in, [&](std::string_view key) {
     if (key == "type") {
-      const auto type = in.string();
+      type = in.string();
       if (type != "Sequence" && type != "Split" && type != "ByteLevel")
         in.refuse(ErrorCode::unsupported, "the pre-tokenizer ", quoted(type), " is not supported");
     } else if (key == "pretokenizers") {
       in.array([&] { check_pre_tokenizer(in, splits); });
     } else if (key == "pattern") {
-      in.object([&](std::string_view) {
+      in.object([&](std::string_view kind) {
         const auto pattern = in.string();
-        if (pattern != kQwen2Pattern)
+        if (kind != "Regex" || pattern != kQwen2Pattern)
           in.refuse(ErrorCode::unsupported, "the split pattern ", quoted(pattern, 60), " is not Qwen2's");
         ++splits;
       });
-    } else if (key == "add_prefix_space" || key == "use_regex" || key == "invert") {
+    } else if (key == "behavior") {
+      const auto behavior = in.string();
+      if (behavior != "Isolated")
+        in.refuse(ErrorCode::unsupported, "split behavior ", quoted(behavior),
+                  " is not supported, expected Isolated");
+    } else if (key == "add_prefix_space") {
+      add_prefix_space = in.boolean();
+    } else if (key == "use_regex") {
+      use_regex = in.boolean();
+    } else if (key == "invert") {
       expect_false(in, key);
     } else {
       in.skip();
     }
+  });
+  // The reference's default of both is true.
+  if (type == "ByteLevel" && (add_prefix_space.value_or(true) || use_regex.value_or(true)))
+    in.refuse(ErrorCode::unsupported,
+              "the pre-tokenizer ByteLevel is supported with add_prefix_space and use_regex "
+              "false only");
+}
+
+// One side of a TemplateProcessing: [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}].
+SpecialTokens read_template(JsonReader& in) {
+  SpecialTokens tokens;
+  bool after = false;
+  in.array([&] {
+    in.object([&](std::string_view kind) {
+      std::string id;
+      in.object([&](std::string_view key) {
+        if (key == "id") {
+          id = in.string();
+        } else {
+          in.skip();
+        }
+      });
+      if (kind == "Sequence") {
+        after = true;
+        return;
+      }
+      std::optional<std::string>& place = after ? tokens.last : tokens.first;
+      if (place) in.refuse(ErrorCode::unsupported, "more than one special token on a side of a text");
+      place = id;
+    });
+  });
+  return tokens;
+}
+
+void read_post_processor(JsonReader& in, SpecialTokens& tokens) {
+  if (in.null()) return;
+  unique_object(in, [&](std::string_view key) {
+    if (key == "type") {
+      const auto type = in.string();
+      if (type != "ByteLevel" && type != "TemplateProcessing" && type != "Sequence")
+        in.refuse(ErrorCode::unsupported, "the post-processor ", quoted(type), " is not supported");
+    } else if (key == "processors") {
+      in.array([&] { read_post_processor(in, tokens); });
+    } else if (key == "single") {
+      if (tokens.first || tokens.last) in.refuse(ErrorCode::unsupported, "two post-processors add tokens");
+      tokens = read_template(in);
+    } else {
+      in.skip();
+    }
+  });
+}
+
+void check_decoder(JsonReader& in) {
+  if (in.null()) return;
+  unique_object(in, [&](std::string_view key) {
+    if (key != "type") return in.skip();
+    const auto type = in.string();
+    if (type != "ByteLevel")
+      in.refuse(ErrorCode::unsupported, "the decoder ", quoted(type),
+                " is not supported, expected ByteLevel");
   });
 }
 
@@ -158,6 +234,7 @@ void Vocabulary::add(const AddedToken& token, const std::string& file) {
   } else {
     place(token.id, token.text, type, file);
   }
+  flags_[token.id] = token.flags;
 }
 
 std::optional<std::int32_t> Vocabulary::find(std::string_view text) const noexcept {
@@ -170,11 +247,33 @@ std::optional<std::int32_t> Vocabulary::find(std::string_view text) const noexce
 void Vocabulary::finish() {
   for (std::size_t i = 0; i < tokens_.size(); ++i)
     if (tokens_[i].data() == nullptr) tokens_[i] = out_.own(cat("[PAD", i, "]"));
-  const auto bytes = std::as_bytes(std::span(types_));
-  MetaValue types = meta_numbers<std::int32_t>(MetaType::i32, types_);
-  types.numbers = out_.own(std::vector<std::byte>(bytes.begin(), bytes.end()));
+  const auto numbers = [&](const std::vector<std::int32_t>& values) {
+    const auto bytes = std::as_bytes(std::span(values));
+    MetaValue value = meta_numbers<std::int32_t>(MetaType::i32, values);
+    value.numbers = out_.own(std::vector<std::byte>(bytes.begin(), bytes.end()));
+    return value;
+  };
   out_.add("tokenizer.ggml.tokens", meta_strings(tokens_));
-  out_.add("tokenizer.ggml.token_type", std::move(types));
+  out_.add("tokenizer.ggml.token_type", numbers(types_));
+  std::vector<std::int32_t> flags;
+  for (const auto& [id, bits] : flags_)
+    if (bits != 0) flags.insert(flags.end(), {id, bits});
+  if (!flags.empty()) out_.add("qwen.tokenizer.added_token_flags", numbers(flags));
+}
+
+std::vector<AddedToken> read_added_tokens(const std::string& path, const std::vector<std::string>& special,
+                                          ModelFile& out) {
+  JsonFile file(path, kMaxConfigBytes);
+  std::vector<AddedToken> tokens;
+  unique_object(file.in, [&](std::string_view key) {
+    AddedToken token;
+    token.text = out.own(std::string(key));
+    token.id = static_cast<std::int32_t>(file.in.integer(0, 1 << 30));
+    token.special = std::find(special.begin(), special.end(), key) != special.end();
+    tokens.push_back(token);
+  });
+  file.in.finish();
+  return tokens;
 }
 
 AddedToken read_added_token(JsonReader& in, ModelFile& out, std::string_view id) {
@@ -191,6 +290,12 @@ AddedToken read_added_token(JsonReader& in, ModelFile& out, std::string_view id)
       token.text = out.own(std::string(in.string()));
     } else if (key == "special") {
       token.special = in.boolean();
+    } else if (key == "lstrip") {
+      token.flags |= in.boolean() ? kStripLeft : 0;
+    } else if (key == "rstrip") {
+      token.flags |= in.boolean() ? kStripRight : 0;
+    } else if (key == "single_word") {
+      token.flags |= in.boolean() ? kSingleWord : 0;
     } else {
       in.skip();
     }
@@ -199,7 +304,7 @@ AddedToken read_added_token(JsonReader& in, ModelFile& out, std::string_view id)
   return token;
 }
 
-void read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelFile& out) {
+SpecialTokens read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelFile& out) {
   // Mapped for the lifetime of `out`: the tokens point into it.
   const MappedFile& map = out.shard(out.add_shard(MappedFile(path)));
   if (map.bytes().size() > kMaxTokenizerBytes)
@@ -209,6 +314,7 @@ void read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelF
   std::vector<AddedToken> added;
   bool has_model = false, has_normalizer = false;
   int splits = 0;
+  SpecialTokens around;
   unique_object(in, [&](std::string_view key) {
     if (key == "added_tokens") {
       in.array([&] { added.push_back(read_added_token(in, out)); });
@@ -220,7 +326,11 @@ void read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelF
     } else if (key == "model") {
       read_model(in, vocabulary, out);
       has_model = true;
-    } else {
+    } else if (key == "post_processor") {
+      read_post_processor(in, around);
+    } else if (key == "decoder") {
+      check_decoder(in);
+    } else {  // truncation and padding, which the reference resets for each call
       in.skip();
     }
   });
@@ -231,6 +341,7 @@ void read_tokenizer_json(const std::string& path, Vocabulary& vocabulary, ModelF
          : !has_normalizer ? "a normalizer"
                            : "a pre_tokenizer with one split pattern");
   for (const AddedToken& token : added) vocabulary.add(token, path);
+  return around;
 }
 
 void read_vocab_and_merges(const std::string& vocab, const std::string& merges, Vocabulary& vocabulary,
@@ -244,6 +355,7 @@ void read_vocab_and_merges(const std::string& vocab, const std::string& merges, 
   in.finish();
 
   std::string_view text = text_of(out.shard(out.add_shard(MappedFile(merges))));
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // byte order mark
   std::vector<std::string_view> lines;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const auto end = std::min(text.find('\n'), text.size());

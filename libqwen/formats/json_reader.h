@@ -16,6 +16,7 @@
 #include "base/fail.h"
 #include "base/mapped_file.h"
 #include "base/utf8.h"
+#include "formats/byte_reader.h"
 
 namespace qwen::formats {
 
@@ -25,6 +26,7 @@ class JsonReader {
  public:
   // `text` must outlive the reader; strings without escapes point into it.
   JsonReader(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {
+    refuse_lfs_pointer(text_, file_);
     if (text_.starts_with("\xEF\xBB\xBF")) position_ = 3;  // byte order mark
   }
 

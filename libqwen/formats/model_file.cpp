@@ -219,6 +219,7 @@ std::span<const std::byte> ModelFile::own(std::vector<std::byte> bytes) {
 }
 
 std::shared_ptr<const ModelFile> open_model_file(const std::string& path) {
+  if (path.empty()) fail(ErrorCode::invalid_argument, "the path of the model is empty");
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return open_hf_directory(path);
   if (path.ends_with(".safetensors"))

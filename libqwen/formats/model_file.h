@@ -123,6 +123,14 @@ class ModelFile {
   std::unordered_map<std::string_view, std::size_t> tensor_index_;
 };
 
+// How an added token matches in text: bits of the key qwen.tokenizer.added_token_flags, an i32 array of id, flags,
+// id, flags, ...
+enum AddedTokenFlag : std::int32_t {
+  kStripLeft = 1,   // lstrip: white space before the token belongs to it
+  kStripRight = 2,  // rstrip: white space after the token belongs to it
+  kSingleWord = 4,  // single_word: not next to a letter, digit or underscore
+};
+
 // Opens a GGUF file (the first file of a split model) or a Hugging Face directory.
 std::shared_ptr<const ModelFile> open_model_file(const std::string& path);
 // Reads a GGUF file in memory (the bundled model). `bytes` must outlive the result.

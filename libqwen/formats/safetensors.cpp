@@ -99,6 +99,7 @@ std::vector<Entry> read_header(std::string_view text, const std::string& file, M
 
 std::vector<SafeTensor> read_safetensors(std::span<const std::byte> bytes, const std::string& file,
                                          ModelFile& owner) {
+  refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
   ByteReader in(bytes, file);
   const auto size = in.number<std::uint64_t>("the header's length");
   if (size > kMaxHeader || size > in.remaining())

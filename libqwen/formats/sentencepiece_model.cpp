@@ -42,6 +42,7 @@ Piece read_piece(std::span<const std::byte> bytes, const std::string& file) {
 
 void read_sentencepiece(const std::string& path, Vocabulary& vocabulary, ModelFile& out) {
   const MappedFile& map = out.shard(out.add_shard(MappedFile(path)));
+  refuse_lfs_pointer(text_of(map), path);
   ByteReader in(map.bytes(), path);
   std::vector<float> scores;
   while (in.remaining() > 0) {

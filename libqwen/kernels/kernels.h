@@ -67,7 +67,7 @@ struct Kernels {
 
 // The table of a level; Error(unsupported) where this CPU cannot run it.
 const Kernels& kernels_for(Isa isa);
-// The table that QWEN_ISA asks for (an error where it cannot run), else the best one for this CPU.
+// The table that LIBQWEN_ISA asks for (an error where it cannot run), else the best one for this CPU.
 const Kernels& choose_kernels();
 
 std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept;

@@ -139,14 +139,14 @@ class Pass {
     });
   }
 
-  // cos and sin of position * theta^(-2i/dim), in double: float angles are off by degrees at long positions.
+  // In double: float angles are off by whole degrees at long positions.
   void rope_angles(int position, float* out) const {
     const int half = shape_.head_dim / 2;
-    const double step = std::pow(static_cast<double>(shape_.rope_theta), -2.0 / shape_.head_dim);
-    double frequency = 1.0;
-    for (int i = 0; i < half; ++i, frequency *= step) {
-      out[i] = static_cast<float>(std::cos(position * frequency));
-      out[half + i] = static_cast<float>(std::sin(position * frequency));
+    const RopeTable& rope = w_.rope;
+    for (int i = 0; i < half; ++i) {
+      const double angle = position * rope.frequencies[static_cast<std::size_t>(i)];
+      out[i] = static_cast<float>(std::cos(angle) * rope.magnitude);
+      out[half + i] = static_cast<float>(std::sin(angle) * rope.magnitude);
     }
   }
 

@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "formats/model_file.h"
 #include "kernels/matrix.h"
+#include "model/rope.h"
 #include "qwen/model.h"
 
 namespace qwen::model {
@@ -31,6 +32,7 @@ struct LayerWeights {
 // Immutable after bind_weights; shared by all sessions.
 struct Weights {
   ModelShape shape;
+  RopeTable rope;
   kernels::Matrix embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
   const float* output_norm = nullptr;  // [hidden]
@@ -60,8 +62,10 @@ struct BindOptions {
   std::function<bool(double fraction)> on_progress;
 };
 
-// Finds, checks and packs every tensor of the shape. Error(not_found) names a missing tensor,
-// Error(bad_format) one of the wrong shape or type.
+// Finds, checks and packs every tensor of the shape. All errors but that of a NaN are found before packing starts.
+// Throws not_found if a tensor is missing.
+// Throws bad_format if a tensor has the wrong shape or type.
+// Throws unsupported if the file has a tensor that the model does not use (formats/harmless_tensors.h).
 std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
                                             const ModelShape& shape, ThreadPool& pool,
                                             const BindOptions& options);

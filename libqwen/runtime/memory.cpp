@@ -39,13 +39,13 @@ std::uint64_t open_file_bytes(const formats::ModelFile& file) {
 MemoryEstimate Model::estimate(const std::string& path, int context, int sequences,
                                const LoadOptions& options) {
   const std::shared_ptr<const formats::ModelFile> file = formats::open_model_file(path);
-  const ModelShape shape = model::read_shape(*file);
+  const ModelShape shape = model::read_shape(*file, options.rope);
   if (context < 1 || context > shape.max_context)
     fail(ErrorCode::invalid_argument, "context: expected 1 to ", shape.max_context,
          " (what the model was trained for), found ", context);
   if (sequences < 1) fail(ErrorCode::invalid_argument, "sequences: expected at least 1, found ", sequences);
   if (file->tensors().empty())
-    fail(ErrorCode::bad_format, path, ": it holds a vocabulary only, no weights to run");
+    fail(ErrorCode::bad_format, path, ": it has a vocabulary but no weights");
 
   const int threads = options.threads > 0 ? options.threads : default_threads();
   ThreadPool pool(1);

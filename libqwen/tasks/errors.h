@@ -1,5 +1,6 @@
 // Errors of this layer, which sees the public headers only.
 #pragma once
+#include <locale>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@ namespace qwen::tasks {
 template <class... Parts>
 [[noreturn]] void fail(ErrorCode code, const Parts&... parts) {
   std::ostringstream message;
+  message.imbue(std::locale::classic());
   (message << ... << parts);
   throw Error(code, message.str());
 }

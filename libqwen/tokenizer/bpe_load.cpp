@@ -63,37 +63,38 @@ void check_pre_tokenizer(const formats::ModelFile& file) {
 }
 
 // The type of each token. If the file has no types, "<|...|>" is a control token.
-std::vector<TokenType> read_types(const formats::ModelFile& file,
-                                  const std::vector<std::string_view>& tokens) {
+std::vector<TokenType> read_types(const formats::ModelFile& file, const std::vector<std::string_view>& tokens,
+                                  std::vector<std::string>& warnings) {
   const std::vector<std::int32_t> numbers = file.integers(kTypes);
   if (!numbers.empty() && numbers.size() != tokens.size())
     fail(ErrorCode::bad_format, file.path(), ": ", kTypes, ": expected ", tokens.size(), " entries as in ",
          kTokens, ", found ", numbers.size());
   std::vector<TokenType> types(tokens.size(), TokenType::normal);
+  std::vector<std::size_t> corrected;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::string_view text = tokens[i];
-    if (numbers.empty()) {
-      if (text.starts_with("<|") && text.ends_with("|>")) types[i] = TokenType::control;
-      continue;
+    if (!numbers.empty()) types[i] = token_type(file, i, numbers[i]);
+    if (types[i] == TokenType::normal && looks_like_control(text)) {
+      types[i] = TokenType::control;
+      if (!numbers.empty()) corrected.push_back(i);
     }
-    if (numbers[i] < 1 || numbers[i] > 6)
-      fail(ErrorCode::bad_format, file.path(), ": ", kTypes, "[", i, "]: expected 1 to 6, found ",
-           numbers[i]);
-    types[i] = static_cast<TokenType>(numbers[i]);
     // Padding rows of the embedding; some converters type them as user-defined.
     if (types[i] == TokenType::user_defined && text.starts_with("[PAD") && text == cat("[PAD", i, "]"))
       types[i] = TokenType::unused;
   }
-  // Some converters type the EOS token as user-defined.
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
-    const auto id = file.optional_integer(key);
+    const auto id = optional_token_id(file, key);
     if (!id) continue;
-    if (*id < 0 || static_cast<std::uint64_t>(*id) >= tokens.size())
-      fail(ErrorCode::bad_format, file.path(), ": ", key, ": expected less than ", tokens.size(), ", found ",
-           *id);
     TokenType& type = types[static_cast<std::size_t>(*id)];
-    if (type == TokenType::user_defined) type = TokenType::control;
+    if (type == TokenType::normal) corrected.push_back(static_cast<std::size_t>(*id));
+    // Some converters type the EOS token as user-defined.
+    if (type == TokenType::normal || type == TokenType::user_defined) type = TokenType::control;
   }
+  if (!corrected.empty())
+    warnings.push_back(cat(corrected.size(),
+                           " control tokens have the type of ordinary tokens and are taken as control "
+                           "tokens, the first is ",
+                           quoted(tokens[corrected.front()])));
   return types;
 }
 
@@ -132,14 +133,15 @@ std::vector<MergeRule> read_merges(const formats::ModelFile& file, const TokenIn
 
 }  // namespace
 
-std::shared_ptr<const TokenizerBackend> make_bpe_backend(const formats::ModelFile& file) {
+std::shared_ptr<TokenizerBackend> make_bpe_backend(const formats::ModelFile& file) {
   check_pre_tokenizer(file);
   const std::vector<std::string_view>* tokens = file.strings(kTokens);
   if (tokens == nullptr || tokens->empty())
     fail(ErrorCode::not_found, file.path(), ": ", kTokens, " is missing");
   if (tokens->size() > static_cast<std::size_t>(std::numeric_limits<Token>::max() / 2))
     fail(ErrorCode::bad_format, file.path(), ": ", kTokens, ": ", tokens->size(), " tokens are too many");
-  const std::vector<TokenType> types = read_types(file, *tokens);
+  std::vector<std::string> warnings;
+  const std::vector<TokenType> types = read_types(file, *tokens, warnings);
 
   TokenIndex index(*tokens);
   Vocabulary vocabulary;
@@ -158,6 +160,7 @@ std::shared_ptr<const TokenizerBackend> make_bpe_backend(const formats::ModelFil
     if (type != TokenType::control && type != TokenType::unused) index.add(static_cast<Token>(i));
   }
   vocabulary.finish();
+  read_added_token_flags(file, vocabulary);
 
   std::array<Token, 256> byte_tokens;
   for (std::size_t byte = 0; byte < 256; ++byte) {
@@ -169,7 +172,9 @@ std::shared_ptr<const TokenizerBackend> make_bpe_backend(const formats::ModelFil
            quoted(text), ")");
   }
   const std::vector<MergeRule> merges = read_merges(file, index, *tokens);
-  return std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, merges);
+  auto backend = std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, merges);
+  for (std::string& line : warnings) backend->warn(std::move(line));
+  return backend;
 }
 
 }  // namespace qwen::tokenizer

@@ -104,6 +104,31 @@ bool is_inert(std::int32_t code_point) noexcept {
   return it != std::end(kInert) && code_point >= it->first;
 }
 
+bool is_word(std::int32_t code_point) noexcept {
+  if (code_point < 0) return false;
+  switch (utf8proc_category(code_point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC: return true;
+    default: return code_point == 0x200C || code_point == 0x200D;
+  }
+}
+
+bool is_white_space(std::int32_t code_point) noexcept {
+  return (code_point >= 9 && code_point <= 13) || code_point == 0x20 || code_point == 0x85 ||
+         code_point == 0xA0 || code_point == 0x1680 || (code_point >= 0x2000 && code_point <= 0x200A) ||
+         code_point == 0x2028 || code_point == 0x2029 || code_point == 0x202F || code_point == 0x205F ||
+         code_point == 0x3000;
+}
+
 std::string_view to_valid(std::string_view text, std::string& storage) {
   if (is_valid_utf8(text)) return text;
   storage = replace_invalid_utf8(text);

@@ -17,4 +17,8 @@ std::string_view to_nfc(std::string_view text, std::string& storage);
 // (combining class 0 and NFC_Quick_Check=Yes). Some inert code points are not in the table and return false.
 bool is_inert(std::int32_t code_point) noexcept;
 
+// Unicode's \w (letters, marks, decimal and letter digits, connectors, joiners) and White_Space; false for -1.
+bool is_word(std::int32_t code_point) noexcept;
+bool is_white_space(std::int32_t code_point) noexcept;
+
 }  // namespace qwen::tokenizer

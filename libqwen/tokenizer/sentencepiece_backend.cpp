@@ -99,11 +99,8 @@ std::vector<Piece> read_pieces(const formats::ModelFile& file) {
   pieces.reserve(tokens->size());
   for (std::size_t i = 0; i < tokens->size(); ++i) {
     const std::string_view text = (*tokens)[i];
-    if (types[i] < 1 || types[i] > 6)
-      fail(ErrorCode::bad_format, file.path(), ": ", kTypes, "[", i, "]: expected 1 to 6, found ", types[i]);
-    auto type = static_cast<TokenType>(types[i]);
-    if (type == TokenType::user_defined && text.starts_with("<|") && text.ends_with("|>"))
-      type = TokenType::control;
+    auto type = token_type(file, i, types[i]);
+    if (type == TokenType::user_defined && looks_like_control(text)) type = TokenType::control;
     if (type == TokenType::byte && !byte_of_piece(text))
       fail(ErrorCode::bad_format, file.path(), ": ", kTokens, "[", i,
            "]: expected a byte as \"<0x0A>\", found ", quoted(text));
@@ -160,7 +157,7 @@ std::string serialize(const formats::ModelFile& file, const std::vector<Piece>& 
   return model.bytes();
 }
 
-Vocabulary make_vocabulary(const std::vector<Piece>& pieces) {
+Vocabulary make_vocabulary(const formats::ModelFile& file, const std::vector<Piece>& pieces) {
   Vocabulary vocabulary;
   std::string text;
   for (const Piece& piece : pieces) {
@@ -181,6 +178,7 @@ Vocabulary make_vocabulary(const std::vector<Piece>& pieces) {
     vocabulary.add(text, type);
   }
   vocabulary.finish();
+  read_added_token_flags(file, vocabulary);
   return vocabulary;
 }
 
@@ -212,7 +210,7 @@ class SentencePieceBackend final : public TokenizerBackend {
 
 }  // namespace
 
-std::shared_ptr<const TokenizerBackend> make_sentencepiece_backend(const formats::ModelFile& file) {
+std::shared_ptr<TokenizerBackend> make_sentencepiece_backend(const formats::ModelFile& file) {
   const std::vector<Piece> pieces = read_pieces(file);
   auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
   std::string reason;
@@ -229,7 +227,7 @@ std::shared_ptr<const TokenizerBackend> make_sentencepiece_backend(const formats
   if (!reason.empty())
     fail(ErrorCode::bad_format, file.path(),
          ": the SentencePiece library rejects the model: ", quoted(reason, 200));
-  return std::make_shared<SentencePieceBackend>(make_vocabulary(pieces), std::move(processor));
+  return std::make_shared<SentencePieceBackend>(make_vocabulary(file, pieces), std::move(processor));
 }
 
 }  // namespace qwen::tokenizer

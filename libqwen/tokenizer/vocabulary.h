@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "qwen/tokenizer.h"
@@ -45,16 +46,22 @@ class Vocabulary {
     Token token;
     std::size_t position, length;
   };
+  // Flags of formats::AddedTokenFlag for an added token; before the vocabulary is shared.
+  void set_flags(Token token, std::int32_t flags) { flags_.emplace_back(token, flags); }
   // The leftmost added token in `text` at or after `from`; the longest if several start there. The reference
-  // splits text at added tokens first.
+  // splits text at added tokens first. The match includes white space that the token's flags strip.
   std::optional<Match> next_added(std::string_view text, std::size_t from) const noexcept;
 
  private:
   std::string bytes_;
   std::vector<std::uint32_t> ends_{0};  // [size + 1]: token i is bytes_[ends_[i], ends_[i + 1])
   std::vector<TokenType> types_;
-  std::vector<Token> added_;              // sorted by bytes, without duplicates
-  std::array<bool, 256> added_starts_{};  // by first byte
+  std::vector<Token> added_;                           // sorted by bytes, without duplicates
+  std::array<bool, 256> added_starts_{};               // by first byte
+  std::vector<std::pair<Token, std::int32_t>> flags_;  // of few tokens: most vocabularies have none
+
+  std::optional<Match> match_at(std::string_view text, std::size_t at) const noexcept;
+  bool apply_flags(std::string_view text, std::size_t from, Match& match) const noexcept;
 };
 
 }  // namespace qwen::tokenizer

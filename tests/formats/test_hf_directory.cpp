@@ -1,4 +1,7 @@
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "base/fail.h"
 #include "formats/hf_files.h"
@@ -155,6 +158,7 @@ TEST_CASE("variants found in published directories", "[formats]") {
   files.tokenizer_config["chat_template"] = {{{"name", "tool_use"}, {"template", "T"}},
                                              {{"name", "default"}, {"template", "D"}}};
   files.tokenizer["added_tokens"][1]["content"] = "<|fim|>";
+  files.tokenizer_config["added_tokens_decoder"]["5"]["content"] = "<|fim|>";
   files.write(folder);
   auto f = open(folder);
   CHECK(f->find_tensor("output.weight") == nullptr);
@@ -217,13 +221,25 @@ TEST_CASE("config.json: missing, wrong and unsupported keys are named", "[format
   config("model_type", "llama", "model_type \"llama\" is not supported, expected qwen2 or qwen3",
          ErrorCode::unsupported);
   config("hidden_act", "gelu", "hidden_act \"gelu\" is not supported", ErrorCode::unsupported);
-  config("use_sliding_window", true, "use_sliding_window is not supported", ErrorCode::unsupported);
-  config("attention_bias", true, "attention_bias is not supported", ErrorCode::unsupported);
+  config("is_causal", false, "is_causal false is not supported", ErrorCode::unsupported);
+  config("use_mrope", true, "use_mrope is not supported", ErrorCode::unsupported);
+  config("mlp_bias", true, "mlp_bias is not supported", ErrorCode::unsupported);
+  config("partial_rotary_factor", 0.5, "partial_rotary_factor 0.5 is not supported", ErrorCode::unsupported);
+  config("architectures", {"Qwen2ForSequenceClassification"},
+         "architecture \"Qwen2ForSequenceClassification\"", ErrorCode::unsupported);
   config("layer_types", {"sliding_attention"}, "\"sliding_attention\" is not supported",
          ErrorCode::unsupported);
-  config("rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}, "rope_scaling of type \"yarn\"",
+  config("rope_scaling", {{"type", "dynamic"}, {"factor", 4.0}}, "rope_scaling of type \"dynamic\"",
          ErrorCode::unsupported);
-  config("quantization_config", {{"quant_method", "gptq"}}, "weights quantised by \"gptq\"",
+  config("rope_scaling", {{"type", "linear"}}, "RoPE scaling of type linear has no factor");
+  config("rope_scaling", {{"type", "linear"}, {"factor", 0}}, "factor: expected a positive number");
+  config("rope_scaling", {{"type", "default"}, {"mrope_section", {16, 24, 24}}},
+         "unknown key \"mrope_section\"", ErrorCode::unsupported);
+  config("rope_parameters", {{"full_attention", {{"rope_type", "longrope"}}}},
+         "rope_parameters of type \"longrope\"", ErrorCode::unsupported);
+  config("rope_parameters", {{"rope_type", "yarn"}, {"factor", 4}, {"truncate", false}}, "truncate false",
+         ErrorCode::unsupported);
+  config("quantization_config", {{"quant_method", "gptq"}}, "weights quantized by \"gptq\"",
          ErrorCode::unsupported);
   config("rope_theta", 0, "rope_theta: expected a positive number");
   config("rms_norm_eps", -1e-6, "rms_norm_eps: expected a positive number");
@@ -237,16 +253,132 @@ TEST_CASE("config.json: missing, wrong and unsupported keys are named", "[format
   config("bos_token_id", 8, "tokenizer.ggml.bos_token_id is 8, the vocabulary has 8");
 }
 
-TEST_CASE("generation_config.json: values out of range are refused", "[formats]") {
+TEST_CASE("a sliding window is refused if a layer uses it", "[formats]") {
+  const auto window = [](int tokens, int from_layer) {
+    const TestFolder folder("hf-window");
+    HfFiles files;
+    files.config["use_sliding_window"] = true;
+    files.config["sliding_window"] = tokens;
+    files.config["max_window_layers"] = from_layer;
+    files.write(folder);
+    open(folder);
+  };
+  window(16, 1);  // the model has one layer
+  window(64, 0);  // as long as the context
+  CHECK_THROWS_WITH(window(16, 0), Contains("a window of 16 tokens in the layers from 0 on"));
+  // Qwen2's reference ignores attention_bias; Qwen3's adds biases.
+  const TestFolder folder("hf-bias");
+  HfFiles files;
+  files.config["attention_bias"] = true;
+  files.write(folder);
+  open(folder);
+  files.config["model_type"] = "qwen3";
+  files.config["head_dim"] = 4;
+  files.write(folder);
+  refused(folder, "attention_bias is not supported", ErrorCode::unsupported);
+}
+
+TEST_CASE("special tokens: post-processors, added_tokens.json, flags of added tokens", "[formats]") {
+  const TestFolder folder("hf-special");
+  HfFiles files;
+  const auto special = [](const char* id) { return Json{{"SpecialToken", {{"id", id}, {"type_id", 0}}}}; };
+  const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const auto process = [&](const Json& single) {
+    files.tokenizer["post_processor"] = {{"type", "Sequence"},
+                                         {"processors",
+                                          {{{"type", "ByteLevel"}, {"trim_offsets", false}},
+                                           {{"type", "TemplateProcessing"}, {"single", single}}}}};
+    files.write(folder);
+  };
+  files.write(folder);
+  CHECK(open(folder)->optional_boolean("tokenizer.ggml.add_bos_token") == false);
+  process({special("<|endoftext|>"), text});
+  auto f = open(folder);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_bos_token") == true);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_eos_token") == false);
+  CHECK(f->integer("tokenizer.ggml.bos_token_id") == 4);
+  process({text, special("<|im_end|>")});
+  f = open(folder);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_bos_token") == false);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_eos_token") == true);
+  process({text, special("<|endoftext|>")});
+  refused(folder, "which is not the EOS token", ErrorCode::unsupported);
+  process({special("<|endoftext|>"), special("<|im_end|>"), text});
+  refused(folder, "more than one special token", ErrorCode::unsupported);
+  process({special("<s>"), text});
+  refused(folder, "unknown token \"<s>\"");
+  files.tokenizer["post_processor"] = {{"type", "BertProcessing"}};
+  files.write(folder);
+  refused(folder, "the post-processor \"BertProcessing\"", ErrorCode::unsupported);
+  files.tokenizer.erase("post_processor");
+
+  files.tokenizer["added_tokens"][1].update({{"lstrip", true}, {"rstrip", true}});
+  files.tokenizer_config["added_tokens_decoder"]["5"].update({{"lstrip", true}, {"single_word", true}});
+  files.write(folder);
+  CHECK(open(folder)->integers("qwen.tokenizer.added_token_flags") ==
+        std::vector<std::int32_t>{5, formats::kStripLeft | formats::kSingleWord});
+
+  // Without added_tokens_decoder, as directories of before 2024.
+  const TestFolder old("hf-old");
+  HfFiles before;
+  before.tokenizer_config.erase("added_tokens_decoder");
+  before.write(old);
+  old.remove("tokenizer.json");
+  old.write("vocab.json", before.tokenizer["model"]["vocab"].dump());
+  old.write("merges.txt", "\xEF\xBB\xBF#version: 0.2\na b\n");
+  old.write("added_tokens.json", R"({"<s>": 4, "<tool_call>": 5, "<|im_end|>": 6})");
+  old.write("special_tokens_map.json",
+            R"({"bos_token": {"content": "<s>"}, "additional_special_tokens": ["<|im_end|>"]})");
+  f = open(old);
+  CHECK(f->integers("tokenizer.ggml.token_type") == std::vector<std::int32_t>{1, 1, 1, 1, 3, 4, 3, 5});
+  CHECK((*f->strings("tokenizer.ggml.tokens"))[4] == "<s>");
+}
+
+TEST_CASE("directories and files that are not a model are named", "[formats]") {
+  const TestFolder folder("hf-not");
+  folder.write("adapter_config.json", "{}");
+  refused(folder, "a LoRA adapter, not a model", ErrorCode::unsupported);
+  folder.remove("adapter_config.json");
+  folder.write("model.q4_0.gguf", "");
+  refused(folder, "a directory of GGUF files", ErrorCode::not_found);
+  std::filesystem::create_directories(folder / "models--Qwen--Qwen2.5-0.5B/snapshots/0123abc");
+  refused(folder, "the root of a hub cache", ErrorCode::not_found);
+  const auto failing = [](const std::string& path, const std::string& text) {
+    CHECK_THROWS_WITH(formats::open_model_file(path), Contains(text));
+  };
+  failing(folder / "models--Qwen--Qwen2.5-0.5B",
+          "the model is in " + (folder / "models--Qwen--Qwen2.5-0.5B/snapshots/0123abc"));
+  failing("", "the path of the model is empty");
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 1000000\n";
+  folder.write("pointer.gguf", pointer);
+  failing(folder / "pointer.gguf", "a Git LFS pointer, not the file itself");
+  REQUIRE(::mkfifo((folder / "pipe.gguf").c_str(), 0600) == 0);
+  failing(folder / "pipe.gguf", "it is a named pipe (FIFO)");
+  for (const char* file : {"model.safetensors", "tokenizer.json", "config.json"}) {
+    const TestFolder directory("hf-lfs");
+    HfFiles().write(directory);
+    directory.write(file, pointer);
+    refused(directory, std::string(file) + ": a Git LFS pointer");
+  }
+}
+
+TEST_CASE("generation_config.json: values out of range are passed on, malformed ones are refused",
+          "[formats]") {
   const auto generation = [](const char* key, const Json& value, const std::string& text) {
     refused_with([&](HfFiles& f) { f.generation[key] = value; }, text);
   };
-  generation("temperature", -0.1, "expected a number from 0 to 1000, found -0.1");
-  generation("top_p", 1.5, "expected a number from 0 to 1, found 1.5");
-  generation("min_p", 2, "expected a number from 0 to 1, found 2");
-  generation("repetition_penalty", 0, "expected a number from 0.001 to 1000, found 0");
-  generation("top_k", -1, "expected an integer from 0");
-  generation("top_k", 2.5, "expected an integer");
+  const TestFolder folder("hf-generation");
+  HfFiles files;
+  files.generation.update({{"top_k", -1}, {"top_p", 0}, {"repetition_penalty", 0}});
+  files.write(folder);
+  CHECK(open(folder)->integer("general.sampling.top_k") == -1);
+  CHECK(open(folder)->real("general.sampling.top_p") == 0);
+  CHECK(open(folder)->real("general.sampling.penalty_repeat") == 0);
+  files.generation["top_k"] = 20.0;
+  files.write(folder);
+  CHECK(open(folder)->integer("general.sampling.top_k") == 20);
+  generation("temperature", "hot", "expected a number");
+  generation("top_k", "20", "expected a number");
   generation("eos_token_id", Json::array({1, "x"}), "expected a number");
   generation("eos_token_id", std::vector<int>(65, 1), "more than 64 token ids");
 }
@@ -369,6 +501,26 @@ TEST_CASE("wrong vocabularies are rejected", "[formats]") {
       "the split pattern \"\\s+\" is not Qwen2's", ErrorCode::unsupported);
   refused_with([](HfFiles& f) { f.tokenizer["pre_tokenizer"]["pretokenizers"][0]["type"] = "Metaspace"; },
                "the pre-tokenizer \"Metaspace\" is not supported", ErrorCode::unsupported);
+  const auto pre = [](int index, const char* key, const Json& value, const std::string& text) {
+    refused_with(
+        [&](HfFiles& f) {
+          f.tokenizer["pre_tokenizer"]["pretokenizers"][static_cast<std::size_t>(index)][key] = value;
+        },
+        text, ErrorCode::unsupported);
+  };
+  pre(0, "behavior", "Removed", "split behavior \"Removed\"");
+  pre(0, "invert", true, "invert is not supported");
+  pre(1, "add_prefix_space", true, "add_prefix_space and use_regex false only");
+  pre(1, "use_regex", true, "add_prefix_space and use_regex false only");
+  refused_with([](HfFiles& f) { f.tokenizer["pre_tokenizer"]["pretokenizers"][1].erase("use_regex"); },
+               "add_prefix_space and use_regex false only", ErrorCode::unsupported);
+  model("dropout", 0.1, "BPE dropout is not supported", ErrorCode::unsupported);
+  model("end_of_word_suffix", "</w>", "end_of_word_suffix is not supported", ErrorCode::unsupported);
+  refused_with(
+      [](HfFiles& f) {
+        f.tokenizer["decoder"] = {{"type", "WordPiece"}};
+      },
+      "the decoder \"WordPiece\"", ErrorCode::unsupported);
   refused_with([](HfFiles& f) { f.tokenizer["added_tokens"][0]["id"] = 8; },
                "has id 8, the vocabulary has 8 tokens");
   refused_with([](HfFiles& f) { f.tokenizer["added_tokens"][0]["id"] = 3; }, "have the same id 3");

@@ -10,7 +10,7 @@ using namespace qwen::kernels;
 using qwen::test::WithIsa;
 
 // Runs first in the runs with a forced level: what it says there is that the force works.
-TEST_CASE("QWEN_ISA decides which table runs", "[kernels][forced-isa]") {
+TEST_CASE("LIBQWEN_ISA decides which table runs", "[kernels][forced-isa]") {
   if (const auto forced = requested_isa()) CHECK(choose_kernels().isa == *forced);
   for (const Kernels* table : available_kernels()) {
     const WithIsa isa(to_string(table->isa));

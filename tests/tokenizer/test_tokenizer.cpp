@@ -203,7 +203,7 @@ TEST_CASE("broken vocabularies are rejected with a reason", "[tokenizer]") {
   CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Contains("expected two tokens"));
   CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Contains("expected two tokens"));
   CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Contains("expected 257 entries"));
-  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Contains("expected 1 to 6, found 7"));
+  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Contains("expected 0 to 6, found 7"));
   CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Contains("eos_token_id"));
 }
 
@@ -228,4 +228,54 @@ TEST_CASE("a user-defined EOS token is a control token", "[tokenizer]") {
   CHECK(tokenizer.is_control(256));
   CHECK_FALSE(tokenizer.is_control(257));
   CHECK(tokenizer.decode(std::vector<Token>{256, 257, 258}) == "<tool_call>");
+}
+
+TEST_CASE("control tokens typed as ordinary ones, token type 0, and an end token of -1", "[tokenizer]") {
+  std::vector<std::string> tokens = test::byte_alphabet();
+  std::vector<std::int32_t> types(256, 1);
+  types[0] = 0;
+  tokens.insert(tokens.end(), {"<|im_start|>", "<|im_end|>", "</s>"});
+  types.insert(types.end(), {1, 1, 1});
+  test::VocabularyFile file;
+  file.bpe(tokens)
+      .integers("tokenizer.ggml.token_type", types)
+      .integer("tokenizer.ggml.eos_token_id", 0xffffffff);
+  const auto backend = tokenizer::make_tokenizer_backend(file.file());
+  REQUIRE(backend->warnings().size() == 1);
+  CHECK_THAT(backend->warnings()[0], Contains("2 control tokens") && Contains("<|im_start|>"));
+  const Tokenizer tokenizer(backend);
+  CHECK(tokenizer.is_control(256));
+  CHECK(tokenizer.is_control(257));
+  CHECK_FALSE(tokenizer.is_control(258));
+  CHECK(tokenizer.encode("<|im_end|>", Tokenizer::ControlTokens::parse) == std::vector<Token>{257});
+  CHECK(tokenizer.encode("<|im_end|>").size() == 10);
+  test::VocabularyFile named;
+  named.bpe(tokens).integers("tokenizer.ggml.token_type", types).integer("tokenizer.ggml.eos_token_id", 258);
+  CHECK(named.tokenizer().is_control(258));
+}
+
+TEST_CASE("added tokens with lstrip, rstrip and single_word", "[tokenizer]") {
+  const auto tokenizer = [](std::int32_t flags) {
+    std::vector<std::string> tokens = test::byte_alphabet();
+    std::vector<std::int32_t> types(256, 1);
+    tokens.push_back("<mask>");
+    types.push_back(4);
+    test::VocabularyFile file;
+    file.bpe(tokens).integers("tokenizer.ggml.token_type", types);
+    file.integers("qwen.tokenizer.added_token_flags", {256, flags});
+    return file.tokenizer();
+  };
+  using Ids = std::vector<Token>;
+  const auto encode = [&](std::int32_t flags, std::string_view text) {
+    return tokenizer(flags).encode(text, Tokenizer::ControlTokens::parse);
+  };
+  CHECK(encode(0, "a <mask> b") == Ids{'a', ' ', 256, ' ', 'b'});
+  CHECK(encode(formats::kStripLeft, "a \t<mask> b") == Ids{'a', 256, ' ', 'b'});
+  CHECK(encode(formats::kStripRight, "a <mask>\xE3\x80\x80 b") == Ids{'a', ' ', 256, 'b'});
+  CHECK(encode(formats::kStripLeft | formats::kStripRight, " <mask> <mask> ") == Ids{256, 256});
+  CHECK(encode(formats::kSingleWord, "<mask> <mask>,") == Ids{256, ' ', 256, ','});
+  CHECK(encode(formats::kSingleWord, "a<mask>").size() == 7);
+  CHECK(encode(formats::kSingleWord, "<mask>_").size() == 7);
+  CHECK(encode(formats::kSingleWord, "\xE4\xBD\xA0<mask>").size() == 9);
+  CHECK(encode(formats::kSingleWord, "<mask>\xFF")[0] == 256);  // an invalid byte is no letter
 }

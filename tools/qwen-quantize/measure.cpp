@@ -79,7 +79,7 @@ Measurement measure(const std::string& source_path, const std::string& quantized
   const qwen::Model quantized = qwen::Model::load(quantized_path, load);
   if (source.shape().embedding_rows != quantized.shape().embedding_rows)
     throw qwen::Error(qwen::ErrorCode::invalid_argument, "the two models have different vocabularies");
-  std::vector<qwen::Token> tokens = source.tokenizer().encode(text);
+  std::vector<qwen::Token> tokens = source.tokenizer().encode_prompt(text);
   if (limit > 0 && tokens.size() > static_cast<std::size_t>(limit))
     tokens.resize(static_cast<std::size_t>(limit));
   if (tokens.size() < 2)

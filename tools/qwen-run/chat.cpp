@@ -131,7 +131,13 @@ class Repl {
         case LineEditor::Result::line: break;
       }
       interrupted_ = false;
-      message += line;
+      try {
+        message += tools::to_utf8(line, tools::Encoding::utf8, "input");
+      } catch (const qwen::Error& error) {
+        say("%s\n", error.what());
+        message.clear();
+        continue;
+      }
       if (message.empty() || message.back() != '\\') return true;
       message.back() = '\n';
     }

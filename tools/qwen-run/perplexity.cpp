@@ -65,7 +65,7 @@ struct Flags {
 int perplexity(const Flags& flags) {
   const std::string text = flags.input.read(false);
   const qwen::Model model = tools::load_model(flags.model);
-  const auto tokens = model.tokenizer().encode(text);
+  const auto tokens = model.tokenizer().encode_prompt(text);
   if (tokens.size() < 2)
     throw tools::UsageError("the text has " + std::to_string(tokens.size()) +
                             " tokens: perplexity needs at least 2, and some thousands to mean anything");

@@ -17,7 +17,7 @@ qwen::TaskRegistry read_tasks(const Options& options) {
 }
 
 std::string key_list() {
-  const char* list = std::getenv("QWEN_API_KEY");
+  const char* list = std::getenv("LIBQWEN_API_KEY");
   return list ? list : "";
 }
 
