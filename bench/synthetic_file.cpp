@@ -180,9 +180,9 @@ void set_metadata(formats::GgufWriter& writer, const SyntheticSpec& spec) {
   writer.set(cat(s.architecture, ".rope.freq_base"), formats::meta_f32(1e6f));
   writer.set(cat(s.architecture, ".attention.layer_norm_rms_epsilon"), formats::meta_f32(1e-6f));
   if (spec.vocabulary.empty())
-    set_made_up_tokenizer(writer, s.embedding_rows);
+    set_made_up_tokenizer(writer, s.vocab);
   else
-    take_tokenizer(writer, spec.vocabulary, s.embedding_rows);
+    take_tokenizer(writer, spec.vocabulary, s.vocab);
 }
 
 void write_vector(formats::GgufWriter& writer, const PlannedTensor& tensor, Random& random) {

@@ -90,7 +90,7 @@ std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec) {
   };
   const int q_dim = s.heads * s.head_dim, k_dim = s.kv_heads * s.head_dim;
   const bool qwen3 = std::string_view(s.architecture) == "qwen3";
-  matrix("token_embd.weight", s.embedding_rows, s.hidden);
+  matrix("token_embd.weight", s.vocab, s.hidden);
   for (int i = 0; i < s.layers; ++i) {
     place.layer = i;
     const std::string blk = "blk." + std::to_string(i) + ".";
@@ -113,7 +113,7 @@ std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec) {
     matrix(blk + "ffn_down.weight", s.hidden, s.ffn);
   }
   vector("output_norm.weight", s.hidden);
-  if (!s.tied_head) matrix("output.weight", s.embedding_rows, s.hidden);
+  if (!s.tied_head) matrix("output.weight", s.vocab, s.hidden);
   return tensors;
 }
 

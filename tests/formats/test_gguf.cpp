@@ -260,7 +260,7 @@ TEST_CASE("split GGUF models", "[formats]") {
   float value;
   std::memcpy(&value, f->find_tensor("b")->data.data(), 4);
   CHECK(value == 1.0f);
-  CHECK(f->find_tensor("b")->part == 1);
+  CHECK(f->find_tensor("b")->shard == 1);
   f->check_unchanged();
   f->release(*f->find_tensor("b"), f->find_tensor("b")->data);
   f->prefetch(*f->find_tensor("b"));

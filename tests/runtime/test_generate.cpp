@@ -167,7 +167,7 @@ TEST_CASE("generation is cancelled by the callback, by a token raised before and
 TEST_CASE("a long prompt can be cancelled, and the session's own callback stays", "[runtime]") {
   qwen::SessionOptions session_options;
   session_options.context = 1024;
-  session_options.batch = 16;
+  session_options.prefill_chunk = 16;
   Session s(tiny(), session_options);
   std::vector<Token> prompt;
   while (prompt.size() < 200) prompt.push_back(encode("A")[0]);
@@ -232,7 +232,7 @@ TEST_CASE("the same seed gives the same text, whatever the prompt's batches", "[
   for (const int batch : {512, 7, 1}) {
     qwen::SessionOptions session_options;
     session_options.context = 512;
-    session_options.batch = batch;
+    session_options.prefill_chunk = batch;
     Session s(tiny(), session_options);
     runs.push_back(qwen::generate(s, chat_prompt(), options).tokens);
   }

@@ -134,7 +134,7 @@ TEST_CASE("SentencePiece: a one-character control token in text is text", "[toke
   CHECK(tokenizer.encode("好", ControlTokens::parse) == std::vector<Token>{static_cast<Token>(at)});
 }
 
-TEST_CASE("SentencePiece: user-defined " < | ... | > " tokens are control tokens", "[tokenizer]") {
+TEST_CASE("SentencePiece: user-defined <|...|> tokens are control tokens", "[tokenizer]") {
   Pieces pieces(read_file("sp-bpe.model"));
   for (std::size_t i = 0; i < pieces.tokens.size(); ++i)
     if (pieces.tokens[i] == "<|im_end|>") pieces.types[i] = 4;

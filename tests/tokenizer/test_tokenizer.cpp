@@ -191,20 +191,20 @@ TEST_CASE("broken vocabularies are rejected with a reason", "[tokenizer]") {
   };
   using Catch::Contains;
   CHECK_THAT(broken([](Parts& p) { p.model = "bert"; }),
-             Contains("bert") && Contains("tokenizer.ggml.model"));
+             Catch::Contains("bert") && Contains("tokenizer.ggml.model"));
   CHECK_THAT(broken([](Parts& p) { p.pre = "llama-bpe"; }),
-             Contains("llama-bpe") && Contains("tokenizer.ggml.pre"));
-  CHECK_THAT(broken([](Parts& p) { p.tokens.clear(); }), Contains("tokenizer.ggml.tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.tokens[65] = "zz"; }), Contains("byte 65"));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {"a c"}; }), Contains("no token \"ac\""));
+             Catch::Contains("llama-bpe") && Contains("tokenizer.ggml.pre"));
+  CHECK_THAT(broken([](Parts& p) { p.tokens.clear(); }), Catch::Contains("tokenizer.ggml.tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.tokens[65] = "zz"; }), Catch::Contains("byte 65"));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {"a c"}; }), Catch::Contains("no token \"ac\""));
   CHECK_THAT(broken([](Parts& p) { p.tokens.push_back("xab"), p.types.push_back(3), p.merges = {"x ab"}; }),
-             Contains("no token \"xab\""));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {"ab"}; }), Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Contains("expected 257 entries"));
-  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Contains("expected 0 to 6, found 7"));
-  CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Contains("eos_token_id"));
+             Catch::Contains("no token \"xab\""));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {"ab"}; }), Catch::Contains("expected two tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Catch::Contains("expected two tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Catch::Contains("expected two tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Catch::Contains("expected 257 entries"));
+  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Catch::Contains("expected 0 to 6, found 7"));
+  CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Catch::Contains("eos_token_id"));
 }
 
 TEST_CASE("files without token types and pre-tokenizer are accepted", "[tokenizer]") {
@@ -242,7 +242,7 @@ TEST_CASE("control tokens typed as ordinary ones, token type 0, and an end token
       .integer("tokenizer.ggml.eos_token_id", 0xffffffff);
   const auto backend = tokenizer::make_tokenizer_backend(file.file());
   REQUIRE(backend->warnings().size() == 1);
-  CHECK_THAT(backend->warnings()[0], Contains("2 control tokens") && Contains("<|im_start|>"));
+  CHECK_THAT(backend->warnings()[0], Catch::Contains("2 control tokens") && Catch::Contains("<|im_start|>"));
   const Tokenizer tokenizer(backend);
   CHECK(tokenizer.is_control(256));
   CHECK(tokenizer.is_control(257));
