@@ -203,7 +203,7 @@ void Session::logits_for(std::span<const Token> ids, std::span<float> out) const
   if (out.size() < ids.size())
     fail(ErrorCode::invalid_argument, "logits_for: expected room for ", ids.size(), " logits, found ",
          out.size());
-  check_ids(s, ids, "logits_of");
+  check_ids(s, ids, "logits_for");
   model::lm_head_logits_for(s.m().engine(), *s.workspace, s.hidden.data(), ids, out.data());
 }
 

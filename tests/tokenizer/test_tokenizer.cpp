@@ -161,10 +161,11 @@ struct Parts {
   std::string model = "gpt2", pre = "qwen2";
   std::vector<std::string> tokens = test::byte_alphabet(), merges = {"a b"};
   std::vector<std::int32_t> types;
-  std::int64_t eos = 0;
+  std::int64_t eos = 257;
   Parts() {
-    tokens.push_back("ab");
+    tokens.insert(tokens.end(), {"ab", "<|endoftext|>"});
     types.assign(tokens.size(), 1);
+    types.back() = 3;
   }
   std::string error() const {
     test::VocabularyFile file;
@@ -202,9 +203,9 @@ TEST_CASE("broken vocabularies are rejected with a reason", "[tokenizer]") {
   CHECK_THAT(broken([](Parts& p) { p.merges = {"ab"}; }), Catch::Contains("expected two tokens"));
   CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Catch::Contains("expected two tokens"));
   CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Catch::Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Catch::Contains("expected 257 entries"));
+  CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Catch::Contains("expected 258 entries"));
   CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Catch::Contains("expected 0 to 6, found 7"));
-  CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Catch::Contains("eos_token_id"));
+  CHECK_THAT(broken([](Parts& p) { p.eos = 258; }), Catch::Contains("eos_token_id"));
 }
 
 TEST_CASE("files without token types and pre-tokenizer are accepted", "[tokenizer]") {

@@ -162,7 +162,7 @@ class Chat(unittest.TestCase):
                 t.line("你好")
                 t.expect(ANSWER)
                 t.expect("> ")
-            self.assertIn("the oldest 1 turns do not fit any more", t.raw.decode())
+            self.assertIn("the oldest 1 turns no longer fit", t.raw.decode())
             t.line(f"/save {path}")
             t.expect("saved to")
             with open(path) as file:

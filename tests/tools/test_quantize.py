@@ -158,12 +158,13 @@ def main():
 
         for arguments in [[], [source], [source, out, "--type", "Q99"], [source, out, "--no-such-option"],
                           [source, out, "--tensor", "nothing"], [source, out, "--tensor", "blk.9.*=Q8_0"],
-                          [source, out, "--output-type", "Q4_K_M"], [source, out, "--threads", "0"],
-                          [source, out, "--measure", os.path.join(folder, "missing.txt")]]:
+                          [source, out, "--output-type", "Q4_K_M"], [source, out, "--threads", "0"]]:
             done = run(*arguments)
             check(done.returncode == 2 and one_line(done), f"usage: {arguments}: {done.returncode} {done.stderr}")
         done = run(os.path.join(folder, "missing.gguf"), out)
         check(done.returncode == 1 and one_line(done) and "missing.gguf" in done.stderr, "missing source")
+        done = run(source, out, "--measure", os.path.join(folder, "missing.txt"))
+        check(done.returncode == 1 and one_line(done) and "missing.txt" in done.stderr, "missing text")
         done = run(source, os.path.join(folder, "no", "such", "folder.gguf"))
         check(done.returncode == 1 and one_line(done), "missing folder")
         done = run(source, out, "--type", "F16", limit=30000)
