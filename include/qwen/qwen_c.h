@@ -199,7 +199,7 @@ QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
 QWEN_API void qwen_cancel_request(const qwen_cancel* cancel);
 QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
 
-// How the next token is chosen. The one struct whose zeros are no defaults: fill it with qwen_sampling_init.
+// How the next token is chosen. Fill it with qwen_sampling_init: zeros are values here, not defaults.
 typedef struct qwen_sampling {
   size_t struct_size;
   float temperature;                          // 0: the likeliest token
@@ -209,7 +209,8 @@ typedef struct qwen_sampling {
   float repetition_penalty;                   // 1: off
   float presence_penalty, frequency_penalty;  // 0: off
   int32_t penalty_last_n;                     // tokens that the penalties look back at; 0: all
-  uint64_t seed;                              // same seed, same tokens
+  int32_t use_seed;                           // 1: `seed` is used: same seed, same tokens; 0: a random one
+  uint64_t seed;
 } qwen_sampling;
 // The defaults of the model, or of the library where `model` is NULL. struct_size is set by the caller.
 QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
@@ -357,7 +358,7 @@ QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
 typedef struct qwen_say_options {
   size_t struct_size;
   const qwen_cancel* cancel;
-  int32_t use_seed;         // 1: `seed` counts, for this reply; 0: that of qwen_chat_options.sampling
+  int32_t use_seed;         // 1: `seed` counts, for this reply; 0: qwen_chat_options.sampling decides
   uint64_t seed;            // of this reply's draws
   const char* const* stop;  // texts that end the reply; they are no part of it
   size_t stop_count;

@@ -98,6 +98,7 @@ SamplingOptions sampling_of(const qwen_sampling& given) {
   const qwen_sampling from = read_sized(&given, "qwen_sampling");
   SamplingOptions out;
   copy_sampling(from, out);
+  if (from.use_seed != 0) out.seed = from.seed;
   return out;
 }
 
@@ -105,7 +106,7 @@ CancelToken cancel_of(const qwen_cancel* cancel) {
   return cancel != nullptr ? cancel->token : CancelToken();
 }
 
-std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* user) {
+TextCallback text_callback(qwen_text_fn on_text, void* user) {
   if (on_text == nullptr) return {};
   return [on_text, user](std::string_view text) { return on_text(user, text.data(), text.size()) == 0; };
 }

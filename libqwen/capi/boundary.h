@@ -112,13 +112,12 @@ void copy_sampling(const From& from, To& to) {
   to.presence_penalty = from.presence_penalty;
   to.frequency_penalty = from.frequency_penalty;
   to.penalty_last_n = from.penalty_last_n;
-  to.seed = from.seed;
 }
 
 SamplingOptions sampling_of(const qwen_sampling& sampling);
 CancelToken cancel_of(const qwen_cancel* cancel);
 // on_text as the library wants it; empty for none.
-std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* user);
+TextCallback text_callback(qwen_text_fn on_text, void* user);
 // Hands a reply over where the caller wants it.
 void write_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more);
 

@@ -88,6 +88,8 @@ std::int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model
     const SamplingOptions from = model != nullptr ? model->model.info().sampling : SamplingOptions();
     qwen_sampling out{};
     copy_sampling(from, out);
+    out.use_seed = from.seed ? 1 : 0;
+    out.seed = from.seed.value_or(0);
     write_sized(sampling, out, "sampling");
   });
 }
@@ -101,7 +103,7 @@ std::int32_t qwen_generate(qwen_session* session, const std::int32_t* prompt, st
     GenerateOptions out;
     if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens;
     out.stop_at_end_of_turn = from.ignore_end_of_turn == 0;
-    out.sampling = from.sampling != nullptr ? sampling_of(*from.sampling) : of.model().info().sampling;
+    if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
     out.stop = texts_of(from.stop, from.stop_count, "stop");
     out.cancel = cancel_of(from.cancel);
     qwen_timings more{};
