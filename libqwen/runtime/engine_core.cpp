@@ -1,6 +1,7 @@
 #include "runtime/engine_core.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "base/checked.h"
@@ -46,8 +47,8 @@ void check_prompt(const Model& model, const EngineOptions& options, std::span<co
   if (prompt.empty()) fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least 1 token");
   check_ids(model.state(), prompt, "prompt");
   if (prompt.size() > static_cast<std::size_t>(options.context))
-    fail(ErrorCode::context_full, "the prompt of ", prompt.size(), " tokens does not fit into the context of ",
-         options.context);
+    fail(ErrorCode::context_full, "the prompt of ", prompt.size(),
+         " tokens does not fit into the context of ", options.context);
 }
 
 std::size_t full_contexts(const Model& model, const EngineOptions& options) {
@@ -70,10 +71,14 @@ EngineCore::EngineCore(Model handle, const EngineOptions& wanted)
   if (!options.background) return;
   // All at once, so that no pass fails for lack of memory.
   const int outputs = places_ + kMaxBranches;
-  executor_->reserve(outputs + std::max(options.prefill_tokens, options.prefill_tokens_while_decoding), outputs,
-                     options.context, outputs);
+  executor_->reserve(outputs + std::max(options.prefill_tokens, options.prefill_tokens_while_decoding),
+                     outputs, options.context, outputs);
   counters_.scratch_bytes = executor_->bytes();
-  thread_ = std::thread([this] { loop(); });
+  try {
+    thread_ = std::thread([this] { loop(); });
+  } catch (const std::system_error& error) {
+    qwen::fail(ErrorCode::out_of_memory, "cannot start the engine's thread: ", error.code().message());
+  }
 }
 
 EngineCore::EngineCore(SessionState& session)
@@ -114,7 +119,8 @@ EngineCore::RequestPointer EngineCore::submit(PromptRequest request) {
   if (request.continuations) {
     for (const auto& sequence : request.continuations->sequences())
       check_ids(model.state(), sequence, "continuations");
-    const std::size_t needed = request.prompt.size() + static_cast<std::size_t>(request.continuations->depth()) - 1;
+    const std::size_t needed =
+        request.prompt.size() + static_cast<std::size_t>(request.continuations->depth()) - 1;
     if (needed > static_cast<std::size_t>(options.context))
       qwen::fail(ErrorCode::context_full, "prompt and continuations need ", needed,
                  " tokens and do not fit into the context of ", options.context);
@@ -158,13 +164,20 @@ void EngineCore::pin(std::span<const Token> tokens) {
   if (tokens.empty() || tokens.size() > static_cast<std::size_t>(options.context)) return;
   process.require_same("engine");
   check_prompt(model, options, tokens);
+  std::vector<Token> prompt(tokens.begin(), tokens.end());
+  {
+    const std::lock_guard lock(mutex_);
+    if (!draining_ && pinned_.contains(prompt)) return;
+  }
   PromptRequest request;
-  request.prompt.assign(tokens.begin(), tokens.end());
+  request.prompt = prompt;
   auto state = std::make_shared<RequestState>(std::move(request));
   state->pins = true;
   enqueue(state, true);
   wait_for_end(*state);
-  state->result();
+  if (state->result().generation.finish == FinishReason::cancelled) return;
+  const std::lock_guard lock(mutex_);
+  pinned_.insert(std::move(prompt));
 }
 
 bool EngineCore::drain(const Deadline& deadline) {
@@ -178,7 +191,8 @@ bool EngineCore::drain(const Deadline& deadline) {
     std::unique_lock lock(mutex_);
     draining_ = true;
     if (options.background) {
-      const bool in_time = deadline ? idle_.wait_until(lock, *deadline, idle) : (idle_.wait(lock, idle), true);
+      const bool in_time =
+          deadline ? idle_.wait_until(lock, *deadline, idle) : (idle_.wait(lock, idle), true);
       if (!in_time) cancel_all_.store(true);
       idle_.wait(lock, idle);
       return in_time;
@@ -249,7 +263,8 @@ bool EngineCore::run_pass() {
   } catch (...) {  // the model file has changed, or there is no memory outside of any request's own work
     fail_all(std::current_exception());
   }
-  std::erase_if(running_, [](const std::unique_ptr<Running>& running) { return running->stage == Stage::ended; });
+  std::erase_if(running_,
+                [](const std::unique_ptr<Running>& running) { return running->stage == Stage::ended; });
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -54,7 +55,7 @@ class EngineCore {
     std::shared_ptr<Sequence> sequence{};  // holds the node's token, once it is computed
   };
   enum class Stage {
-    waiting,     // for a prefix that another request computes
+    waiting,  // for a prefix that another request computes
     prefilling,
     decoding,
     scoring,
@@ -69,9 +70,9 @@ class EngineCore {
     RequestPointer request;
     std::shared_ptr<Sequence> sequence;
     Stage stage = Stage::waiting;
-    int rows = 0;                   // prompt tokens in this pass
-    std::vector<Token> input{};     // of this pass, while decoding: tokens that are not cached, then the draft
-    std::size_t drafted = 0;        // of these, the draft
+    int rows = 0;                // prompt tokens in this pass
+    std::vector<Token> input{};  // of this pass, while decoding: tokens that are not cached, then the draft
+    std::size_t drafted = 0;     // of these, the draft
     std::vector<Branch> branches{};  // to compute; the last ones first
     std::vector<Branch> active{};    // in this pass
     std::exception_ptr error{};
@@ -147,6 +148,7 @@ class EngineCore {
   std::deque<RequestPointer> high_, normal_;
   int running_high_ = 0, running_normal_ = 0;
   bool draining_ = false, stop_ = false;
+  std::set<std::vector<Token>> pinned_;
   Engine::Counters counters_;
 
   std::atomic<bool> cancel_all_{false};
