@@ -100,6 +100,9 @@ T* copy_out(const T* data, std::size_t count) {
   return copy;
 }
 
+LoadOptions load_options_of(const qwen_load_options* options);
+// What is known from the file; isa, threads, weight_bytes and fingerprint stay empty.
+qwen_model_info info_of(const ModelInfo& from);
 KvType kv_type_of(std::int32_t value);
 // Between SamplingOptions and qwen_sampling, either way: their fields have the same names.
 template <class From, class To>
@@ -115,6 +118,7 @@ void copy_sampling(const From& from, To& to) {
 }
 
 SamplingOptions sampling_of(const qwen_sampling& sampling);
+GenerateOptions generate_options_of(const qwen_generate_options* options);
 CancelToken cancel_of(const qwen_cancel* cancel);
 // on_text as the library wants it; empty for none.
 TextCallback text_callback(qwen_text_fn on_text, void* user);

@@ -20,7 +20,7 @@ void require(bool ok, const char* name, int found, const char* expected) {
 
 EngineOptions checked(const Model& model, EngineOptions options) {
   options.context = checked_context(model, options.context);
-  options.kv_type = kv_type_for(model.state(), options.kv_type);
+  options.kv_type = kv_type_for(state_of(model), options.kv_type);
   require(options.max_sequences >= 1 && options.max_sequences <= 256, "max_sequences", options.max_sequences,
           "1 to 256");
   require(options.max_queued >= 0 && options.max_queued <= 1 << 20, "max_queued", options.max_queued,
@@ -45,7 +45,7 @@ EngineOptions session_options(const SessionState& session) {
 
 void check_prompt(const Model& model, const EngineOptions& options, std::span<const Token> prompt) {
   if (prompt.empty()) fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least 1 token");
-  check_ids(model.state(), prompt, "prompt");
+  check_ids(state_of(model), prompt, "prompt");
   if (prompt.size() > static_cast<std::size_t>(options.context))
     fail(ErrorCode::context_full, "the prompt of ", prompt.size(),
          " tokens does not fit into the context of ", options.context);
@@ -63,8 +63,8 @@ EngineCore::EngineCore(Model handle, const EngineOptions& wanted)
     : model(std::move(handle)),
       options(checked(model, wanted)),
       places_(options.max_sequences + kHighPriorityPlaces),
-      executor_(std::make_shared<Executor>(model.state())),
-      prefixes_(model.state(), options),
+      executor_(std::make_shared<Executor>(state_of(model))),
+      prefixes_(state_of(model), options),
       kv_limit_(full_contexts(model, options)),
       borrowed_(false) {
   running_.reserve(static_cast<std::size_t>(places_));
@@ -86,7 +86,7 @@ EngineCore::EngineCore(SessionState& session)
       options(checked(model, session_options(session))),
       places_(1),
       executor_(session.executor),
-      prefixes_(model.state(), options),
+      prefixes_(state_of(model), options),
       kv_limit_(0),
       borrowed_(true) {}
 
@@ -118,7 +118,7 @@ EngineCore::RequestPointer EngineCore::submit(PromptRequest request) {
   check_prompt(model, options, request.prompt);
   if (request.continuations) {
     for (const auto& sequence : request.continuations->sequences())
-      check_ids(model.state(), sequence, "continuations");
+      check_ids(state_of(model), sequence, "continuations");
     const std::size_t needed =
         request.prompt.size() + static_cast<std::size_t>(request.continuations->depth()) - 1;
     if (needed > static_cast<std::size_t>(options.context))
@@ -299,7 +299,7 @@ void EngineCore::start_next(std::deque<RequestPointer>& queue) {
   queue.pop_front();
   request->queue_position.store(0, std::memory_order_relaxed);
   try {
-    auto sequence = std::make_shared<Sequence>(model.state(), options.context, options.kv_type);
+    auto sequence = std::make_shared<Sequence>(state_of(model), options.context, options.kv_type);
     sequence->tokens.reserve(static_cast<std::size_t>(options.context));
     start(request, std::move(sequence));
   } catch (...) {

@@ -238,7 +238,7 @@ void EngineCore::sample_tokens() {
     one(0);
   } else if (!sampling_.empty()) {
     std::atomic<std::size_t> next{0};
-    model.state().pool->run([&](int) {
+    state_of(model).pool->run([&](int) {
       for (std::size_t i = next.fetch_add(1); i < sampling_.size(); i = next.fetch_add(1)) one(i);
     });
   }

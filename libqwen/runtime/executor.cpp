@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 
 namespace qwen::runtime {
 
@@ -86,7 +86,7 @@ void Executor::compute_logits(std::span<StepItem> items) {
     workspace_.reserve(1, 1, 1);  // the state may come from another executor's step
     single->first_row = logits_buffer(1);
     single->partial = true;
-    model::head_top(model_.engine(), workspace_, states_.data(), model_.tokenizer.size(), single->request->count,
+    model::lm_head_top_k(model_.engine(), workspace_, states_.data(), model_.tokenizer.size(), single->request->count,
                     single->request->must_include, single->first_row);
     return;
   }
@@ -110,13 +110,13 @@ float* Executor::logits_buffer(int rows) {
 float* Executor::logits(const float* states, int count) {
   workspace_.reserve(count, 1, 1);  // the states may come from smaller steps
   float* const out = logits_buffer(count);
-  model::head_logits(model_.engine(), workspace_, states, count, out, stride_);
+  model::lm_head_logits(model_.engine(), workspace_, states, count, out, stride_);
   return out;
 }
 
 void Executor::logits_for(const Sequence& sequence, std::span<const Token> ids, float* out) {
   workspace_.reserve(1, 1, 1);
-  model::head_logits_of(model_.engine(), workspace_, sequence.hidden.data(), ids, out);
+  model::lm_head_logits_for(model_.engine(), workspace_, sequence.hidden.data(), ids, out);
 }
 
 }  // namespace qwen::runtime

@@ -66,8 +66,8 @@ void Sequence::restore(const SnapshotState& from, int length) {
 SessionState::SessionState(Model handle, const SessionOptions& session_options)
     : model(std::move(handle)),
       options(session_options),
-      sequence(model.state(), checked_context(model, options.context), options.kv_type),
-      executor(std::make_shared<Executor>(model.state())) {
+      sequence(state_of(model), checked_context(model, options.context), options.kv_type),
+      executor(std::make_shared<Executor>(state_of(model))) {
   options.context = sequence.context;
   if (options.prefill_chunk < 1 || options.prefill_chunk > 1 << 16)
     fail(ErrorCode::invalid_argument, "prefill_chunk: expected 1 to 65536, found ", options.prefill_chunk);

@@ -22,7 +22,7 @@ struct ModelState {
   std::uint64_t fingerprint = 0;
   bool reference = false;
   const kernels::Kernels* kernels = nullptr;
-  std::unique_ptr<ThreadPool> pool;
+  std::shared_ptr<ThreadPool> pool;
   std::shared_ptr<const model::Weights> weights;
 
   model::ExecContext engine() const { return {*weights, *kernels, *pool}; }
@@ -78,11 +78,13 @@ struct SessionState {
   PrefillCallback on_prefill;
   std::vector<StepItem> batch;  // of forward_batch(): kept, so that a step allocates nothing
 
-  const ModelState& m() const { return model.state(); }
+  const ModelState& m() const;
 };
 
 // The only way from the public handles to their states.
 struct Access {
+  static const ModelState& state(const Model& model) noexcept { return *model.state_; }
+  static Model make_model(std::shared_ptr<const ModelState> state) { return Model(std::move(state)); }
   static SessionState& state(Session& session) noexcept { return *session.state_; }
   static const SnapshotState& state(const Snapshot& snapshot) noexcept { return *snapshot.state_; }
   static Snapshot make_snapshot(SnapshotPointer state) {
@@ -91,5 +93,12 @@ struct Access {
     return out;
   }
 };
+
+inline const ModelState& state_of(const Model& model) noexcept {
+  return Access::state(model);
+}
+inline const ModelState& SessionState::m() const {
+  return state_of(model);
+}
 
 }  // namespace qwen::runtime

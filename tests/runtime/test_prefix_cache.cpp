@@ -27,7 +27,7 @@ EngineOptions cache_options() {
 }
 
 Sequence new_sequence(const Model& model) {
-  return Sequence(model.state(), 1024, KvType::automatic);
+  return Sequence(runtime::state_of(model), 1024, KvType::automatic);
 }
 
 void append(Sequence& sequence, std::span<const Token> tokens) {
@@ -48,7 +48,7 @@ Sequence sequence_of(const Model& model, std::span<const Token> tokens) {
 
 TEST_CASE("the longest known prefix is found and changes no bit", "[runtime]") {
   const Model model = task_model();
-  PrefixCache cache(model.state(), cache_options());
+  PrefixCache cache(runtime::state_of(model), cache_options());
   const std::vector<Token> a = some_tokens(100);
   for (const std::size_t length : {20, 70, 50}) cache.pin(sequence_of(model, std::span(a).first(length)));
   CHECK(cache.pinned() == 2);  // the last one is a beginning of the second
@@ -65,7 +65,7 @@ TEST_CASE("the longest known prefix is found and changes no bit", "[runtime]") {
 
 TEST_CASE("a prompt that is a pinned prefix leaves its last token to compute", "[runtime]") {
   const Model model = task_model();
-  PrefixCache cache(model.state(), cache_options());
+  PrefixCache cache(runtime::state_of(model), cache_options());
   const std::vector<Token> a = some_tokens(30);
   cache.pin(sequence_of(model, a));
   Sequence sequence = new_sequence(model);
@@ -76,7 +76,7 @@ TEST_CASE("a prompt that is a pinned prefix leaves its last token to compute", "
 
 TEST_CASE("the sequence's own tokens count as a known prefix", "[runtime]") {
   const Model model = task_model();
-  PrefixCache cache(model.state(), cache_options());
+  PrefixCache cache(runtime::state_of(model), cache_options());
   const std::vector<Token> a = some_tokens(80);
   cache.pin(sequence_of(model, std::span(a).first(20)));
   Sequence sequence = sequence_of(model, std::span(a).first(60));
@@ -87,7 +87,7 @@ TEST_CASE("the sequence's own tokens count as a known prefix", "[runtime]") {
 
 TEST_CASE("an exact prompt needs no computation; the oldest is evicted", "[runtime]") {
   const Model model = task_model();
-  PrefixCache cache(model.state(), cache_options());
+  PrefixCache cache(runtime::state_of(model), cache_options());
   for (int i = 0; i < 5; ++i) cache.insert_exact(sequence_of(model, some_tokens(40, i)));
   Sequence sequence = new_sequence(model);
   CHECK(cache.restore_longest_prefix(sequence, some_tokens(40, 0)) == 0);
@@ -103,7 +103,7 @@ TEST_CASE("prefix files are bound to model and tokens, replaced if damaged, and 
   options.prefix_folder = folder / "kv";  // created if missing
   const std::vector<Token> a = some_tokens(90);
   const auto loads = [&](const Model& m) {
-    PrefixCache cache(m.state(), options);
+    PrefixCache cache(runtime::state_of(m), options);
     if (!cache.find_pinned(a)) cache.pin(sequence_of(m, a));
     Sequence sequence = new_sequence(m);
     CHECK(cache.restore_longest_prefix(sequence, a) == 89);
@@ -131,13 +131,13 @@ TEST_CASE("prefix files are bound to model and tokens, replaced if damaged, and 
 
   // Room for one file only: the newest stays.
   options.prefix_folder_bytes = 1;
-  PrefixCache small(model.state(), options);
+  PrefixCache small(runtime::state_of(model), options);
   for (int i = 0; i < 5; ++i) small.pin(sequence_of(model, some_tokens(30, i)));
   const auto files = std::filesystem::directory_iterator(options.prefix_folder);
   CHECK(std::distance(begin(files), end(files)) == 1);
-  CHECK(PrefixCache(model.state(), options).find_pinned(some_tokens(30, 4)));
+  CHECK(PrefixCache(runtime::state_of(model), options).find_pinned(some_tokens(30, 4)));
 
   folder.write("file", "");
   options.prefix_folder = folder / "file/below";
-  CHECK_THROWS_AS(PrefixCache(model.state(), options), Error);
+  CHECK_THROWS_AS(PrefixCache(runtime::state_of(model), options), Error);
 }
