@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/fail.h"
 #include "tasks/builtin_tasks.h"
 #include "tasks/task_rules.h"
 
