@@ -36,7 +36,7 @@ struct ModelCost {
 };
 
 ModelCost cost_of(const Model& model) {
-  const model::Weights& weights = *model.state().weights;
+  const model::Weights& weights = *runtime::state_of(model).weights;
   ModelCost cost;
   for (const model::LayerWeights& layer : weights.layers)
     for (const kernels::Matrix* matrix :

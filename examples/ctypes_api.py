@@ -15,7 +15,8 @@ class Error(Structure):
 class Sampling(Structure):
     _fields_ = [("struct_size", c_size_t), ("temperature", c_float), ("top_k", c_int32), ("top_p", c_float),
                 ("min_p", c_float), ("repetition_penalty", c_float), ("presence_penalty", c_float),
-                ("frequency_penalty", c_float), ("penalty_last_n", c_int32), ("seed", c_uint64)]
+                ("frequency_penalty", c_float), ("penalty_last_n", c_int32), ("use_seed", c_int32), ("seed", c_uint64),
+                ("logit_bias", c_void_p), ("logit_bias_count", c_size_t)]
 
 
 class ChatOptions(Structure):

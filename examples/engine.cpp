@@ -12,7 +12,7 @@ int main() try {
     qwen::EngineRequest request;
     request.prompt = model.chat_template().render({&message, 1});
     request.generate.max_new_tokens = 64;
-    request.generate.sampling.temperature = 0;
+    request.generate.sampling = qwen::SamplingOptions{.temperature = 0};
     return engine.submit(std::move(request));
   };
 
@@ -24,7 +24,7 @@ int main() try {
 
   const qwen::Engine::Counters counters = engine.counters();
   std::cerr << counters.generated_tokens << " tokens in " << counters.passes << " passes\n";
-} catch (const qwen::Error& error) {  // busy, where too many wait already
+} catch (const qwen::Error& error) {  // busy: the queue is full
   std::cerr << to_string(error.code()) << ": " << error.what() << '\n';
   return 1;
 }

@@ -12,7 +12,8 @@ std::string answer(const qwen::Model& model, const std::string& question) {
   qwen::Session session(model, {.context = 256});
   const qwen::Message message{"user", question};
   const auto prompt = model.chat_template().render({&message, 1});
-  return qwen::generate(session, prompt, {.max_new_tokens = 32, .sampling = {.temperature = 0}}).text;
+  const qwen::SamplingOptions greedy{.temperature = 0};
+  return qwen::generate(session, prompt, {.max_new_tokens = 32, .sampling = greedy}).text;
 }
 
 }  // namespace

@@ -41,15 +41,10 @@ EngineRequest reply(const Model& model, int prompt, int tokens) {
   return request;
 }
 
-EngineRequest question(const Model& model, int prompt) {
-  EngineRequest request;
+PromptRequest question(const Model& model, int prompt) {
+  PromptRequest request;
   request.prompt = fresh_prompt(model, prompt);
-  request.priority = Priority::high;
-  request.on_prompt = [](Session& session) {
-    const std::vector<Token> labels{1, 2, 3};
-    std::vector<float> logits(labels.size());
-    session.logits_for(labels, logits);
-  };
+  request.continuations = Continuations({{1}, {2}, {3}});
   return request;
 }
 

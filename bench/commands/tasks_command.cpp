@@ -51,25 +51,33 @@ struct Result {
   double requests_per_s = 0;
 };
 
-// What serves one request at a time; several of them share the model and, when warm, its computed prefixes.
+// An inline engine: each client computes its own requests.
+std::shared_ptr<Engine> make_engine(const Model& model) {
+  EngineOptions options;
+  options.background = false;
+  options.prefill_tokens = options.prefill_tokens_while_decoding = 512;
+  return std::make_shared<Engine>(model, options);
+}
+
+// Serves one request at a time; several of them share the model and, when warm, an engine with computed prefixes.
 class Server {
  public:
-  Server(const Model& model, const Flags& flags, std::shared_ptr<PrefixCache> prefixes,
+  Server(const Model& model, const Flags& flags, std::shared_ptr<Engine> engine,
          std::shared_ptr<Classifier> classifier)
-      : model_(model), flags_(flags), prefixes_(std::move(prefixes)), classifier_(std::move(classifier)) {}
+      : model_(model), flags_(flags), engine_(std::move(engine)), classifier_(std::move(classifier)) {}
 
   void serve(Work work, int request, Result& result) {
     const std::string text = text_of(request);
     const auto start = Clock::now();
+    const std::shared_ptr<Engine> engine = engine_ ? engine_ : make_engine(model_);
     std::shared_ptr<Classifier> classifier = classifier_;
-    if (classifier == nullptr && work != Work::chat) classifier = make_classifier(model_, nullptr);
+    if (classifier == nullptr && work != Work::chat) classifier = make_classifier(engine);
     if (work == Work::sentiment) {
       classifier->classify(text);
     } else {
       ChatOptions options;
       options.max_new_tokens = flags_.tokens;
-      options.prefixes = prefixes_;
-      Chat chat(model_, TaskRegistry().get("chat"), options);
+      Chat chat(engine, TaskRegistry().get("chat"), options);
       ChatReply reply;
       double before = 0;
       if (work == Work::chat) {
@@ -87,29 +95,26 @@ class Server {
     result.seconds.push_back(since(start));
   }
 
-  static std::shared_ptr<Classifier> make_classifier(const Model& model,
-                                                     std::shared_ptr<PrefixCache> prefixes) {
-    ClassifierOptions options;
-    options.prefixes = std::move(prefixes);
-    return std::make_shared<Classifier>(model, TaskRegistry().get("sentiment"), options);
+  static std::shared_ptr<Classifier> make_classifier(std::shared_ptr<Engine> engine) {
+    return std::make_shared<Classifier>(std::move(engine), TaskRegistry().get("sentiment"));
   }
 
  private:
   Model model_;
   const Flags& flags_;
-  std::shared_ptr<PrefixCache> prefixes_;
+  std::shared_ptr<Engine> engine_;
   std::shared_ptr<Classifier> classifier_;
 };
 
 Result measure(const Model& model, const Flags& flags, Work work, bool warm, int at_once) {
   Result result{work, warm, at_once, {}, {}, {}, 0};
-  std::shared_ptr<PrefixCache> prefixes;
+  std::shared_ptr<Engine> engine;
   std::shared_ptr<Classifier> classifier;
   if (warm) {
-    prefixes = std::make_shared<PrefixCache>(model);
-    classifier = Server::make_classifier(model, prefixes);
+    engine = make_engine(model);
+    classifier = Server::make_classifier(engine);
     Result ignored = result;
-    Server(model, flags, prefixes, classifier).serve(work, 1000, ignored);
+    Server(model, flags, engine, classifier).serve(work, 1000, ignored);
   }
   std::vector<Result> parts(static_cast<std::size_t>(at_once), result);
   std::vector<std::string> problems(parts.size());
@@ -119,7 +124,7 @@ Result measure(const Model& model, const Flags& flags, Work work, bool warm, int
     clients.emplace_back([&, i] {
       const auto at = static_cast<std::size_t>(i);
       try {
-        Server server(model, flags, prefixes, classifier);
+        Server server(model, flags, engine, classifier);
         for (int r = i; r < flags.requests; r += at_once) server.serve(work, r, parts[at]);
       } catch (const std::exception& error) {
         problems[at] = error.what();

@@ -3,12 +3,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "qwen/export.h"
@@ -19,85 +17,119 @@
 namespace qwen {
 
 namespace runtime {
-class EngineCore;  // internal
-}
+class EngineCore;
+class RequestState;
+}  // namespace runtime
 
-struct EngineOptions {                     // how much at once, and how much is kept
-  int context = 0;                         // tokens of each request, prompt and reply, as SessionOptions
-  KvType kv_type = KvType::automatic;      // as SessionOptions
-  int max_sequences = 8;                   // requests computed at the same time
-  int max_queued = 64;                     // requests that wait beyond these; more are refused
-  int prefill_tokens = 128;                // prompt tokens in one pass while no reply is under way
-  int prefill_tokens_while_decoding = 64;  // and while some are: bounds the time between their tokens
-  // KV of finished requests that is kept for prompts that begin alike. It takes the room that running
-  // requests leave: with theirs it is never more than `parallel` requests of `context` tokens need.
+struct EngineOptions {
+  int context = 0;  // tokens of each request, prompt and reply, as SessionOptions
+  KvType kv_type = KvType::automatic;
+  int max_sequences = 8;                  // requests computed at the same time
+  int max_queued = 64;                    // requests that wait for one of these places; more are refused
+  int prefill_tokens = 128;               // prompt tokens in one pass while no reply is being generated
+  int prefill_tokens_while_decoding = 64;  // prompt tokens in one pass otherwise: bounds the time between reply tokens
+  // KV of finished requests, kept for prompts with the same beginning. Together with running requests it never takes
+  // more than max_sequences full contexts; entries are evicted first.
   std::size_t prefix_bytes = std::size_t{64} << 20;
-  // Where pinned prefixes are kept as files (PrefixCacheOptions::folder); "": nowhere.
+  // Folder in which pinned prefixes are kept as files for the next start; "": none. Least recently used files are
+  // removed beyond prefix_folder_bytes.
   std::string prefix_folder{};
+  std::uint64_t prefix_folder_bytes = std::uint64_t{1} << 30;
+  // true: the engine has a thread that computes. false (inline): the threads that wait for jobs compute, in turn.
+  bool background = true;
 };
 
-// What is computed first when several requests wait; in order of arrival within each.
+// Scheduling class; first come, first served within each.
 enum class Priority {
-  // Short work whose answer somebody waits for: a classification. Two places beside `parallel` are for these
-  // alone. Of each pass's prompt tokens they get what they need, three quarters at most while a reply's
-  // prompt
-  // is being computed.
+  // Short work such as a classification. Two places beyond max_sequences are reserved for it, and it gets up to 3/4
+  // of a pass's prefill tokens while a normal prompt is being computed.
   high,
-  // A reply. The interactive ones never starve it: they take none of the `parallel` places while it waits.
+  // Replies. High-priority requests never take the max_sequences places while a normal request waits.
   normal,
 };
 
-struct EngineRequest {                   // what is to be computed
-  std::vector<Token> prompt;             // not empty
-  GenerateOptions generate;              // cancel may be raised by any thread at any moment
-  Priority priority = Priority::normal;  // against other requests that wait
-  // Where set, nothing is generated: it is called on the engine's thread with a session that has just
-  // computed the prompt (so that Session::logits_for works), and the request ends with it. What it throws,
-  // result() throws. It must leave the session as it was.
-  std::function<void(Session&)> on_prompt{};
-  // As generate()'s on_text, called on the engine's thread: everybody waits for it, so only for quick
-  // decisions about when to stop. Readers use EngineJob::next().
-  std::function<bool(std::string_view text)> on_text{};
+// A reply to generate.
+struct EngineRequest {
+  std::vector<Token> prompt;  // not empty
+  GenerateOptions generate{};
+  Priority priority = Priority::normal;
+  // As generate()'s on_text, but on the thread that computes all requests: keep it short, and never wait for the
+  // engine in it. Readers use EngineJob::next().
+  TextCallback on_text{};
 };
 
-// Text that is final, with the tokens that are behind it (the text of a token may come with a later one).
+// Token sequences whose probabilities after a prompt are wanted. Immutable; copies share it.
+class QWEN_API Continuations {
+ public:
+  // Throws Error(invalid_argument) if there are none, one is empty, or two are equal.
+  explicit Continuations(std::vector<std::vector<Token>> sequences);
+  const std::vector<std::vector<Token>>& sequences() const noexcept;
+  int depth() const noexcept;  // tokens of the longest sequence
+
+ private:
+  friend class runtime::RequestState;
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+// A prompt to compute without generating.
+struct PromptRequest {
+  std::vector<Token> prompt;                   // not empty
+  std::optional<Continuations> continuations{};  // EngineResult::scores
+  bool hidden = false;                         // EngineResult::hidden
+  CancelToken cancel{};
+  Priority priority = Priority::high;
+};
+
+// Text that is final, and tokens (a token's text may come with a later token).
 struct EngineChunk {
   std::string text;                                         // whole characters; may be empty
-  std::vector<Token> tokens;                                // in order
-  std::vector<TokenProbability> logprobs;                   // one a token, where asked for
+  std::vector<Token> tokens;
+  std::vector<TokenProbability> logprobs;                   // [tokens] if requested
   std::vector<std::vector<TokenProbability>> alternatives;  // as GenerateResult
 };
 
-struct EngineResult {              // what came of it; tokens, and seconds
-  GenerateResult generation;       // text, tokens, finish; times since the request was computed first
-  int prompt_tokens = 0;           // of the whole prompt
-  int cached_tokens = 0;           // of these, known before
-  double queue_seconds = 0;        // from submit() until it was computed first
-  double first_token_seconds = 0;  // TTFT: from submit() to the first token, or to on_prompt's end
-  double total_seconds = 0;        // from submit() to the end
+struct EngineResult {
+  GenerateResult generation;  // times count from the start of computation
+  // PromptRequest: log-probability of each continuation, minus a number that all of them share. [continuations]
+  std::vector<double> scores;
+  std::vector<float> hidden;  // PromptRequest: state of the last token after the final norm, [ModelShape::hidden]
+  int prompt_tokens = 0;      // of the whole prompt
+  int cached_tokens = 0;      // of these, not computed again
+  // Seconds from submit() ...
+  double queue_seconds = 0;        // to the start of computation
+  double first_token_seconds = 0;  // to the first token (TTFT), or to the end of a PromptRequest
+  double total_seconds = 0;        // to the end
 };
 
-// A request under way. Copies share it; destroying the last one cancels it. next() and result() for one
-// thread at a time; cancel(), done() and waiting() for any. A job that was made empty is done and has no
-// text.
+struct JobProgress {
+  int queue_position = 0;  // 1 is next; 0: no longer in the queue
+  int prompt_done = 0;     // tokens of the prompt that are computed
+  int prompt_total = 0;
+};
+
+// A submitted request. Copies share it; destroying the last one cancels it. next() and result() are for one thread at
+// a time; the other functions for any. A default-constructed job is done and has no text.
+//
+// With an inline engine, next() and result() compute until they can return.
 class QWEN_API EngineJob {
  public:
-  EngineJob() = default;                                                 // an empty one
-  explicit operator bool() const noexcept { return state_ != nullptr; }  // whether it stands for a request
-  // The next text, as soon as there is some: all that has come since the last call. No value once all has
-  // been given, or when `wait` has passed without any: done() tells which. Never throws what the request
-  // failed with.
-  std::optional<EngineChunk> next(std::chrono::milliseconds wait = std::chrono::hours(24 * 365));
-  // The request has ended, and next() has given all its text.
+  EngineJob() = default;
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+  // Waits for text and returns all that has come since the last call. No value if all text has been returned.
+  // Never throws the request's error; result() does.
+  std::optional<EngineChunk> next();
+  // As next(), but no value after `wait` either: done() tells the two apart.
+  std::optional<EngineChunk> next(std::chrono::milliseconds wait);
+  // The request has ended, and next() has returned all its text.
   bool done() const noexcept;
-  // Waits for the end. A cancelled request has FinishReason::cancelled. The result belongs to the job: it
-  // stays as long as a copy does. Throws what the request failed with; Error(invalid_argument) for an empty
-  // job.
+  // Waits for the end. A cancelled request has FinishReason::cancelled. The reference is valid as long as a copy of
+  // the job exists. Rethrows the request's error. Throws Error(invalid_argument) for an empty job.
   const EngineResult& result();
-  // The request's place is free again after the pass that is being computed. May come at any moment.
+  // The request ends after the current pass.
   void cancel() const noexcept;
-  // Its place in the queue: 1 is the next to be computed, 0 is no longer in the queue.
-  int queue_position() const noexcept;
+  int queue_position() const noexcept;  // 1 is next; 0: no longer in the queue
+  JobProgress progress() const noexcept;
 
  private:
   friend class Engine;
@@ -105,50 +137,56 @@ class QWEN_API EngineJob {
   std::shared_ptr<State> state_;
 };
 
-// It has a thread of its own that computes all requests together: in each pass one token of every reply under
-// way, and the next part of the prompts that wait. Bounded in memory and in queue. Safe from many threads.
+// Computes all requests together: in each pass one token of every reply, and the next part of the waiting prompts.
+// Memory and queue are bounded. Safe from many threads.
 //
-// A result has the same bits as generate() with the same prompt and options on a session alone: it depends
-// neither on the company, nor on what was reused, nor on the number of threads.
+// A result has the same bits as generate() with the same prompt and options on a session: it depends neither on other
+// requests, nor on cached prefixes, nor on the number of threads.
+//
+// In a process that was forked after the engine was made, every function throws Error(unsupported).
 class QWEN_API Engine {
  public:
-  // Error(invalid_argument) for options out of range.
+  // Throws Error(invalid_argument) for options out of range.
+  // Throws Error(io) if prefix_folder cannot be created.
   explicit Engine(Model model, const EngineOptions& options = {});
-  // Cancels what is under way, and waits for it. So a request's callbacks must not own the engine: the last
-  // owner would be its own thread.
+  // Cancels all requests and waits for the current pass. A callback of a request must not own the engine.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Error(busy) where the queue is full or the engine is draining; Error(context_full) where the prompt alone
-  // does not fit; Error(invalid_argument) for an empty prompt, an id out of range, or bad sampling options.
-  // All before the request takes any place.
+  // Throws Error(busy) if the queue is full or the engine is draining.
+  // Throws Error(context_full) if the prompt does not fit.
+  // Throws Error(invalid_argument) for an empty prompt, an id out of range, or bad sampling options.
   EngineJob submit(EngineRequest request);
-  // Computes these tokens (or reads them from prefix_folder) and keeps their KV for good: the fixed part of a
-  // task's prompt. Waits for it. Does nothing where they are pinned, or do not fit into the context.
-  // Error(busy) while draining.
+  EngineJob submit(PromptRequest request);
+  // Computes these tokens (or reads them from prefix_folder) and keeps their KV permanently: the fixed part of a
+  // task's prompt. Waits until it is done. Does nothing if they are pinned or do not fit into the context.
+  // Throws Error(busy) while draining.
   void pin(std::span<const Token> tokens);
-  // Takes no more requests, and waits until those under way have ended or `wait` has passed: then the rest is
-  // cancelled. Returns whether all ended by themselves.
+  // Refuses new requests and waits until all have ended.
+  void drain();
+  // As drain(), but cancels what is left after `wait`. Returns whether all ended in time.
   bool drain(std::chrono::milliseconds wait);
 
-  struct Counters {               // what an engine has done
-    int queued = 0, running = 0;  // now
-    std::uint64_t submitted = 0, refused = 0, finished = 0, cancelled = 0, failed = 0;  // requests, so far
-    std::uint64_t prompt_tokens = 0;          // of all requests that were begun
-    std::uint64_t cached_tokens = 0;          // of these, reused
-    std::uint64_t generated_tokens = 0;       // of all replies
+  struct Counters {
+    int queued = 0, running = 0;  // requests now
+    std::uint64_t submitted = 0, refused = 0, finished = 0, cancelled = 0, failed = 0;  // requests so far
+    std::uint64_t prompt_tokens = 0;     // of all requests that were started
+    std::uint64_t cached_tokens = 0;     // of these, not computed again
+    std::uint64_t generated_tokens = 0;  // of all replies
     std::uint64_t passes = 0, pass_rows = 0;  // forward passes, and the tokens in them
-    // Held after the last pass: sequences, pinned and kept prefixes; pages that are shared once.
+    std::uint64_t pinned_prefixes = 0;        // now
+    std::uint64_t loaded_prefixes = 0;        // of these, read from prefix_folder
+    // After the last pass: running requests, pinned and cached prefixes; shared pages once.
     std::size_t kv_bytes = 0;
-    std::size_t scratch_bytes = 0;  // held by activations
+    std::size_t scratch_bytes = 0;  // of activations and logits
   };
   Counters counters() const;
   const Model& model() const noexcept;
   const EngineOptions& options() const noexcept;  // with defaults filled in
 
  private:
-  std::unique_ptr<runtime::EngineCore> core_;
+  std::shared_ptr<runtime::EngineCore> core_;
 };
 
 }  // namespace qwen

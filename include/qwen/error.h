@@ -7,30 +7,29 @@
 
 namespace qwen {
 
-enum class ErrorCode {  // what kind of failure
-  invalid_argument,  // the caller asked for something that cannot be (empty prompt, token out of range, ...)
-  not_found,         // a file, tensor, metadata key, task or label that does not exist
+enum class ErrorCode {
+  invalid_argument,  // an argument is out of range or inconsistent (empty prompt, token id, ...)
+  not_found,         // no such file, tensor, metadata key, task or label
   io,                // the operating system refused to read, write or map
-  bad_format,        // bytes from outside break the rules of their format
+  bad_format,        // a file or text is malformed
   unsupported,       // a valid file or option that this build does not implement
   out_of_memory,     // an allocation was refused
-  busy,              // too much is under way already: try again later
-  context_full,      // the sequence does not fit into the session's context
+  busy,              // the queue is full: try again later
+  context_full,      // the tokens do not fit into the context
   cancelled,         // a callback or another thread asked to stop
-  internal,          // a broken promise of the library itself: please report it
+  internal,          // a fault of the library: please report it
 };
 
 // The name of the code as it appears in messages and in JSON, for example "bad_format".
 QWEN_API const char* to_string(ErrorCode code) noexcept;
 
-// Thrown by every function of the library that can fail. what() is one line for people: what happened, where,
-// what was expected, what was found. Only std::bad_alloc may come beside it, where a small allocation is
-// refused: treat it as out_of_memory.
+// The exception of every function that can fail. what() is one line: what happened, where, what was expected, what was
+// found. The only other exception is std::bad_alloc, for small allocations: treat it as out_of_memory.
 class QWEN_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message)
-      : std::runtime_error(message), code_(code) {}  // with what() = message
-  ErrorCode code() const noexcept { return code_; }  // for programs
+      : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const noexcept { return code_; }
 
  private:
   ErrorCode code_;

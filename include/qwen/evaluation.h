@@ -1,4 +1,4 @@
-// How good a classifier is on texts whose labels are known.
+// Quality of a classifier on texts with known labels.
 #pragma once
 #include <span>
 #include <vector>
@@ -8,18 +8,17 @@
 
 namespace qwen {
 
-struct LabelEvaluation {                     // one label's part
-  int texts = 0;                             // that have the label
-  double precision = 0, recall = 0, f1 = 0;  // 0 where there is nothing to divide by
+struct LabelEvaluation {
+  int texts = 0;                             // with this label
+  double precision = 0, recall = 0, f1 = 0;  // 0 if undefined
 };
 
-struct Evaluation {                     // of a classifier, on labelled texts
-  int texts = 0, answered = 0;          // answered: neither unparsed nor abstained
-  double accuracy = 0;                  // of all texts; no answer is a wrong one
+struct Evaluation {
+  int texts = 0, answered = 0;          // answered: with a label, not abstained
+  double accuracy = 0;                  // of all texts; no answer counts as wrong
   double macro_f1 = 0;                  // mean over the labels that occur
   std::vector<LabelEvaluation> labels;  // [labels]
-  // [labels][labels + 1]: texts of the row's label that were answered with the column's; the last column:
-  // none.
+  // [labels][labels + 1]: texts with the row's label that were answered with the column's; last column: not answered.
   std::vector<std::vector<int>> confusion;
   // With probabilities (score mode) only:
   bool scored = false;
@@ -28,7 +27,7 @@ struct Evaluation {                     // of a classifier, on labelled texts
   double log_loss = 0;  // mean -log(probability of the right label)
 };
 
-// `truth` are label indices. Error(invalid_argument) for lists of different length or labels out of range.
+// `truth` has the label indices. Throws Error(invalid_argument) for lists of different length or labels out of range.
 QWEN_API Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth,
                              std::size_t labels);
 

@@ -1,9 +1,11 @@
-// A loaded model: immutable weights, tokeniser, chat template, thread pool.
+// A loaded model: immutable weights, tokenizer, chat template, threads.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +18,12 @@
 
 namespace qwen {
 
+class Model;
+
 namespace runtime {
-struct ModelState;  // internal
-}
+struct ModelState;
+struct Access;
+}  // namespace runtime
 
 // Stages of a load, in order.
 struct LoadProgress {
@@ -46,10 +51,13 @@ struct RopeOptions {
   std::optional<float> beta_fast, beta_slow;  // yarn: rotations within the original context that count as fast, slow
 };
 
-struct LoadOptions {         // how to load a model
+struct LoadOptions {
   int threads = 0;           // 0: physical cores that affinity and the cgroup quota allow
   bool pin_threads = false;  // bind each worker thread to one core
-  bool reference = false;    // float weights and float activations everywhere: slow, the reference path
+  // Uses the threads of this model, which is only read during the load; `threads` and `pin_threads` must be unset.
+  // Forward passes of both models then take turns.
+  const Model* share_threads_with = nullptr;
+  bool reference = false;  // float weights and float activations everywhere: the slow reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
   RopeOptions rope;
   std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
@@ -84,19 +92,19 @@ struct ModelShape {
   bool qk_norm = false;    // Qwen3
 };
 
-struct TensorSummary {        // the tensors of one type
+struct TensorSummary {        // all tensors of one type
   std::string type;           // "Q8_0", ...
   int count = 0;              // tensors
   std::uint64_t weights = 0;  // numbers in them
   std::uint64_t bytes = 0;    // in the file
 };
 
-// All that is known of a model file without its weights being packed.
+// What a model file says, without its weights.
 struct ModelInfo {
   std::string architecture;            // "qwen2" or "qwen3"
   std::string name;                    // general.name, or the file's name
   std::string source;                  // the path it was loaded from, or "builtin"
-  std::string file_type;               // "Q4_K_M" and such, as the file says; "" where it does not
+  std::string file_type;               // "Q4_K_M" and such, as the file says; "" if it does not
   ModelShape shape;                    // of the transformer
   std::vector<TensorSummary> tensors;  // by type, the largest first; empty for a vocabulary-only file
   std::uint64_t parameters = 0;        // weights in all tensors
@@ -104,37 +112,43 @@ struct ModelInfo {
   double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
   std::string tokenizer;               // "bpe" or "sentencepiece"
   int vocab_size = 0;                  // Tokenizer::size()
-  std::string chat_template;           // ChatTemplate::name(), or "" where the file has none that is known
+  std::string chat_template;           // ChatTemplate::name(), or "" if the file has no usable one
   std::string chat_template_error;     // why chat_template is "", one line
   SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's
   std::vector<std::string> warnings;   // what load() reports through on_log, one line each
 };
 
-// What a model will need before it is loaded. All in bytes.
+// Memory that a model will need, in bytes.
 struct MemoryEstimate {
   std::uint64_t weights = 0;   // packed weights
   std::uint64_t kv_cache = 0;  // of all sequences, full
   std::uint64_t scratch = 0;   // activations
-  std::uint64_t other = 0;     // tokeniser and the process itself
+  std::uint64_t other = 0;     // tokenizer and the process itself
   std::uint64_t total() const { return weights + kv_cache + scratch + other; }  // the sum
 };
 
-// A cheap shared handle. Everything behind it is immutable but the thread pool, which serialises its users:
-// any number of Sessions on any number of threads may share one Model.
+// A cheap shared handle: copies share everything. Any number of Sessions and Engines on any number of threads may use
+// one Model; forward passes take turns at its threads.
 class QWEN_API Model {
  public:
-  // Loads a GGUF file (the first part of a split one) or a Hugging Face directory. Error(not_found) for a
-  // file, tensor or key that is missing; Error(io) for what cannot be read, or changes meanwhile;
-  // Error(bad_format) for what breaks its format, holds a vocabulary only, or does not fit together;
-  // Error(unsupported) for another architecture or type of tensor; Error(invalid_argument) for options out of
-  // range; Error(cancelled) by on_progress; Error(out_of_memory).
+  // Loads a GGUF file (the first part of a split one) or a Hugging Face directory.
+  // Throws Error(not_found) if a file, tensor or metadata key is missing.
+  // Throws Error(io) if the file cannot be read or changes during loading.
+  // Throws Error(bad_format) if it is malformed, has no weights, or its tensors do not match its metadata.
+  // Throws Error(unsupported) for another architecture or tensor type.
+  // Throws Error(invalid_argument) for options out of range.
+  // Throws Error(cancelled) if on_progress returned false.
+  // Throws Error(out_of_memory) if the system refuses memory or threads.
   static Model load(const std::string& path, const LoadOptions& options = {});
-  // The bundled demonstration model. Error(unsupported) where the library was built without it.
+  // Loads a GGUF file from memory. The bytes must stay valid and unchanged as long as a copy of the model exists.
+  // Throws as load().
+  static Model load_memory(std::span<const std::byte> gguf, const LoadOptions& options = {});
+  // The bundled demonstration model. Throws Error(unsupported) if the library was built without it.
   static Model builtin(const LoadOptions& options = {});
   // Reads the metadata of a file or directory; no weights are read. A vocabulary-only GGUF file is fine.
-  // Errors of these three as load().
+  // Throws as load().
   static ModelInfo inspect(const std::string& path, const LoadOptions& options = {});
-  // The tokeniser alone, from any file that load() or inspect() reads.
+  // The tokenizer alone, from any file that load() or inspect() reads.
   static Tokenizer load_tokenizer(const std::string& path);
   // Memory for `sequences` sessions of `context` tokens each; from the file's metadata alone.
   static MemoryEstimate estimate(const std::string& path, int context, int sequences = 1,
@@ -143,22 +157,21 @@ class QWEN_API Model {
   const ModelInfo& info() const noexcept;                            // what the file says
   const ModelShape& shape() const noexcept { return info().shape; }  // the same as info().shape
   const Tokenizer& tokenizer() const noexcept;                       // text to tokens and back
-  // Error(unsupported) where the model has no template that is known and LoadOptions gave none.
+  // Throws Error(unsupported) if the model has no usable template and LoadOptions named none.
   const ChatTemplate& chat_template() const;
   bool is_end_of_turn(Token token) const noexcept;  // <|im_end|>, <|endoftext|>, or named by the file
   int threads() const noexcept;                     // of the pool, the calling one included
   // The ISA level in use: "scalar", "avx2", "avxvnni" or "avx512".
   std::string_view isa() const noexcept;
-  // 64-bit digest of configuration, tokeniser and weights' bytes (sampled for large files): what saved
+  // 64-bit digest of configuration, tokenizer and weights' bytes (sampled for large files): what saved
   // sessions and caches are bound to.
   std::uint64_t fingerprint() const noexcept;
   // Bytes held by the weights in their packed form.
   std::uint64_t weight_bytes() const noexcept;
 
-  explicit Model(std::shared_ptr<const runtime::ModelState> state) : state_(std::move(state)) {}  // internal
-  const runtime::ModelState& state() const noexcept { return *state_; }                           // internal
-
  private:
+  friend struct runtime::Access;
+  explicit Model(std::shared_ptr<const runtime::ModelState> state) : state_(std::move(state)) {}
   std::shared_ptr<const runtime::ModelState> state_;
 };
 

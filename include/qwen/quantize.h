@@ -14,44 +14,45 @@
 
 namespace qwen {
 
-struct QuantizeProgress {   // how far a file is
-  std::string_view tensor;  // being converted
+struct QuantizeProgress {
+  std::string_view tensor;  // that is being converted
   double fraction = 0;      // of all weights, 0 to 1
 };
 
-struct QuantizeOptions {  // what becomes of which tensor
+struct QuantizeOptions {
   // A name of quantize_types(): a storage type or a preset such as Q4_K_M, in any letter case.
   std::string type = "Q4_K_M";
-  // Storage types ("Q8_0") of the output head and of the token embedding; "" leaves the choice to `type`.
-  // Where the head is the embedding (tied), embedding_type counts, else output_type.
+  // Storage types ("Q8_0") of the output head and of the token embedding; ""
+  // leaves the choice to `type`. If the head is the embedding (tied), embedding_type applies to both.
   std::string output_type;
-  std::string embedding_type;  // see output_type
+  std::string embedding_type;
   // (pattern, storage type) for matrices, the first that matches wins, before all of the above. In a pattern
   // '*' stands for any text and '?' for one character; without either, it matches every name that contains
   // it.
   std::vector<std::pair<std::string, std::string>> tensor_types;
   bool pure = false;       // every matrix in the type that the preset is named for
   int threads = 0;         // 0: physical cores that affinity and the cgroup quota allow
-  bool overwrite = false;  // where the target exists
-  // Called from the calling thread; returning false stops with Error(cancelled), and nothing is left behind.
+  bool overwrite = false;  // the target may exist
+  // Runs in the calling thread; returning false stops with Error(cancelled) and removes the partial file.
   std::function<bool(const QuantizeProgress&)> on_progress;
 };
 
-struct QuantizedTensor {  // one tensor's way
-  std::string name;       // its name
-  std::string from;       // storage type in the source
-  std::string to;         // storage type written
+// Source and target type of one tensor.
+struct QuantizedTensor {
+  std::string name;
+  std::string from;  // storage type in the source
+  std::string to;    // storage type written
   std::string
-      wanted;  // what the options asked for; differs from `to` where the rows do not divide into its blocks
-  std::uint64_t weights = 0;  // numbers in it
+      wanted;  // what the options asked for; differs from `to` if its blocks do not divide the rows
+  std::uint64_t weights = 0;  // elements
   std::uint64_t bytes = 0;    // written
 };
 
-struct QuantizeReport {                  // what was written
-  std::string type;                      // as the file calls itself: "Q4_K_M"
+struct QuantizeReport {
+  std::string type;                      // of the file: "Q4_K_M"
   std::vector<QuantizedTensor> tensors;  // in file order
   std::vector<TensorSummary> types;      // what was written, by type, the largest first
-  std::vector<std::string> notes;  // one line for each thing that did not go as asked or that costs quality
+  std::vector<std::string> notes;  // one line for each deviation from the options or loss of quality
   std::uint64_t parameters = 0;    // weights in all tensors
   std::uint64_t source_bytes = 0;  // of the tensors
   std::uint64_t tensor_bytes = 0;  // of the tensors written
@@ -60,18 +61,21 @@ struct QuantizeReport {                  // what was written
   double seconds = 0;              // from the call to the finished file
 };
 
-struct QuantizeType {       // a choice of type
-  std::string name;         // its name
+struct QuantizeType {
+  std::string name;
   std::string description;  // one line for people
 };
 // The storage types and presets that QuantizeOptions::type accepts.
 QWEN_API std::vector<QuantizeType> quantize_types();
 
 // Reads `in` (a GGUF file or a Hugging Face directory) and writes the GGUF file `out`, tensor by tensor, on
-// several threads. The file takes its name when it is complete. Vectors (norms, biases) are written as F32.
-// Memory: a few million weights beside the mapped source. Errors: as Model::inspect for `in`;
-// Error(invalid_argument) for an unknown type, a pattern that matches no matrix, or an `out` that exists
-// without `overwrite`; Error(io) for a full disk; Error(bad_format) for weights that do not fit the type.
+// several threads. The file appears under its name when it is complete. Vectors (norms, biases) are written as F32.
+// Memory: a few million weights besides the mapped source.
+// Throws as Model::inspect() for `in`.
+// Throws Error(invalid_argument) for an unknown type, a pattern that matches no matrix, or an existing `out` without
+// `overwrite`.
+// Throws Error(io) if `out` cannot be written.
+// Throws Error(bad_format) if weights cannot be stored in the type.
 QWEN_API QuantizeReport quantize_file(const std::string& in, const std::string& out,
                                       const QuantizeOptions& options = {});
 

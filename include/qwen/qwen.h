@@ -1,5 +1,6 @@
 // libqwen: CPU inference for small Qwen models. This header includes the whole C++ API.
 #pragma once
+#include "qwen/callback.h"
 #include "qwen/chat.h"
 #include "qwen/chat_template.h"
 #include "qwen/classifier.h"
@@ -8,7 +9,6 @@
 #include "qwen/evaluation.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
-#include "qwen/prefix_cache.h"
 #include "qwen/quantize.h"
 #include "qwen/result_cache.h"
 #include "qwen/sampler.h"

@@ -1,18 +1,18 @@
 // The C interface: opaque handles, plain structs, error codes. C99 and C++; the guide is docs/library.md.
 //
 // Errors. A function that can fail returns a code (QWEN_OK is 0) and takes a qwen_error* last, which may be
-// NULL: there the code comes again, with one line that says what happened. Nothing is kept in threads or
-// globals, and no exception leaves the library. Where a call fails, its results are NULL or 0.
+// NULL; it receives the code and a message of one line. There is no global or per-thread error state, and no
+// exception leaves the library. If a call fails, its results are NULL or 0.
 //
-// Options. Every struct of options begins with its own size, and all other zeros are the defaults:
+// Options. Every struct of options begins with its own size; all other members are zero for the defaults:
 //   qwen_load_options options = {.struct_size = sizeof options};
-// NULL is all defaults. Later versions append members: an old program works with a newer library, and a new
-// program with an older one as long as what that does not know is zero (QWEN_UNSUPPORTED else). Structs that
-// the library fills have their size set by the caller in the same way.
+// NULL means all defaults. Later versions append members: an old program works with a newer library, and a new
+// program with an older one if the members unknown to it are zero (otherwise QWEN_UNSUPPORTED). The caller also sets
+// struct_size in structs that the library fills.
 //
-// Handles. Each NAME_free takes NULL too. A handle keeps alive what it was made from, so that the order of
-// freeing does not matter. A qwen_model, qwen_classifier or qwen_cancel may be used by many threads at once,
-// any other handle by one thread at a time. What a handle gives as `const` belongs to it.
+// Handles. Each NAME_free accepts NULL. Handles may be freed in any order: a handle keeps alive what it was made
+// from. A qwen_model, qwen_engine, qwen_classifier or qwen_cancel may be used by many threads at once,
+// any other handle by one thread at a time. Results that are `const` belong to the handle.
 //
 // Text is UTF-8 with its length, or with QWEN_NUL_TERMINATED up to the first NUL.
 #ifndef QWEN_QWEN_C_H
@@ -31,25 +31,25 @@ extern "C" {
 // A length: the text ends with a NUL.
 #define QWEN_NUL_TERMINATED ((size_t)-1)
 
-// What a call can come to. The numbers never change.
+// Result codes. The numbers never change.
 enum {
   QWEN_OK = 0,
-  QWEN_INVALID_ARGUMENT = 1,  // the caller asked for something that cannot be
+  QWEN_INVALID_ARGUMENT = 1,  // an argument is out of range or inconsistent
   QWEN_NOT_FOUND = 2,         // a file, task or label that does not exist
   QWEN_IO = 3,                // the operating system refused to read, write or map
-  QWEN_BAD_FORMAT = 4,        // bytes from outside break the rules of their format
+  QWEN_BAD_FORMAT = 4,        // a file or text is malformed
   QWEN_UNSUPPORTED = 5,       // a valid file or option that this library does not implement
   QWEN_OUT_OF_MEMORY = 6,     // an allocation was refused
-  QWEN_BUSY = 7,              // too much is under way already
+  QWEN_BUSY = 7,              // the queue is full
   QWEN_CONTEXT_FULL = 8,      // the text does not fit into the context
   QWEN_CANCELLED = 9,         // a callback or another thread asked to stop
-  QWEN_INTERNAL = 10          // a broken promise of the library itself: please report it
+  QWEN_INTERNAL = 10          // a fault of the library: please report it
 };
 
-// Where a failing call says why. This struct never changes.
+// Receives the reason of a failure. This struct never changes.
 typedef struct qwen_error {
   int32_t code;       // QWEN_OK after a call that did not fail
-  char message[508];  // one line, ended by a NUL; cut at a whole character where it is too long
+  char message[508];  // one line, ended by a NUL; truncated at a character boundary
 } qwen_error;
 
 // The version of the linked library, "0.1.0".
@@ -61,7 +61,7 @@ QWEN_API void qwen_free(void* memory);
 
 // ---- Models
 
-// Immutable weights, tokeniser and threads.
+// Immutable weights, tokenizer and threads.
 typedef struct qwen_model qwen_model;
 
 // Gets the stage of a load ("map", "tokenizer", "pack") and how much of all is done, 0 to 1. Other than 0
@@ -82,16 +82,16 @@ typedef struct qwen_load_options {
   int32_t quantize;     // QWEN_QUANTIZE_...
   const char*
       chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
-  qwen_progress_fn on_progress;  // NULL: nobody is told
-  void* progress_user;           // what on_progress gets as `user`
-  qwen_log_fn on_log;            // NULL: nobody is told
-  void* log_user;                // what on_log gets as `user`
+  qwen_progress_fn on_progress;  // may be NULL
+  void* progress_user;           // passed to on_progress
+  qwen_log_fn on_log;            // may be NULL
+  void* log_user;                // passed to on_log
 } qwen_load_options;
 
 // Loads a GGUF file or a Hugging Face directory.
 QWEN_API int32_t qwen_model_load(const char* path, const qwen_load_options* options, qwen_model** model,
                                  qwen_error* error);
-// The bundled demonstration model. QWEN_UNSUPPORTED where the library was built without it.
+// The bundled demonstration model. QWEN_UNSUPPORTED if the library was built without it.
 QWEN_API int32_t qwen_model_builtin(const qwen_load_options* options, qwen_model** model, qwen_error* error);
 QWEN_API void qwen_model_free(qwen_model* model);
 
@@ -109,7 +109,7 @@ typedef struct qwen_model_info {
   int32_t threads;                                         // of the pool
   uint64_t parameters;                                     // weights in all tensors
   uint64_t weight_bytes;                                   // in memory
-  uint64_t fingerprint;                                    // of configuration, tokeniser and weights
+  uint64_t fingerprint;                                    // of configuration, tokenizer and weights
 } qwen_model_info;
 // Fills `info`, whose struct_size is set.
 QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* info, qwen_error* error);
@@ -152,7 +152,7 @@ typedef struct qwen_snapshot qwen_snapshot;
 // In which numbers keys and values are kept.
 enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
 
-// How to make a session: its room.
+// Options for qwen_session_create.
 typedef struct qwen_session_options {
   size_t struct_size;
   int32_t context;        // tokens; 0: 2048, or what the model was trained for where that is less
@@ -188,18 +188,23 @@ QWEN_API int32_t qwen_session_restore(qwen_session* session, const qwen_snapshot
 
 // ---- Text
 
-// Gets whole UTF-8 characters as soon as they are final (no NUL behind them). Other than 0 ends the work.
+// Gets whole UTF-8 characters as they become final, without a NUL. A result other than 0 ends the work.
 typedef int32_t (*qwen_text_fn)(void* user, const char* text, size_t length);
 
-// A flag that any thread may raise; what was given it ends before its next token.
+// A flag that any thread may set; work that was given the flag ends before its next token.
 typedef struct qwen_cancel qwen_cancel;
-// A flag that is down.
+// Creates a cancel flag (not set).
 QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
-// Raises the flag, for good.
+// Sets the flag permanently.
 QWEN_API void qwen_cancel_request(const qwen_cancel* cancel);
 QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
 
-// How the next token is chosen. The one struct whose zeros are no defaults: fill it with qwen_sampling_init.
+typedef struct qwen_token_bias {
+  int32_t token;
+  float bias;
+} qwen_token_bias;
+
+// How the next token is chosen. Fill it with qwen_sampling_init: zeros are values here, not defaults.
 typedef struct qwen_sampling {
   size_t struct_size;
   float temperature;                          // 0: the likeliest token
@@ -209,7 +214,10 @@ typedef struct qwen_sampling {
   float repetition_penalty;                   // 1: off
   float presence_penalty, frequency_penalty;  // 0: off
   int32_t penalty_last_n;                     // tokens that the penalties look back at; 0: all
-  uint64_t seed;                              // same seed, same tokens
+  int32_t use_seed;                           // 1: `seed` is used: same seed, same tokens; 0: a random one
+  uint64_t seed;
+  const qwen_token_bias* logit_bias;  // added to the logits of these tokens; -INFINITY forbids a token
+  size_t logit_bias_count;
 } qwen_sampling;
 // The defaults of the model, or of the library where `model` is NULL. struct_size is set by the caller.
 QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
@@ -217,14 +225,15 @@ QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* m
 // How to generate.
 typedef struct qwen_generate_options {
   size_t struct_size;
-  int32_t max_new_tokens;         // 0: 512
+  int32_t max_new_tokens;         // 0: 512; -1: none, only the prompt is computed
   int32_t ignore_end_of_turn;     // 1: goes on where the model would end
   const qwen_sampling* sampling;  // NULL: the model's defaults
   const char* const* stop;        // texts that end the reply; they are no part of it
   size_t stop_count;
   const qwen_cancel* cancel;
   qwen_text_fn on_text;
-  void* user;  // what on_text gets as `user`
+  void* user;        // passed to on_text
+  int32_t logprobs;  // 0: none; n: the log-probability of each token and of the n - 1 most probable ones
 } qwen_generate_options;
 
 // Why a text ended.
@@ -246,6 +255,14 @@ QWEN_API const int32_t* qwen_reply_tokens(const qwen_reply* reply, size_t* count
 // QWEN_FINISH_...
 QWEN_API int32_t qwen_reply_finish(const qwen_reply* reply);
 
+typedef struct qwen_token_probability {
+  int32_t token;
+  float logprob;  // natural logarithm
+} qwen_token_probability;
+// The log-probability of token `index` of the reply, followed by those of the most probable tokens, [*count].
+// NULL if there are none.
+QWEN_API const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, size_t index, size_t* count);
+
 // What a reply took.
 typedef struct qwen_timings {
   size_t struct_size;
@@ -261,10 +278,116 @@ typedef struct qwen_timings {
 // Fills `timings`, whose struct_size is set.
 QWEN_API int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error);
 
-// Generates after what the session holds and the prompt. `reply` may be NULL for callers whom on_text is
-// enough.
+// Appends the prompt to the session and generates. `reply` may be NULL if on_text is all you need.
 QWEN_API int32_t qwen_generate(qwen_session* session, const int32_t* prompt, size_t count,
                                const qwen_generate_options* options, qwen_reply** reply, qwen_error* error);
+
+// ---- Generation step by step: qwen_session_forward, qwen_sampler_sample, qwen_text_stream_push, until
+// qwen_is_end_of_turn
+
+// Chooses tokens from logits.
+typedef struct qwen_sampler qwen_sampler;
+// `sampling` NULL: the defaults of the model, or of the library if `model` is NULL.
+QWEN_API int32_t qwen_sampler_create(const qwen_model* model, const qwen_sampling* sampling,
+                                     qwen_sampler** sampler, qwen_error* error);
+QWEN_API void qwen_sampler_free(qwen_sampler* sampler);
+// Adds the prompt's tokens, which the repetition penalty uses.
+QWEN_API int32_t qwen_sampler_accept_prompt(qwen_sampler* sampler, const int32_t* tokens, size_t count,
+                                            qwen_error* error);
+// Chooses `*token` from the first qwen_model_info.vocab_size logits of qwen_session_forward.
+QWEN_API int32_t qwen_sampler_sample(qwen_sampler* sampler, const float* logits, size_t count, int32_t* token,
+                                     qwen_error* error);
+// Whether the token ends the model's turn: 1 or 0.
+QWEN_API int32_t qwen_is_end_of_turn(const qwen_model* model, int32_t token);
+
+// Turns tokens into whole UTF-8 characters.
+typedef struct qwen_text_stream qwen_text_stream;
+QWEN_API int32_t qwen_text_stream_create(const qwen_model* model, qwen_text_stream** stream, qwen_error* error);
+QWEN_API void qwen_text_stream_free(qwen_text_stream* stream);
+// The text that is complete with this token, ended by a NUL; often empty. It belongs to the stream until the next call.
+QWEN_API int32_t qwen_text_stream_push(qwen_text_stream* stream, int32_t token, const char** text, size_t* length,
+                                       qwen_error* error);
+// Ends the stream: an unfinished character becomes U+FFFD.
+QWEN_API int32_t qwen_text_stream_finish(qwen_text_stream* stream, const char** text, size_t* length,
+                                         qwen_error* error);
+
+// One session's part of a batch. This struct never changes.
+typedef struct qwen_batch_item {
+  qwen_session* session;  // each at most once, all of one model
+  const int32_t* tokens;  // at least one
+  size_t count;
+  int32_t want_logits;  // 1: `logits` of the last token
+  const float* logits;  // out: [embedding_rows], valid until a session of the batch is used; NULL if not wanted
+} qwen_batch_item;
+// Appends the tokens of all sessions in one pass over the weights. Results have the bits of qwen_session_forward.
+QWEN_API int32_t qwen_session_forward_batch(qwen_batch_item* items, size_t count, qwen_error* error);
+
+// ---- Engine: many requests at once, from many threads
+
+typedef struct qwen_engine qwen_engine;
+typedef struct qwen_engine_options {
+  size_t struct_size;
+  int32_t context;  // tokens of each request, as qwen_session_options
+  int32_t kv_type;  // QWEN_KV_...
+  int32_t max_sequences;  // requests computed at the same time; 0: 8
+  int32_t max_queued;     // requests that wait; 0: 64; -1: none
+} qwen_engine_options;
+QWEN_API int32_t qwen_engine_create(const qwen_model* model, const qwen_engine_options* options,
+                                    qwen_engine** engine, qwen_error* error);
+// Cancels all requests and waits for the current pass.
+QWEN_API void qwen_engine_free(qwen_engine* engine);
+
+// A submitted request.
+typedef struct qwen_job qwen_job;
+// Submits a prompt. options->on_text runs on the engine's thread. QWEN_BUSY if the queue is full.
+QWEN_API int32_t qwen_engine_submit(qwen_engine* engine, const int32_t* prompt, size_t count,
+                                    const qwen_generate_options* options, qwen_job** job, qwen_error* error);
+// Waits for text: at most this many milliseconds, or without a limit if -1. `*length` 0: there is none yet, or, if
+// `*done` is 1, there will be no more. The text ends with a NUL and belongs to the job until the next call.
+QWEN_API int32_t qwen_job_next(qwen_job* job, int64_t wait_milliseconds, const char** text, size_t* length,
+                               int32_t* done, qwen_error* error);
+// Waits for the end. Returns the request's error, if it failed.
+QWEN_API int32_t qwen_job_result(qwen_job* job, qwen_reply** reply, qwen_error* error);
+QWEN_API void qwen_job_cancel(const qwen_job* job);
+// Also cancels the request.
+QWEN_API void qwen_job_free(qwen_job* job);
+
+// ---- Model files
+
+// Memory in bytes.
+typedef struct qwen_memory_estimate {
+  size_t struct_size;
+  uint64_t weights;   // packed
+  uint64_t kv_cache;  // of all sequences, full
+  uint64_t scratch;   // activations
+  uint64_t other;     // tokenizer and the process itself
+} qwen_memory_estimate;
+// The memory for `sequences` sessions of `context` tokens, from the file's metadata alone.
+QWEN_API int32_t qwen_model_estimate(const char* path, int32_t context, int32_t sequences,
+                                     const qwen_load_options* options, qwen_memory_estimate* estimate,
+                                     qwen_error* error);
+
+// A model file's metadata.
+typedef struct qwen_model_file qwen_model_file;
+QWEN_API int32_t qwen_model_file_open(const char* path, qwen_model_file** file, qwen_error* error);
+QWEN_API void qwen_model_file_free(qwen_model_file* file);
+// Fills `info` (its struct_size is set); isa is "", threads, weight_bytes and fingerprint are 0.
+QWEN_API int32_t qwen_model_file_get_info(const qwen_model_file* file, qwen_model_info* info, qwen_error* error);
+
+typedef struct qwen_quantize_options {
+  size_t struct_size;
+  const char* type;            // storage type or preset; NULL: "Q4_K_M"
+  const char* output_type;     // storage type of the output head; NULL: as `type` says
+  const char* embedding_type;  // storage type of the token embedding; NULL: as `type` says
+  int32_t pure;                // 1: every matrix in the type that the preset is named for
+  int32_t threads;             // 0: the physical cores that this process may use
+  int32_t overwrite;           // 1: `out` may exist
+  qwen_progress_fn on_progress;  // gets the name of the tensor as `stage`
+  void* user;                    // passed to on_progress
+} qwen_quantize_options;
+// Writes a GGUF file with smaller (or larger) storage types. The file appears under its name when it is complete.
+QWEN_API int32_t qwen_quantize(const char* in, const char* out, const qwen_quantize_options* options,
+                               qwen_error* error);
 
 // ---- Tasks
 
@@ -285,7 +408,7 @@ QWEN_API const char* qwen_tasks_name(const qwen_tasks* tasks, size_t index);
 // A task that answers with one of its labels, on a model.
 typedef struct qwen_classifier qwen_classifier;
 
-// How to make a classifier.
+// Options for qwen_classifier_create.
 typedef struct qwen_classifier_options {
   size_t struct_size;
   int32_t context;  // tokens, as qwen_session_options
@@ -332,7 +455,7 @@ QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, si
 // A conversation by a task that answers with text.
 typedef struct qwen_chat qwen_chat;
 
-// How to make a conversation.
+// Options for qwen_chat_create.
 typedef struct qwen_chat_options {
   size_t struct_size;
   int32_t context;                // tokens, as qwen_session_options
@@ -357,12 +480,12 @@ QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
 typedef struct qwen_say_options {
   size_t struct_size;
   const qwen_cancel* cancel;
-  int32_t use_seed;         // 1: `seed` counts, for this reply; 0: that of qwen_chat_options.sampling
+  int32_t use_seed;         // 1: `seed` counts, for this reply; 0: qwen_chat_options.sampling decides
   uint64_t seed;            // of this reply's draws
   const char* const* stop;  // texts that end the reply; they are no part of it
   size_t stop_count;
   qwen_text_fn on_text;
-  void* user;  // what on_text gets as `user`
+  void* user;  // passed to on_text
 } qwen_say_options;
 // Answers a message. `reply` may be NULL.
 QWEN_API int32_t qwen_chat_say(qwen_chat* chat, const char* text, size_t length,

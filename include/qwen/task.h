@@ -1,4 +1,4 @@
-// Tasks: a prompt, and what to do with its answer, as data. How to write one: docs/tasks.md.
+// Tasks as data: a prompt, and the kind of its answer. docs/tasks.md describes the file format.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -13,30 +13,30 @@
 
 namespace qwen {
 
-enum class TaskKind {  // what an answer is
-  classify,            // the answer is one of the labels
-  generate,            // the answer is text
+enum class TaskKind {
+  classify,  // the answer is one of the labels
+  generate,  // the answer is text
 };
 
 // What happens to a text that does not fit into the context.
 enum class TextOverflow {
-  refuse,    // Error(context_full)
-  truncate,  // its end is left out, and the result says how much
+  refuse,    // throws Error(context_full)
+  truncate,  // its end is left out; results have the number of tokens
 };
 
-struct TaskLabel {                   // one of the answers of a classification
-  std::string text;                  // what the model answers, exactly
+struct TaskLabel {
+  std::string text;                  // exactly what the model answers
   std::string display;               // for people
   std::string emoji;                 // "" for none
-  std::vector<std::string> aliases;  // other names of it, in labelled files
+  std::vector<std::string> aliases;  // other names in files of labelled texts
 };
 
-struct TaskExample {         // shown to the model before the text
-  std::string text, answer;  // a turn shown to the model before the real one
+// A turn that the model sees before the text.
+struct TaskExample {
+  std::string text, answer;
 };
 
-// What `qwen-run calibrate` learns from labelled texts: probabilities are softmax(score / temperature +
-// offset).
+// Fitted to labelled texts (fit_calibration): probabilities are softmax(score / temperature + offset).
 struct Calibration {
   std::uint64_t model = 0;      // Model::fingerprint() that it was fitted with
   std::uint64_t prompt = 0;     // Task::prompt_digest() that it was fitted with
@@ -45,77 +45,81 @@ struct Calibration {
   int examples = 0;             // texts that it was fitted on
 };
 
-struct QWEN_API Task {                 // a prompt, and what to do with its answer
+struct QWEN_API Task {
   std::string name;                    // letters, digits, "_" and "-"
-  int version = 1;                     // a new one makes cached answers old
-  TaskKind kind = TaskKind::classify;  // what an answer is
+  int version = 1;                     // a change invalidates cached answers
+  TaskKind kind = TaskKind::classify;
   std::string description;             // one line for people
   std::string heading;  // before the label where people read it, for example "LLM 情感判断"; "" is the name
   std::string system;                                  // "" leaves the model's own default
-  std::string user_template;                           // the user's turn; "{text}" stands in it once
-  std::vector<TaskLabel> labels;                       // of a classification, in order
+  std::string user_template;                           // the user's turn; contains "{text}" once
+  std::vector<TaskLabel> labels;                       // of a classifier
   std::vector<TaskExample> examples;                   // in order
   std::map<std::string, std::string> system_by_label;  // system prompts of a reply to a text of that label
   bool history = false;                                // Chat keeps turns
   int max_new_tokens = 128;                            // of an answer
   SamplingOptions sampling;                            // how an answer's tokens are chosen
   TextOverflow overflow = TextOverflow::refuse;        // for texts that are too long
-  double abstain_below = 0;  // a label less probable than this is no answer; 0: every label is one
+  double abstain_below = 0;  // a classifier abstains if its best label is less probable
   // Texts without content ("", "N/A"): the labels' mean probabilities on them are divided out. Empty: off.
   std::vector<std::string> content_free;
-  std::optional<Calibration> calibration;  // used where it belongs to model and prompt
+  std::optional<Calibration> calibration;  // ignored if fitted with another model or prompt
   std::string source;                      // the file it was read from, "" for built-in tasks
 
-  // Reads a YAML file. Error(bad_format) with file, line and reason, unknown keys among them;
-  // Error(not_found) or Error(io) where it cannot be read.
+  // Reads a YAML file.
+  // Throws Error(bad_format), with file, line and reason, if it is malformed or has unknown keys.
+  // Throws Error(not_found) or Error(io) if it cannot be read.
   static Task load(const std::string& path);
-  // The same from text; `source` stands in messages.
+  // Reads YAML text; `source` is its name in messages. Throws Error(bad_format) as load().
   static Task parse(std::string_view yaml, const std::string& source);
-  // A classification into labels that are only known now: a general prompt that lists them.
-  // Error(invalid_argument) for no labels, an empty one or two that are the same.
+  // A classifier with a general prompt that lists these labels.
+  // Throws Error(invalid_argument) if there are none, or one is empty or a duplicate.
   static Task for_labels(const std::vector<std::string>& labels);
 
-  // The template with the text in its place. Whatever stands in the text stays as it is.
+  // The user template with the text inserted unchanged.
   std::string user_message(std::string_view text) const;
-  // The conversation up to this text: system prompt, examples, `history`, the user's turn. The system prompt
-  // is the task's, or that of `reply_to` (a label's text) where the task has one for it.
+  // The conversation up to this text: system prompt, examples, `history`, the user's turn. `reply_to` is the text of a
+  // label that may choose the system prompt (system_by_label).
   std::vector<Message> messages(std::string_view text, const std::vector<Message>& history = {},
                                 std::string_view reply_to = {}) const;
-  // Index of the label with this text, display text or alias (ASCII letters in either case); -1 for none.
+  // Index of the label with this text, display text or alias (ignoring the case of ASCII letters); -1 for none.
   int find_label(std::string_view name) const;
-  // 64 bits over all that the model gets to see: prompts, examples, label texts.
+  // A 64-bit digest of everything that the model sees: prompts, examples, label texts.
   std::uint64_t prompt_digest() const;
 };
 
-// Tasks by name. May be read by many threads as long as none adds.
+// Tasks by name. Many threads may read it while none adds tasks.
 class QWEN_API TaskRegistry {
  public:
   TaskRegistry();  // the built-in ones
 
-  // Adds a task; one of the same name is replaced. Error(invalid_argument) for a task that breaks the rules
-  // of the file format.
+  // Adds a task; replaces one of the same name.
+  // Throws Error(invalid_argument) if the task breaks the rules of the file format.
   void add(Task task);
-  // Adds all NAME.yaml files of a folder, then takes up its NAME.calibration.yaml files. Nothing is added
-  // where one of them is bad: Error(bad_format) with file, line and reason. Error(not_found) for no such
-  // folder.
+  // Adds all NAME.yaml files of a folder, with its NAME.calibration.yaml files; all or none.
+  // Throws Error(bad_format), with file, line and reason, if a file is invalid.
+  // Throws Error(not_found) or Error(io) if the folder or a file cannot be read.
   void add_folder(const std::string& path);
 
-  // nullptr for none. What these two give stays until a task of that name is added, or the registry goes.
+  // nullptr if there is none. The task is valid until it is replaced or the registry is destroyed.
   const Task* find(std::string_view name) const;
-  const Task& get(std::string_view name) const;  // Error(not_found), with the names there are
+  // Throws Error(not_found), with the known names.
+  const Task& get(std::string_view name) const;
   std::vector<std::string> names() const;        // sorted
 
  private:
   std::map<std::string, Task, std::less<>> tasks_;
 };
 
-// Calibrations as files: what registries take up, beside the tasks.
+// The file name under which TaskRegistry::add_folder finds the task's calibration.
 QWEN_API std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
-// Writes a file, through a temporary name. Error(io) where it cannot be written, Error(invalid_argument)
-// where the path is something other than a file.
+// Writes a calibration file, which appears under its name when it is complete.
+// Throws Error(io) if it cannot be written.
+// Throws Error(invalid_argument) if the path is not that of a regular file.
 QWEN_API void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);
-// Reads one. Error(bad_format) with line and reason for what is none, or another task's; Error(not_found) or
-// Error(io).
+// Loads a calibration file.
+// Throws Error(bad_format), with the line, if it is invalid or belongs to another task.
+// Throws Error(not_found) or Error(io) if it cannot be read.
 QWEN_API Calibration load_calibration(const Task& task, const std::string& path);
 
 }  // namespace qwen

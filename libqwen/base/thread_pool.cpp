@@ -62,7 +62,10 @@ ThreadPool::ThreadPool(int threads, bool pin)
 }
 
 ThreadPool::~ThreadPool() {
-  stop();
+  if (process_.forked())
+    new std::vector<std::thread>(std::move(workers_));  // these threads belong to the parent process: never joined
+  else
+    stop();
 }
 
 void ThreadPool::stop() noexcept {
@@ -74,6 +77,7 @@ void ThreadPool::stop() noexcept {
 }
 
 void ThreadPool::run_erased(Function function, void* context) {
+  if (size_ > 1) process_.require_same("thread pool");
   const std::lock_guard<std::mutex> lock(turn_);
   function_ = function;
   context_ = context;

@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/process.h"
+
 namespace qwen {
 
 // run(body) calls body(thread) once on each of size() threads, the caller's being thread 0, and returns when
@@ -24,7 +26,8 @@ class ThreadPool {
 
   int size() const noexcept { return size_; }
 
-  // `body` must not throw and must not call run.
+  // `body` must not throw and must not call run. Throws Error(unsupported) in a forked process, which has none of the
+  // pool's threads.
   template <class Body>
   void run(Body&& body) {
     run_erased(
@@ -53,6 +56,7 @@ class ThreadPool {
   alignas(64) std::atomic<int> pending_{0};
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<std::uint32_t> barrier_phase_{0};
+  const ProcessCheck process_;
   std::vector<std::thread> workers_;
 };
 

@@ -20,7 +20,7 @@ Model Model::builtin(const LoadOptions& options) {
 namespace qwen {
 
 Model Model::builtin(const LoadOptions&) {
-  fail(ErrorCode::unsupported, "this build has no bundled model: give one with -m FILE");
+  fail(ErrorCode::unsupported, "this build has no bundled model; name a model file");
 }
 
 }  // namespace qwen

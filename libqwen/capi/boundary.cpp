@@ -98,6 +98,22 @@ SamplingOptions sampling_of(const qwen_sampling& given) {
   const qwen_sampling from = read_sized(&given, "qwen_sampling");
   SamplingOptions out;
   copy_sampling(from, out);
+  if (from.use_seed != 0) out.seed = from.seed;
+  for (const qwen_token_bias& bias : as_span(from.logit_bias, from.logit_bias_count, "logit_bias"))
+    out.logit_bias.emplace_back(bias.token, bias.bias);
+  return out;
+}
+
+GenerateOptions generate_options_of(const qwen_generate_options* options) {
+  const qwen_generate_options from = read_sized(options, "qwen_generate_options");
+  GenerateOptions out;
+  if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens == -1 ? 0 : from.max_new_tokens;
+  out.stop_at_end_of_turn = from.ignore_end_of_turn == 0;
+  if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
+  out.stop = texts_of(from.stop, from.stop_count, "stop");
+  out.cancel = cancel_of(from.cancel);
+  if (from.logprobs < 0) invalid_argument("logprobs: expected 0 or more, found " + std::to_string(from.logprobs));
+  out.logprobs = from.logprobs - 1;
   return out;
 }
 
@@ -105,14 +121,20 @@ CancelToken cancel_of(const qwen_cancel* cancel) {
   return cancel != nullptr ? cancel->token : CancelToken();
 }
 
-std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* user) {
+TextCallback text_callback(qwen_text_fn on_text, void* user) {
   if (on_text == nullptr) return {};
   return [on_text, user](std::string_view text) { return on_text(user, text.data(), text.size()) == 0; };
 }
 
 void write_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more) {
   if (out == nullptr) return;
-  auto reply = std::make_unique<qwen_reply>(qwen_reply{std::move(generation), more});
+  auto reply = std::make_unique<qwen_reply>(qwen_reply{std::move(generation), more, {}});
+  for (std::size_t i = 0; i < reply->generation.logprobs.size(); ++i) {
+    auto& list = reply->logprobs.emplace_back();
+    const auto add = [&](const TokenProbability& p) { list.push_back({p.token, p.logprob}); };
+    add(reply->generation.logprobs[i]);
+    std::ranges::for_each(reply->generation.alternatives[i], add);
+  }
   qwen_timings& timings = reply->timings;
   timings.struct_size = sizeof timings;
   timings.generated_tokens = static_cast<std::int32_t>(reply->generation.tokens.size());

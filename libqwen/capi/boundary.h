@@ -100,6 +100,9 @@ T* copy_out(const T* data, std::size_t count) {
   return copy;
 }
 
+LoadOptions load_options_of(const qwen_load_options* options);
+// What is known from the file; isa, threads, weight_bytes and fingerprint stay empty.
+qwen_model_info info_of(const ModelInfo& from);
 KvType kv_type_of(std::int32_t value);
 // Between SamplingOptions and qwen_sampling, either way: their fields have the same names.
 template <class From, class To>
@@ -112,13 +115,13 @@ void copy_sampling(const From& from, To& to) {
   to.presence_penalty = from.presence_penalty;
   to.frequency_penalty = from.frequency_penalty;
   to.penalty_last_n = from.penalty_last_n;
-  to.seed = from.seed;
 }
 
 SamplingOptions sampling_of(const qwen_sampling& sampling);
+GenerateOptions generate_options_of(const qwen_generate_options* options);
 CancelToken cancel_of(const qwen_cancel* cancel);
 // on_text as the library wants it; empty for none.
-std::function<bool(std::string_view)> text_callback(qwen_text_fn on_text, void* user);
+TextCallback text_callback(qwen_text_fn on_text, void* user);
 // Hands a reply over where the caller wants it.
 void write_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more);
 

@@ -1,5 +1,6 @@
 // What stands behind the handles of qwen/qwen_c.h.
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,30 @@ struct qwen_cancel {
 struct qwen_reply {
   qwen::GenerateResult generation;
   qwen_timings timings;
+  std::vector<std::vector<qwen_token_probability>> logprobs;  // [tokens] each token's own first
+};
+
+struct qwen_sampler {
+  qwen::Sampler sampler;
+};
+
+struct qwen_text_stream {
+  qwen::TextStream stream;
+  std::string text;  // of the last call
+};
+
+struct qwen_engine {
+  std::shared_ptr<qwen::Engine> engine;
+};
+
+struct qwen_job {
+  qwen::EngineJob job;
+  std::shared_ptr<qwen::Engine> engine;  // outlives the job
+  std::string text;                      // of the last call
+};
+
+struct qwen_model_file {
+  qwen::ModelInfo info;
 };
 
 struct qwen_tasks {

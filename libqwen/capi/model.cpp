@@ -4,9 +4,29 @@
 using namespace qwen;
 using namespace qwen::capi;
 
-namespace {
+namespace qwen::capi {
 
-LoadOptions load_options(const qwen_load_options* options) {
+qwen_model_info info_of(const ModelInfo& from) {
+  qwen_model_info out{};
+  out.struct_size = sizeof out;
+  out.name = from.name.c_str();
+  out.architecture = from.architecture.c_str();
+  out.chat_template = from.chat_template.c_str();
+  out.isa = "";
+  out.layers = from.shape.layers;
+  out.hidden = from.shape.hidden;
+  out.heads = from.shape.heads;
+  out.kv_heads = from.shape.kv_heads;
+  out.head_dim = from.shape.head_dim;
+  out.ffn = from.shape.ffn;
+  out.embedding_rows = from.shape.embedding_rows;
+  out.vocab_size = from.vocab_size;
+  out.max_context = from.shape.max_context;
+  out.parameters = from.parameters;
+  return out;
+}
+
+LoadOptions load_options_of(const qwen_load_options* options) {
   const qwen_load_options from = read_sized(options, "qwen_load_options");
   LoadOptions out;
   out.threads = from.threads;
@@ -30,6 +50,10 @@ LoadOptions load_options(const qwen_load_options* options) {
   return out;
 }
 
+}  // namespace qwen::capi
+
+namespace {
+
 // `flags` has none but the known ones.
 void check_flags(std::uint32_t flags, std::uint32_t known, const char* function) {
   if ((flags & ~known) != 0)
@@ -49,11 +73,11 @@ extern "C" {
 std::int32_t qwen_model_load(const char* path, const qwen_load_options* options, qwen_model** model,
                              qwen_error* error) {
   return create(model, error,
-                [&] { return Model::load(&require_not_null(path, "path"), load_options(options)); });
+                [&] { return Model::load(&require_not_null(path, "path"), load_options_of(options)); });
 }
 
 std::int32_t qwen_model_builtin(const qwen_load_options* options, qwen_model** model, qwen_error* error) {
-  return create(model, error, [&] { return Model::builtin(load_options(options)); });
+  return create(model, error, [&] { return Model::builtin(load_options_of(options)); });
 }
 
 void qwen_model_free(qwen_model* model) {
@@ -63,23 +87,9 @@ void qwen_model_free(qwen_model* model) {
 std::int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* info, qwen_error* error) {
   return call(error, [&] {
     const Model& of = require_not_null(model, "model").model;
-    const ModelInfo& from = of.info();
-    qwen_model_info out{};
-    out.name = from.name.c_str();
-    out.architecture = from.architecture.c_str();
-    out.chat_template = from.chat_template.c_str();
+    qwen_model_info out = info_of(of.info());
     out.isa = of.isa().data();  // a literal
-    out.layers = from.shape.layers;
-    out.hidden = from.shape.hidden;
-    out.heads = from.shape.heads;
-    out.kv_heads = from.shape.kv_heads;
-    out.head_dim = from.shape.head_dim;
-    out.ffn = from.shape.ffn;
-    out.embedding_rows = from.shape.embedding_rows;
-    out.vocab_size = from.vocab_size;
-    out.max_context = from.shape.max_context;
     out.threads = of.threads();
-    out.parameters = from.parameters;
     out.weight_bytes = of.weight_bytes();
     out.fingerprint = of.fingerprint();
     write_sized(info, out, "info");

@@ -43,6 +43,19 @@ std::int32_t qwen_session_forward(qwen_session* session, const std::int32_t* tok
   });
 }
 
+std::int32_t qwen_session_forward_batch(qwen_batch_item* items, std::size_t count, qwen_error* error) {
+  return call(error, [&] {
+    std::vector<Session::BatchItem> batch;
+    for (const qwen_batch_item& item : as_span(items, count, "items"))
+      batch.push_back({&require_not_null(item.session, "session").session,
+                       as_span(item.tokens, item.count, "tokens"), item.want_logits != 0, {}});
+    for (std::size_t i = 0; i < count; ++i) items[i].logits = nullptr;
+    Session::forward_batch(batch);
+    for (std::size_t i = 0; i < count; ++i)
+      if (batch[i].want_logits) items[i].logits = batch[i].logits.data();
+  });
+}
+
 std::int32_t qwen_session_rewind(qwen_session* session, std::int32_t length, qwen_error* error) {
   return call(error, [&] { require_not_null(session, "session").session.rewind(length); });
 }
@@ -88,6 +101,8 @@ std::int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model
     const SamplingOptions from = model != nullptr ? model->model.info().sampling : SamplingOptions();
     qwen_sampling out{};
     copy_sampling(from, out);
+    out.use_seed = from.seed ? 1 : 0;
+    out.seed = from.seed.value_or(0);
     write_sized(sampling, out, "sampling");
   });
 }
@@ -98,12 +113,7 @@ std::int32_t qwen_generate(qwen_session* session, const std::int32_t* prompt, st
     if (reply != nullptr) *reply = nullptr;
     Session& of = require_not_null(session, "session").session;
     const qwen_generate_options from = read_sized(options, "qwen_generate_options");
-    GenerateOptions out;
-    if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens;
-    out.stop_at_end_of_turn = from.ignore_end_of_turn == 0;
-    out.sampling = from.sampling != nullptr ? sampling_of(*from.sampling) : of.model().info().sampling;
-    out.stop = texts_of(from.stop, from.stop_count, "stop");
-    out.cancel = cancel_of(from.cancel);
+    const GenerateOptions out = generate_options_of(options);
     qwen_timings more{};
     GenerateResult result =
         generate(of, as_span(prompt, count, "prompt"), out, text_callback(from.on_text, from.user));
@@ -128,6 +138,12 @@ const std::int32_t* qwen_reply_tokens(const qwen_reply* reply, std::size_t* coun
 
 std::int32_t qwen_reply_finish(const qwen_reply* reply) {
   return reply != nullptr ? static_cast<std::int32_t>(reply->generation.finish) : QWEN_FINISH_CANCELLED;
+}
+
+const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, std::size_t index, std::size_t* count) {
+  const bool known = reply != nullptr && index < reply->logprobs.size();
+  if (count != nullptr) *count = known ? reply->logprobs[index].size() : 0;
+  return known ? reply->logprobs[index].data() : nullptr;
 }
 
 std::int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error) {

@@ -1,4 +1,6 @@
 // Tasks: classification and chat.
+#include <limits>
+
 #include "capi/boundary.h"
 
 using namespace qwen;
@@ -10,12 +12,19 @@ Task find_task(const qwen_tasks* tasks, const char* name) {
   return tasks != nullptr ? tasks->registry.get(name) : TaskRegistry().get(name);
 }
 
+// Computes in the calling thread.
+std::shared_ptr<Engine> inline_engine(const qwen_model* model, EngineOptions options) {
+  options.background = false;
+  options.prefill_tokens = options.prefill_tokens_while_decoding = 512;
+  return std::make_shared<Engine>(require_not_null(model, "model").model, options);
+}
+
 Classifier make_classifier(const qwen_model* model, Task task, const qwen_classifier_options* options) {
   const qwen_classifier_options from = read_sized(options, "qwen_classifier_options");
-  ClassifierOptions out;
-  out.context = from.context;
-  out.kv_type = kv_type_of(from.kv_type);
-  return Classifier(require_not_null(model, "model").model, std::move(task), out);
+  EngineOptions engine;
+  engine.context = from.context;
+  engine.kv_type = kv_type_of(from.kv_type);
+  return Classifier(inline_engine(model, engine), std::move(task));
 }
 
 qwen_classification plain(const Classification& from) {
@@ -32,7 +41,7 @@ qwen_classification plain(const Classification& from) {
   return out;
 }
 
-void give_classification(const Classification& from, qwen_classification* result, double* probabilities) {
+void write_classification(const Classification& from, qwen_classification* result, double* probabilities) {
   write_sized(result, plain(from), "result");
   if (probabilities != nullptr)
     std::copy(from.probabilities.begin(), from.probabilities.end(), probabilities);
@@ -46,7 +55,7 @@ SayOptions say_options(const qwen_say_options& from) {
   return out;
 }
 
-void give_chat_reply(qwen_reply** out, ChatReply&& reply) {
+void write_chat_reply(qwen_reply** out, ChatReply&& reply) {
   qwen_timings more{};
   more.prompt_tokens = reply.prompt_tokens;
   more.cached_tokens = reply.cached_tokens;
@@ -143,7 +152,7 @@ std::int32_t qwen_classify(qwen_classifier* classifier, const char* text, std::s
     require_not_null(result, "result");
     const Classification found =
         require_not_null(classifier, "classifier").classifier.classify(text_of(text, length, "text"));
-    give_classification(found, result, probabilities);
+    write_classification(found, result, probabilities);
   });
 }
 
@@ -151,9 +160,12 @@ std::int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, 
                               const qwen_chat_options* options, qwen_chat** chat, qwen_error* error) {
   return create(chat, error, [&] {
     const qwen_chat_options from = read_sized(options, "qwen_chat_options");
+    EngineOptions engine;
+    engine.context = from.context;
+    engine.kv_type = kv_type_of(from.kv_type);
+    engine.max_sequences = 1;
+    engine.prefix_bytes = std::numeric_limits<std::size_t>::max();  // the conversation, however long
     ChatOptions out;
-    out.context = from.context;
-    out.kv_type = kv_type_of(from.kv_type);
     if (from.history_turns == -1)
       out.history = false;
     else if (from.history_turns != 0)
@@ -163,7 +175,7 @@ std::int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, 
     if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
     Task by = find_task(tasks, task != nullptr ? task : "chat");
     if (from.system != nullptr) by.system = from.system;
-    return Chat(require_not_null(model, "model").model, std::move(by), out);
+    return Chat(inline_engine(model, engine), std::move(by), out);
   });
 }
 
@@ -187,7 +199,7 @@ std::int32_t qwen_chat_say(qwen_chat* chat, const char* text, std::size_t length
     ChatReply answer = require_not_null(chat, "chat")
                            .chat.say(text_of(text, length, "text"), text_callback(from.on_text, from.user),
                                      say_options(from));
-    give_chat_reply(reply, std::move(answer));
+    write_chat_reply(reply, std::move(answer));
   });
 }
 
@@ -199,7 +211,7 @@ std::int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const ch
     if (reply != nullptr) *reply = nullptr;
     require_not_null(result, "result");
     const qwen_say_options from = read_sized(options, "qwen_say_options");
-    std::function<bool(const Classification&)> label;
+    Callback<const Classification&> label;
     if (on_label != nullptr)
       label = [&](const Classification& found) {
         const qwen_classification given = plain(found);
@@ -208,8 +220,8 @@ std::int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const ch
     Analysis analysis = analyze(require_not_null(classifier, "classifier").classifier,
                                 require_not_null(chat, "chat").chat, text_of(text, length, "text"), label,
                                 text_callback(from.on_text, from.user), say_options(from));
-    give_classification(analysis.classification, result, probabilities);
-    give_chat_reply(reply, std::move(analysis.reply));
+    write_classification(analysis.classification, result, probabilities);
+    write_chat_reply(reply, std::move(analysis.reply));
   });
 }
 

@@ -1,287 +1,356 @@
-// What the engine's thread does in one step: rows, forward, answers.
+// One pass of the engine: which tokens, forward, samples.
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 
-#include "base/checked.h"
-#include "model/lm_head.h"
 #include "runtime/engine_core.h"
 
 namespace qwen::runtime {
 namespace {
 
-// A prompt that begins like an earlier one waits until that is computed, where it saves as many tokens.
+// A prompt waits for another one that begins alike if that saves this many tokens.
 constexpr int kWorthWaiting = 32;
-// With so few answers each reads the shortened head alone; for more the whole head is read once for all.
-constexpr std::size_t kShortHeads = 1;
+// Draft tokens in a pass for one answer.
+constexpr int kMaxDraft = 7;
 
 }  // namespace
 
 void EngineCore::step() {
-  for (const auto& sequence : running_)
-    if (is_cancelled(*sequence->task)) end(*sequence, FinishReason::cancelled);
+  for (const auto& running : running_)
+    if (is_cancelled(*running->request)) end(*running, FinishReason::cancelled);
   plan();
   compute();
+  finish_prompts();
   sample_all();
   enforce_kv_limit();
 }
 
-// One token of every reply, and the prompts' next parts. Interactive prompts come first, but a quarter of the
-// rows are the replies' where one of these waits.
+// One token of every reply, and the next part of the prompts. High-priority prompts come first, but a quarter of the
+// tokens are for a normal prompt if one is being computed.
 void EngineCore::plan() {
-  int replies = 0;
-  bool reply_waits = false;
-  for (const auto& sequence : running_) {
-    sequence->rows = sequence->begun && !sequence->ended ? 1 : 0;
-    replies += sequence->rows;
-    reply_waits |=
-        !sequence->ended && !sequence->begun && sequence->task->request.priority == Priority::normal;
+  bool decoding = false, normal_prompt = false;
+  for (const auto& running : running_) {
+    running->rows = 0;
+    decoding |= running->stage == Stage::decoding;
+    normal_prompt |= (running->stage == Stage::waiting || running->stage == Stage::prefilling) &&
+                     running->request->priority == Priority::normal;
   }
-  const int budget = replies > 0 ? options.prefill_tokens_while_decoding : options.prefill_tokens;
-  const int share = reply_waits ? std::max(1, budget / 4) : 0;
-  int left = assign_prefill_tokens(Priority::high, budget - share);
-  left = assign_prefill_tokens(Priority::normal, left + share);
+  const int budget = decoding ? options.prefill_tokens_while_decoding : options.prefill_tokens;
+  const int reserved = normal_prompt ? std::max(1, budget / 4) : 0;
+  int left = assign_prefill_tokens(Priority::high, budget - reserved);
+  left = assign_prefill_tokens(Priority::normal, left + reserved);
   assign_prefill_tokens(Priority::high, left);
+  start_branches();
 }
 
-// Gives rows to the prompts of this priority in their order; returns what is left.
+// Gives prompt tokens to the requests of this priority, first come, first served; returns what is left.
 int EngineCore::assign_prefill_tokens(Priority priority, int left) {
-  for (const auto& sequence : running_) {
+  for (const auto& running : running_) {
     if (left == 0) break;
-    if (sequence->ended || sequence->begun || sequence->task->request.priority != priority) continue;
-    if (!sequence->placed && !attach_prefix(*sequence)) continue;
-    const int count = std::min(left, sequence->missing());
-    sequence->rows += count;
+    if (running->request->priority != priority) continue;
+    if (running->stage == Stage::waiting && attach_prefix(*running)) running->stage = Stage::prefilling;
+    if (running->stage != Stage::prefilling) continue;
+    const int count = std::min(left, running->missing());
+    running->rows += count;
     left -= count;
   }
   return left;
 }
 
-// Puts the longest known beginning of the prompt into the session. False where it is worth to wait for
-// another prompt, which comes first in the order of rows and so never waits for this one.
-bool EngineCore::attach_prefix(Sequence& sequence) {
-  const std::vector<Token>& prompt = sequence.prompt();
+// Copies the longest known beginning of the prompt into the sequence. Returns false if it is worth waiting for another
+// prompt, which comes first in the order of assignment and so never waits for this one.
+bool EngineCore::attach_prefix(Running& running) {
+  const std::vector<Token>& prompt = running.prompt();
+  if (running.request->pins) prefixes_.find_pinned(prompt);
   const int limit = static_cast<int>(prompt.size()) - 1;
-  int known = prefixes_.begin(sequence.session, prompt);
-  const Sequence* nearest = nullptr;
+  int known = prefixes_.restore_longest_prefix(*running.sequence, prompt);
+  const Running* nearest = nullptr;
   for (const auto& other : running_) {
-    if (other.get() == &sequence) break;
-    if (!other->placed || other->ended) continue;
-    const int shared = std::min(common_prefix(other->session.tokens(), prompt), limit);
+    if (other.get() == &running) break;
+    if (other->stage == Stage::waiting || other->stage == Stage::ended) continue;
+    const int shared = std::min(common_prefix(other->sequence->tokens, prompt), limit);
     if (shared >= known + kWorthWaiting) nearest = other.get(), known = shared;
-    const bool same = other->task->request.priority == sequence.task->request.priority;
-    if (same && std::min(common_prefix(other->prompt(), prompt), limit) >= known + kWorthWaiting)
-      return false;
+    const bool same = other->request->priority == running.request->priority;
+    if (same && std::min(common_prefix(other->prompt(), prompt), limit) >= known + kWorthWaiting) return false;
   }
-  if (nearest != nullptr) sequence.session.restore(nearest->session.snapshot(known));
-  sequence.placed = true;
-  sequence.task->draft.cached_tokens = known;
+  if (nearest != nullptr) running.sequence->restore(*nearest->sequence->snapshot(known));
+  running.request->draft.cached_tokens = known;
+  running.request->prompt_done.store(known, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
   counters_.cached_tokens += static_cast<std::uint64_t>(known);
   return true;
 }
 
 void EngineCore::compute() {
-  inputs_.clear();
-  std::uint64_t rows = 0;
-  for (const auto& sequence : running_) {
-    if (sequence->rows == 0) continue;
-    SessionState& s = sequence->session.state();
-    const int from = s.position();
-    try {
-      s.cache.prepare(from, from + sequence->rows);
-    } catch (...) {
-      fail(*sequence, std::current_exception());
-      continue;
-    }
-    const auto count = static_cast<std::size_t>(sequence->rows);
-    rows += count;
-    if (sequence->begun) {
-      inputs_.push_back({&s.cache, from, {&sequence->task->generation->result().tokens.back(), 1}, 1});
-    } else {
-      const auto part = std::span(sequence->prompt()).subspan(static_cast<std::size_t>(from), count);
-      inputs_.push_back({&s.cache, from, part, sequence->missing() == 0 ? 1 : 0});
-    }
-  }
-  if (inputs_.empty()) return;
-  model::forward(model.state().engine(), *workspace_, inputs_);
-  const float* hidden = workspace_->hidden;
-  const auto width = static_cast<std::size_t>(model.shape().hidden);
-  auto input = inputs_.begin();
-  for (const auto& sequence : running_) {
-    if (sequence->rows == 0 || sequence->ended) continue;
-    SessionState& s = sequence->session.state();
-    s.tokens.insert(s.tokens.end(), input->tokens.begin(), input->tokens.end());
-    if (input->outputs == 1) {
-      s.hidden.assign(hidden, hidden + width);
-      hidden += width;
-    } else {
-      s.hidden.clear();
-    }
-    ++input;
-    sequence->rows = 0;
-  }
+  items_.clear();
+  owners_.clear();
+  for (const auto& running : running_) add_items(*running);
+  if (items_.empty()) return;
+  executor_->step(items_, borrowed_ ? Executor::OnItemError::throw_error : Executor::OnItemError::leave_out);
+  take_results();
   const std::lock_guard lock(mutex_);
-  ++counters_.passes;
-  counters_.pass_rows += rows;
+  counters_.passes += executor_->rows_computed() > 0;
+  counters_.pass_rows += executor_->rows_computed();
+  counters_.scratch_bytes = executor_->bytes();
 }
 
-// Every sequence whose whole prompt is computed goes on: with its callback, or with its next token.
-void EngineCore::sample_all() {
-  answering_.clear();
-  for (const auto& sequence : running_)
-    if (!sequence->ended && sequence->placed && !sequence->prefilling() && sequence->task->request.on_prompt)
-      answer_prompt(*sequence);
-  for (const auto& sequence : running_) {
-    if (sequence->ended || !sequence->placed || sequence->prefilling()) continue;
-    Generation& generation = *sequence->task->generation;
-    if (!sequence->begun) {
-      sequence->begun = true;
-      generation.start_decoding(sequence->session.tokens(), static_cast<int>(sequence->prompt().size()) -
-                                                                sequence->task->draft.cached_tokens);
-      if (!generation.should_continue(false)) {
-        end(*sequence, FinishReason::length);
+void EngineCore::add_items(Running& running) {
+  const auto add = [&](Sequence& sequence, std::span<const Token> tokens, int rows, bool logits, int branch) {
+    StepItem& item = items_.emplace_back();
+    item.sequence = &sequence;
+    item.tokens = tokens;
+    item.rows = rows;
+    item.logits = logits;
+    owners_.push_back({&running, branch});
+  };
+  Sequence& sequence = *running.sequence;
+  if (running.stage == Stage::prefilling && running.rows > 0) {
+    const bool last = running.missing() == 0;
+    add(sequence,
+        std::span(running.prompt())
+            .subspan(static_cast<std::size_t>(sequence.position()), static_cast<std::size_t>(running.rows)),
+        last ? 1 : 0, last && running.request->generation.has_value(), -1);
+    if (last && running.request->generation) {
+      running.request->generation->accept_prompt(running.prompt());
+      items_.back().request = running.request->generation->required_logits();
+    }
+  } else if (running.stage == Stage::decoding) {
+    Generation& generation = *running.request->generation;
+    const auto uncached = generation.uncached(sequence.position() - static_cast<int>(running.prompt().size()));
+    running.input.assign(uncached.begin(), uncached.end());
+    const auto draft = generation.draft(
+        std::min(kMaxDraft, sequence.room() - static_cast<int>(running.input.size())));
+    running.drafted = draft.size();
+    running.input.insert(running.input.end(), draft.begin(), draft.end());
+    add(sequence, running.input, static_cast<int>(draft.size()) + 1, true, -1);
+    items_.back().request = generation.required_logits();
+  } else if (running.stage == Stage::scoring) {
+    const auto& nodes = running.request->tree().nodes;
+    for (std::size_t i = 0; i < running.active.size(); ++i) {
+      Branch& branch = running.active[i];
+      const TokenTree::Node& node = nodes[static_cast<std::size_t>(branch.node)];
+      // Its children need a normalizer, unless all continuations pass through it.
+      add(*branch.sequence, {&node.token, 1}, 1, node.through < nodes[0].through, static_cast<int>(i));
+    }
+  }
+}
+
+void EngineCore::take_results() {
+  std::vector<const float*> logits;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    Running& running = *owners_[i].running;
+    if (items_[i].error && running.stage != Stage::ended) fail(running, items_[i].error);
+    if (running.stage != Stage::scoring) {
+      logits.clear();  // of a request that has failed
+      continue;
+    }
+    logits.push_back(items_[i].first_row);
+    if (i + 1 < items_.size() && owners_[i + 1].running == &running) continue;
+    finish_branches(running, logits);
+    logits.clear();
+  }
+}
+
+// Requests whose prompt is complete go on to decoding, scoring, or their end.
+void EngineCore::finish_prompts() {
+  for (const auto& each : running_) {
+    Running& running = *each;
+    if (running.stage != Stage::prefilling) continue;
+    const int done = running.sequence->position(), total = static_cast<int>(running.prompt().size());
+    running.request->prompt_done.store(done, std::memory_order_relaxed);
+    try {
+      if (running.rows > 0 && !running.request->on_prefill(done, total)) {
+        end(running, FinishReason::cancelled);
         continue;
       }
+      if (!running.complete()) continue;
+      if (running.request->generation) {
+        if (!start_decoding(running)) end(running, FinishReason::length);
+      } else if (running.request->continuations) {
+        start_scoring(running);
+      } else {
+        end(running, FinishReason::length);
+      }
+    } catch (...) {
+      fail(running, std::current_exception());
     }
-    answering_.push_back(sequence.get());
   }
-  if (answering_.empty()) return;
-  compute_logits();
-  sample_tokens();
-  std::uint64_t tokens = 0;
-  for (Sequence* sequence : answering_) {
-    if (sequence->error) {
-      fail(*sequence, sequence->error);
+}
+
+// Returns false if nothing is wanted.
+bool EngineCore::start_decoding(Running& running) {
+  Generation& generation = *running.request->generation;
+  generation.accept_prompt(running.prompt());
+  generation.start_decoding(running.sequence->position() - running.request->draft.cached_tokens);
+  running.stage = Stage::decoding;
+  return generation.should_continue(false);
+}
+
+// Samples for every answer whose logits are known.
+void EngineCore::sample_all() {
+  sampling_.clear();
+  std::vector<StepItem> known;  // prompts that were complete before the pass: only their logits are missing
+  known.reserve(running_.size());
+  for (const auto& running : running_) {
+    if (running->stage != Stage::decoding) continue;
+    const auto item = std::ranges::find_if(owners_, [&](const Owner& o) { return o.running == running.get(); });
+    if (item != owners_.end()) {
+      sampling_.emplace_back(running.get(), &items_[static_cast<std::size_t>(item - owners_.begin())]);
       continue;
     }
-    Generation& generation = *sequence->task->generation;
-    try {
-      const std::size_t before = generation.result().tokens.size();
-      const bool more =
-          generation.append() && generation.should_continue(sequence->session.position() >= options.context);
-      const std::size_t after = generation.result().tokens.size();
-      tokens += after - before;
-      if (before == 0) sequence->task->first_token();
-      if (more)
-        sequence->task->publish();
-      else
-        end(*sequence, FinishReason::cancelled);
-    } catch (...) {
-      fail(*sequence, std::current_exception());
-    }
+    StepItem& only_logits = known.emplace_back();
+    only_logits.sequence = running->sequence.get();
+    only_logits.logits = true;
+    only_logits.request = running->request->generation->required_logits();
+    sampling_.emplace_back(running.get(), &only_logits);
   }
-  const std::lock_guard lock(mutex_);
-  counters_.generated_tokens += tokens;
+  owners_.clear();
+  if (sampling_.empty()) return;
+  if (!known.empty()) {
+    // These logits take the place of the others', so they come last.
+    std::vector<std::pair<Running*, StepItem*>> later;
+    std::erase_if(sampling_, [&](const auto& entry) {
+      const bool is_known = entry.second >= known.data() && entry.second < known.data() + known.size();
+      if (is_known) later.push_back(entry);
+      return is_known;
+    });
+    sample_tokens();
+    for (const auto& [running, item] : sampling_) append_tokens(*running);
+    sampling_ = std::move(later);
+    executor_->step(known);
+  }
+  sample_tokens();
+  for (const auto& [running, item] : sampling_) append_tokens(*running);
 }
 
-void EngineCore::answer_prompt(Sequence& sequence) {
-  try {
-    sequence.task->request.on_prompt(sequence.session);
-  } catch (...) {
-    fail(sequence, std::current_exception());
-    return;
-  }
-  sequence.task->first_token();
-  end(sequence, FinishReason::length);
-}
-
-// For every one of answering_. The bits of a logit do not depend on the way.
-void EngineCore::compute_logits() {
-  const model::ExecContext engine = model.state().engine();
-  const std::size_t stride = logits_.size() / sizeof(float) / static_cast<std::size_t>(places_);
-  float* const first = logits_.as<float>();
-  float* last = first + static_cast<std::size_t>(places_) * stride;
-  hidden_.clear();
-  for (Sequence* sequence : answering_) {
-    const std::vector<float>& hidden = sequence->session.state().hidden;
-    const auto need =
-        answering_.size() <= kShortHeads ? sequence->task->generation->required_logits() : std::nullopt;
-    if (need) {
-      sequence->logits = last -= stride;
-      model::lm_head_top_k(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->must_include,
-                      sequence->logits);
-    } else {
-      sequence->logits = first + hidden_.size() / hidden.size() * stride;
-      hidden_.insert(hidden_.end(), hidden.begin(), hidden.end());
-    }
-  }
-  if (hidden_.empty()) return;
-  const int count = static_cast<int>(hidden_.size() / static_cast<std::size_t>(model.shape().hidden));
-  model::lm_head_logits(engine, *workspace_, hidden_.data(), count, first, stride);
-}
-
-// Each draw is one sequence's own business, so the pool's threads share them.
+// Sampling is independent for each answer, so the pool's threads share it.
 void EngineCore::sample_tokens() {
-  const auto one = [&](Sequence& sequence) noexcept {
+  const auto one = [&](std::size_t i) noexcept {
+    Running& running = *sampling_[i].first;
+    StepItem& item = *sampling_[i].second;
     try {
-      sequence.task->generation->sample(
-          {sequence.logits, static_cast<std::size_t>(model.shape().embedding_rows)});
+      if (!running.request->generation->sample(item.first_row, executor_->stride(), item.partial))
+        item.first_row = nullptr;
     } catch (...) {
-      sequence.error = std::current_exception();
+      running.error = std::current_exception();
     }
   };
-  if (answering_.size() == 1) return one(*answering_[0]);
-  std::atomic<std::size_t> next{0};
-  model.state().pool->run([&](int) {
-    for (std::size_t i = next.fetch_add(1); i < answering_.size(); i = next.fetch_add(1)) one(*answering_[i]);
-  });
+  if (sampling_.size() == 1) {
+    one(0);
+  } else if (!sampling_.empty()) {
+    std::atomic<std::size_t> next{0};
+    state_of(model).pool->run([&](int) {
+      for (std::size_t i = next.fetch_add(1); i < sampling_.size(); i = next.fetch_add(1)) one(i);
+    });
+  }
+  for (const auto& [running, item] : sampling_)
+    if (!running->error && item->first_row == nullptr) resample(*running);
 }
 
-void EngineCore::release(Sequence& sequence, std::uint64_t& counter) {
-  sequence.ended = true;
-  ++counter;
-  --(sequence.task->request.priority == Priority::high ? running_interactive_ : running_normal_);
-}
-
-// `reason` is for those that have not ended by themselves.
-void EngineCore::end(Sequence& sequence, FinishReason reason) {
-  EngineRequestState& task = *sequence.task;
+// A constraint refused the token, and the head was read for the largest logits only: now all are needed.
+void EngineCore::resample(Running& running) {
   try {
-    task.close(reason);
+    running.request->generation->sample(executor_->logits(running.sequence->hidden.data(), 1), executor_->stride(),
+                                        false);
+  } catch (...) {
+    running.error = std::current_exception();
+  }
+}
+
+void EngineCore::append_tokens(Running& running) {
+  if (running.error) return fail(running, running.error);
+  Generation& generation = *running.request->generation;
+  try {
+    const std::size_t before = generation.result().tokens.size();
+    bool more = generation.append();
+    const std::size_t after = generation.result().tokens.size();
+    if (before == 0) running.request->first_token();
+    // Wrong guesses leave the cache.
+    const int held = static_cast<int>(running.prompt().size() + after);
+    if (running.sequence->position() > held - (more ? 1 : 0)) running.sequence->rewind(held - (more ? 1 : 0));
+    {
+      const std::lock_guard lock(mutex_);
+      counters_.generated_tokens += after - before;
+    }
+    const int pending = static_cast<int>(running.prompt().size() + after) - running.sequence->position();
+    more = more && generation.should_continue(running.sequence->room() < pending);
+    if (more)
+      running.request->publish();
+    else
+      end(running, FinishReason::cancelled);
+  } catch (...) {
+    fail(running, std::current_exception());
+  }
+}
+
+void EngineCore::release(Running& running, std::uint64_t& counter) {
+  running.stage = Stage::ended;
+  running.branches.clear();
+  running.active.clear();
+  const std::lock_guard lock(mutex_);
+  ++counter;
+  --(running.request->priority == Priority::high ? running_high_ : running_normal_);
+}
+
+// `reason` is for a generation that has not ended yet.
+void EngineCore::end(Running& running, FinishReason reason) {
+  RequestState& request = *running.request;
+  try {
+    if (request.generation && running.stage != Stage::decoding)  // cancelled during the prompt
+      request.generation->start_decoding(running.sequence->position() - request.draft.cached_tokens);
+    if (request.wants_hidden) request.draft.hidden = running.sequence->hidden;
+    if (!request.generation && reason != FinishReason::cancelled) request.first_token();
+    request.close(reason);
   } catch (...) {  // from on_text
-    fail(sequence, std::current_exception());
+    fail(running, std::current_exception());
     return;
   }
-  cache_prefix(sequence);
-  {
-    const std::lock_guard lock(mutex_);
-    const bool cancelled = task.draft.generation.finish == FinishReason::cancelled;
-    release(sequence, cancelled ? counters_.cancelled : counters_.finished);
-  }
-  task.finish();
+  cache_prefix(running);
+  const bool cancelled = request.draft.generation.finish == FinishReason::cancelled;
+  release(running, cancelled ? counters_.cancelled : counters_.finished);
+  request.finish();
 }
 
-void EngineCore::fail(Sequence& sequence, std::exception_ptr error) {
-  {
-    const std::lock_guard lock(mutex_);
-    release(sequence, counters_.failed);
-  }
-  sequence.task->finish(std::move(error));
+void EngineCore::fail(Running& running, std::exception_ptr error) {
+  if (running.stage == Stage::ended) return;
+  release(running, counters_.failed);
+  running.request->finish(std::move(error));
 }
 
 void EngineCore::fail_all(std::exception_ptr error) {
-  for (const auto& sequence : running_)
-    if (!sequence->ended) fail(*sequence, error);
+  for (const auto& running : running_) fail(*running, error);
 }
 
-void EngineCore::cache_prefix(const Sequence& sequence) noexcept {
+void EngineCore::cache_prefix(const Running& running) noexcept {
+  if (borrowed_) return;
   try {
-    const EngineRequest& request = sequence.task->request;
-    if (request.priority == Priority::high && request.on_prompt)
-      prefixes_.remember(sequence.session);
+    const RequestState& request = *running.request;
+    if (request.pins && running.complete())
+      prefixes_.pin(*running.sequence);
+    else if (!request.generation && request.priority == Priority::high)
+      prefixes_.insert_exact(*running.sequence);
     else
-      prefixes_.keep(sequence.session);
-  } catch (...) {  // no memory: then it is not kept
+      prefixes_.insert(*running.sequence);
+    const std::lock_guard lock(mutex_);
+    counters_.pinned_prefixes = prefixes_.pinned();
+    counters_.loaded_prefixes = prefixes_.loaded();
+  } catch (...) {  // no memory: it is not cached
   }
 }
 
-// Keeps the KV within its limit, and the counters true.
+void EngineCore::add_pages(PrefixCache::Pages& pages) const {
+  for (const auto& running : running_) {
+    if (running->stage == Stage::ended) continue;
+    PrefixCache::add_pages(*running->sequence, pages);
+    for (const auto* branches : {&running->branches, &running->active})
+      for (const Branch& branch : *branches) PrefixCache::add_pages(*branch.from, pages);
+  }
+}
+
 void EngineCore::enforce_kv_limit() {
+  if (borrowed_) return;
   pages_.clear();
-  for (const auto& sequence : running_)
-    if (!sequence->ended) PrefixCache::add_pages(sequence->session, pages_);
-  const std::size_t bytes = prefixes_.shrink(pages_, kv_limit_);
+  add_pages(pages_);
+  const std::size_t bytes = prefixes_.evict_to(pages_, kv_limit_);
   const std::lock_guard lock(mutex_);
   counters_.kv_bytes = bytes;
 }

@@ -1,47 +1,9 @@
 #include "qwen/generate.h"
 
 #include "base/fail.h"
-#include "runtime/generation.h"
+#include "runtime/engine_core.h"
 
 namespace qwen {
-namespace {
-
-// Lets the cancel token stop a long prefill too. What the session called before is called still, and stands
-// again afterwards.
-class CancelDuringPrefill {
- public:
-  CancelDuringPrefill(Session& session, const CancelToken& cancel) : session_(session) {
-    previous_ = session_.set_prefill_callback({});
-    session_.set_prefill_callback([cancel, previous = previous_](int done, int total) {
-      return !cancel.cancelled() && (!previous || previous(done, total));
-    });
-  }
-  ~CancelDuringPrefill() { session_.set_prefill_callback(std::move(previous_)); }
-  CancelDuringPrefill(const CancelDuringPrefill&) = delete;
-  CancelDuringPrefill& operator=(const CancelDuringPrefill&) = delete;
-
- private:
-  Session& session_;
-  std::function<bool(int, int)> previous_;
-};
-
-// False where it was cancelled.
-bool prefill(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
-             runtime::Generation& generation, std::span<const float>& logits) {
-  const int before = session.position();
-  bool done = true;
-  try {
-    const CancelDuringPrefill guard(session, options.cancel);
-    logits = prompt.empty() ? session.logits() : session.forward(prompt);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::cancelled) throw;
-    done = false;
-  }
-  generation.start_decoding(session.tokens(), session.position() - before);
-  return done;
-}
-
-}  // namespace
 
 const char* to_string(FinishReason reason) noexcept {
   switch (reason) {
@@ -54,25 +16,32 @@ const char* to_string(FinishReason reason) noexcept {
   return "cancelled";
 }
 
+// One request of an inline engine, in the session's own sequence.
 GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options,
-                        const std::function<bool(std::string_view text)>& on_text) {
-  if (prompt.empty() && session.position() == 0)
+                        const TextCallback& on_text) {
+  runtime::SessionState& s = runtime::Access::state(session);
+  runtime::Sequence& sequence = s.sequence;
+  if (prompt.empty() && sequence.tokens.empty())
     fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least 1 token");
-  runtime::Generation generation(session.model(), options, on_text);
-  std::span<const float> logits;
-  if (!prefill(session, prompt, options, generation, logits)) generation.end(FinishReason::cancelled);
-  while (generation.should_continue(logits.empty() && session.position() >= session.context())) {
-    if (logits.empty()) {  // the last token is not in the cache yet
-      const Token last = generation.last();
-      const auto need = generation.required_logits();
-      logits = need ? session.forward_top_k({&last, 1}, need->count, need->must_include)
-                    : session.forward({&last, 1});
-    }
-    generation.sample(logits);
-    logits = {};
-    generation.append();
-  }
-  return generation.take_result();
+  if (prompt.empty() && sequence.hidden.empty())
+    fail(ErrorCode::invalid_argument, "generate: no token was computed since the session was rewound");
+  check_ids(s.m(), prompt, "prompt");
+  if (prompt.size() > static_cast<std::size_t>(sequence.room()))
+    fail(ErrorCode::context_full, "context full: ", sequence.position(), " of ", sequence.context,
+         " tokens used, ", prompt.size(), " more requested");
+  EngineRequest request;
+  request.prompt = sequence.tokens;
+  request.prompt.insert(request.prompt.end(), prompt.begin(), prompt.end());
+  request.generate = options;
+  request.on_text = on_text;
+  runtime::EngineCore engine(s);
+  const auto state = std::make_shared<runtime::RequestState>(s.model, std::move(request));
+  // The callback sees the new part of the prompt.
+  const int before = sequence.position(), total = static_cast<int>(prompt.size());
+  if (s.on_prefill) state->on_prefill = [&](int done, int) { return s.on_prefill(done - before, total); };
+  engine.submit_on(sequence, state);
+  engine.wait_for_end(*state);
+  return state->result().generation;
 }
 
 }  // namespace qwen

@@ -1,25 +1,39 @@
 #include "runtime/generation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/fail.h"
 
 namespace qwen::runtime {
 
-Generation::Generation(Model model, const GenerateOptions& options, OnText on_text)
+Generation::Generation(Model model, const GenerateOptions& options, TextCallback on_text,
+                       std::unique_ptr<TokenConstraint> constraint, std::shared_ptr<DraftSource> drafts)
     : model_(std::move(model)),
       options_(options),
       on_text_(std::move(on_text)),
-      sampler_(options.sampling),
+      constraint_(std::move(constraint)),
+      drafts_(std::move(drafts)),
+      sampler_(options.sampling.value_or(model_.info().sampling)),
       output_(model_.tokenizer(), options.stop) {
   if (options.max_new_tokens < 0)
     fail(ErrorCode::invalid_argument, "max_new_tokens: expected 0 or more, found ", options.max_new_tokens);
+  for (const auto& [token, bias] : sampler_.options().logit_bias)
+    if (token >= model_.tokenizer().size())
+      fail(ErrorCode::invalid_argument, "logit_bias: token ", token, " is outside of the vocabulary of ",
+           model_.tokenizer().size());
+  result_.seed = *sampler_.options().seed;
 }
 
-void Generation::start_decoding(std::span<const Token> tokens, int computed) {
+void Generation::accept_prompt(std::span<const Token> tokens) {
+  if (std::exchange(prompt_accepted_, true)) return;
+  sampler_.accept_prompt(tokens);
+  if (drafts_) context_.assign(tokens.begin(), tokens.end());
+}
+
+void Generation::start_decoding(int computed) {
   result_.prompt_tokens = computed;
   result_.prefill_seconds = seconds();
-  sampler_.accept_prompt(tokens);
 }
 
 bool Generation::should_continue(bool full) {
@@ -34,33 +48,97 @@ bool Generation::should_continue(bool full) {
   return !ended_;
 }
 
-std::optional<Sampler::LogitsRequest> Generation::required_logits() {
-  return options_.logprobs < 0 ? sampler_.required_logits() : std::nullopt;
+std::span<const Token> Generation::draft(int limit) {
+  draft_.clear();
+  const int wanted = options_.max_new_tokens - static_cast<int>(result_.tokens.size()) - 1;
+  if (drafts_ && std::min(limit, wanted) > 0) drafts_->propose(context_, std::min(limit, wanted), draft_);
+  return draft_;
 }
 
-void Generation::sample(std::span<const float> logits) {
-  logits = logits.first(static_cast<std::size_t>(model_.tokenizer().size()));  // the padding is never chosen
-  token_ = sampler_.sample(logits);
-  if (options_.logprobs < 0) return;
-  logprob_ = {token_, Sampler::logprob(logits, token_)};
-  alternatives_ = Sampler::top_logprobs(logits, options_.logprobs);
+// Greedy answers under a constraint are sampled first and checked afterwards: the largest of all logits, if allowed,
+// is the largest of the allowed ones. Truncated random sampling has no such shortcut: the mask comes first.
+bool Generation::needs_all_logits() const noexcept {
+  return options_.logprobs >= 0 || options_.logits_processor ||
+         (constraint_ && sampler_.options().temperature > 0);
+}
+
+std::optional<Sampler::LogitsRequest> Generation::required_logits() {
+  return needs_all_logits() ? std::nullopt : sampler_.required_logits();
+}
+
+bool Generation::sample(float* logits, std::size_t stride, bool partial) {
+  sampled_.clear();
+  for (std::size_t row = 0;; ++row) {
+    // Rows of padding are never chosen, and have no probability.
+    const std::span<float> values(logits + row * stride, static_cast<std::size_t>(model_.tokenizer().size()));
+    Sampled next{};
+    if (options_.logprobs >= 0) next.alternatives = Sampler::top_logprobs(values, options_.logprobs);
+    const std::vector<float> original =
+        options_.logprobs >= 0 && (options_.logits_processor || constraint_)
+            ? std::vector<float>(values.begin(), values.end())
+            : std::vector<float>();
+    if (options_.logits_processor) options_.logits_processor(result_.tokens, values);
+    const bool mask_first = constraint_ && sampler_.options().temperature > 0;
+    if (mask_first) constraint_->mask(values);
+    next.token = sampler_.peek(values);
+    if (constraint_ && !mask_first && !constraint_->allowed(next.token)) {
+      if (partial) return false;
+      constraint_->mask(values);
+      next.token = sampler_.peek(values);
+    }
+    sampler_.accept(next.token);
+    if (options_.logprobs >= 0)
+      next.logprob = {next.token, Sampler::logprob(original.empty() ? std::span<const float>(values) : original,
+                                                   next.token)};
+    const Token token = next.token;
+    sampled_.push_back(std::move(next));
+    const bool right = row < draft_.size() && token == draft_[row];
+    // What follows the end of a turn, or changes the constraint or the processor's view, is not a verified row.
+    if (!right || constraint_ || options_.logits_processor ||
+        (options_.stop_at_end_of_turn && model_.is_end_of_turn(token)))
+      return true;
+  }
 }
 
 bool Generation::append() {
+  int accepted = 0;
+  for (Sampled& sampled : sampled_) {
+    const Token token = sampled.token;
+    if (!append_token(std::move(sampled))) break;
+    accepted += static_cast<std::size_t>(accepted) < draft_.size() && token == draft_[static_cast<std::size_t>(accepted)];
+    if (!constraint_) continue;
+    constraint_->accept(token);
+    if (options_.logprobs >= 0) continue;  // forced tokens have none
+    forced_.clear();
+    constraint_->forced(forced_);
+    for (const Token forced : forced_) {
+      if (!should_continue(false)) break;
+      sampler_.accept(forced);
+      constraint_->accept(forced);
+      if (!append_token({forced})) break;
+    }
+  }
+  if (drafts_ && !draft_.empty()) drafts_->verified(static_cast<int>(draft_.size()), accepted);
+  draft_.clear();
+  return !ended_;
+}
+
+bool Generation::append_token(Sampled&& sampled) {
   const double now = seconds();
   if (result_.tokens.empty()) result_.first_token_seconds = now;
-  if (options_.stop_at_end_of_turn && model_.is_end_of_turn(token_)) {
+  if (options_.stop_at_end_of_turn && model_.is_end_of_turn(sampled.token)) {
     end(FinishReason::end_of_turn);
     return false;
   }
-  result_.tokens.push_back(token_);
+  result_.tokens.push_back(sampled.token);
   result_.token_seconds.push_back(now);
   result_.decode_seconds = now - result_.first_token_seconds;
+  if (drafts_) context_.push_back(sampled.token);
   if (options_.logprobs >= 0) {
-    result_.logprobs.push_back(logprob_);
-    result_.alternatives.push_back(std::move(alternatives_));
+    result_.logprobs.push_back(sampled.logprob);
+    result_.alternatives.push_back(std::move(sampled.alternatives));
   }
-  const bool wanted = emit(output_.push(token_));
+  const bool wanted = emit(output_.push(sampled.token));
   ended_ = output_.stopped() || !wanted;
   if (ended_) result_.finish = output_.stopped() ? FinishReason::stop_string : FinishReason::cancelled;
   return !ended_;
@@ -72,11 +150,11 @@ void Generation::end(FinishReason reason) {
   emit(output_.finish());
 }
 
-// False where the caller wants no more.
+// False if the caller wants no more.
 bool Generation::emit(const std::string& text) {
   if (text.empty()) return true;
   result_.text += text;
-  return !on_text_ || on_text_(text);
+  return on_text_(text);
 }
 
 }  // namespace qwen::runtime

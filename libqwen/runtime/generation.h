@@ -1,66 +1,84 @@
 // One answer as it grows.
 #pragma once
 #include <chrono>
-#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
 
 #include "qwen/generate.h"
 #include "runtime/detokenizing_stream.h"
+#include "runtime/token_constraint.h"
 
 namespace qwen::runtime {
 
-// Draws tokens from logits, turns them into text and ends where the options say. generate() feeds it from one
-// session, the engine many of them from each pass: in a loop of should_continue(), draw() and take(). One thread
-// at a time.
+// Samples tokens from logits, turns them into text and ends as the options say. The engine's loop for each answer:
+//   while (should_continue(...)) { compute uncached() and draft(); sample(...); append(); }
+// One thread at a time.
 class Generation {
  public:
-  using OnText = std::function<bool(std::string_view)>;
+  // Throws Error(invalid_argument) for options out of range. `on_text` gets text that is final; returning false ends
+  // the generation as cancelled.
+  Generation(Model model, const GenerateOptions& options, TextCallback on_text,
+             std::unique_ptr<TokenConstraint> constraint = nullptr, std::shared_ptr<DraftSource> drafts = nullptr);
 
-  // Error(invalid_argument) for options out of range. `on_text` gets what is final; returning false ends the
-  // generation as cancelled.
-  Generation(Model model, const GenerateOptions& options, OnText on_text);
-
-  // Times count from here, at first from the construction.
+  // Starts the clock.
   void start() noexcept { start_ = Clock::now(); }
-  // The prompt has been computed: `tokens` stand in the context, `computed` of them since start().
-  void start_decoding(std::span<const Token> tokens, int computed);
-  // Whether another token is wanted; else the generation has ended. `full`: its logits are not known, and the
-  // context has no room for the token that they need.
+  // The whole prompt, before required_logits() is asked. Only the first call counts.
+  void accept_prompt(std::span<const Token> tokens);
+  // The prompt is in the KV cache, `computed` tokens of it since start().
+  void start_decoding(int computed);
+  // Whether another token is wanted; if not, the generation has ended. `full`: the context has no room for it.
   bool should_continue(bool full);
-  // Of the logits, those that the next sample() needs; no value: all.
+  // The tokens of the answer from index `first` on: those that are not in the KV cache yet.
+  std::span<const Token> uncached(int first) const {
+    return std::span(result_.tokens).subspan(static_cast<std::size_t>(first));
+  }
+  // Guesses of the next tokens, at most `limit`; valid until append().
+  std::span<const Token> draft(int limit);
+  // The logits that sample() needs; no value: all.
   std::optional<Sampler::LogitsRequest> required_logits();
-  // Chooses the next token: `logits` are of all tokens of the vocabulary, rows of padding may follow.
-  void sample(std::span<const float> logits);
-  // Takes the token that was drawn into the answer. False where the generation has ended with it.
+
+  // Chooses the next token from each row of logits, [draft + 1][stride], as long as the draft is right. `partial`:
+  // only the logits of required_logits() are exact; false: all logits of the row are needed, call it again with them.
+  // May run on a thread of the pool, beside the sampling of other answers.
+  bool sample(float* logits, std::size_t stride, bool partial);
+  // Appends the sampled tokens to the answer. Returns false if the generation has ended.
   bool append();
-  // Ends the generation; text that was held back is given out.
+  // Ends the generation; text that was held back is emitted.
   void end(FinishReason reason);
 
   bool ended() const noexcept { return ended_; }
-  Token last() const { return result_.tokens.back(); }
-  // What there is so far; times are complete once it has ended.
+  // The answer so far; times are complete once it has ended.
   const GenerateResult& result() const noexcept { return result_; }
   GenerateResult take_result() { return std::move(result_); }
 
  private:
   using Clock = std::chrono::steady_clock;
+  struct Sampled {
+    Token token;
+    TokenProbability logprob{};
+    std::vector<TokenProbability> alternatives{};
+  };
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  bool needs_all_logits() const noexcept;
+  bool append_token(Sampled&& sampled);
   bool emit(const std::string& text);
 
   const Model model_;
   const GenerateOptions options_;
-  const OnText on_text_;
+  const TextCallback on_text_;
+  const std::unique_ptr<TokenConstraint> constraint_;
+  const std::shared_ptr<DraftSource> drafts_;
   Sampler sampler_;
   DetokenizingStream output_;
   GenerateResult result_;
   Clock::time_point start_ = Clock::now();
-  bool ended_ = false;
-  // Drawn and not yet taken.
-  Token token_ = 0;
-  TokenProbability logprob_{};
-  std::vector<TokenProbability> alternatives_;
+  bool ended_ = false, prompt_accepted_ = false;
+  std::vector<Token> context_;  // prompt and answer, if there is a DraftSource
+  std::vector<Token> draft_;
+  std::vector<Sampled> sampled_;  // not yet appended
+  std::vector<Token> forced_;
 };
 
 }  // namespace qwen::runtime

@@ -173,8 +173,14 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   state->tokenizer = std::move(described.tokenizer);
   state->chat_template = std::move(described.chat_template);
   progress("tokenizer", 0.02);
-  state->pool = std::make_unique<ThreadPool>(options.threads > 0 ? options.threads : default_threads(),
-                                             options.pin_threads);
+  if (options.share_threads_with == nullptr) {
+    state->pool = std::make_shared<ThreadPool>(options.threads > 0 ? options.threads : default_threads(),
+                                               options.pin_threads);
+  } else {
+    if (options.threads != 0 || options.pin_threads)
+      fail(ErrorCode::invalid_argument, "load: threads and pin_threads are those of share_threads_with: expected neither");
+    state->pool = runtime::state_of(*options.share_threads_with).pool;
+  }
   state->end_of_turn = end_tokens(*file, state->tokenizer);
   state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
@@ -186,11 +192,15 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
     for (const std::string& warning : state->info.warnings) options.on_log(warning);
     if (!state->info.chat_template_error.empty()) options.on_log(state->info.chat_template_error);
   }
-  return Model(std::move(state));
+  return runtime::Access::make_model(std::move(state));
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   return runtime::load_model(formats::open_model_file(path), options);
+}
+
+Model Model::load_memory(std::span<const std::byte> gguf, const LoadOptions& options) {
+  return runtime::load_model(formats::open_gguf_memory(gguf, "memory"), options);
 }
 
 ModelInfo Model::inspect(const std::string& path, const LoadOptions& options) {

@@ -1,4 +1,4 @@
-#include "qwen/prefix_cache.h"
+#include "runtime/prefix_cache.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -6,23 +6,55 @@
 
 #include "base/atomic_file.h"
 #include "base/fail.h"
-#include "runtime/state.h"
+#include "runtime/session_file.h"
 
-namespace qwen {
+namespace qwen::runtime {
 namespace {
 
-// File names tell model and tokens apart; load_pinned() still compares the tokens themselves.
-std::string file_path(const Model& model, const std::string& folder, std::span<const Token> tokens) {
+namespace fs = std::filesystem;
+
+constexpr std::ptrdiff_t kExactEntries = 4;
+
+// File names tell model and tokens apart; load_pinned() compares the tokens themselves.
+std::string file_path(const ModelState& model, const std::string& folder, std::span<const Token> tokens) {
   std::uint64_t digest = kFnvStart;
   for (const Token token : tokens) {
     const auto value = static_cast<std::uint64_t>(token);
     digest = fnv1a(&value, sizeof value, digest);
   }
   char name[64];
-  std::snprintf(name, sizeof name, "%016llx-%zu-%016llx.kv",
-                static_cast<unsigned long long>(model.fingerprint()), tokens.size(),
-                static_cast<unsigned long long>(digest));
-  return (std::filesystem::path(folder) / name).string();
+  std::snprintf(name, sizeof name, "%016llx-%zu-%016llx.kv", static_cast<unsigned long long>(model.fingerprint),
+                tokens.size(), static_cast<unsigned long long>(digest));
+  return (fs::path(folder) / name).string();
+}
+
+// Removes the least recently used .kv files beyond `limit` bytes, but never `newest`. Files that others remove at the
+// same time, or that cannot be read, are skipped.
+void limit_folder(const std::string& folder, std::uint64_t limit, const fs::path& newest) {
+  struct File {
+    fs::file_time_type used;
+    std::uint64_t bytes;
+    fs::path path;
+  };
+  std::vector<File> files;
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code skip;
+    if (it->path().extension() != ".kv" || !it->is_regular_file(skip) || skip) continue;
+    const std::uint64_t bytes = it->file_size(skip);
+    if (skip) continue;
+    const fs::file_time_type used = it->last_write_time(skip);
+    if (skip) continue;
+    total += bytes;
+    if (it->path() != newest) files.push_back({used, bytes, it->path()});
+  }
+  std::ranges::sort(files, {}, &File::used);
+  for (const File& file : files) {
+    if (total <= limit) break;
+    std::error_code skip;
+    if (fs::remove(file.path, skip)) total -= file.bytes;
+  }
 }
 
 void sort_unique(PrefixCache::Pages& pages) {
@@ -30,206 +62,145 @@ void sort_unique(PrefixCache::Pages& pages) {
   pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
 }
 
+void add_cache_pages(const model::KvCache& cache, PrefixCache::Pages& pages) {
+  pages.insert(pages.end(), cache.pages().begin(), cache.pages().end());
+}
+
 }  // namespace
 
-int common_prefix(std::span<const Token> a, std::span<const Token> b) noexcept {
-  return static_cast<int>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
-PrefixCache::PrefixCache(Model model, const PrefixCacheOptions& options)
-    : model_(std::move(model)), options_(options), context_(runtime::checked_context(model_, options.context)) {
-  if (options_.folder.empty()) return;
+PrefixCache::PrefixCache(const ModelState& model, const EngineOptions& options)
+    : model_(model),
+      folder_(options.prefix_folder),
+      folder_bytes_(options.prefix_folder_bytes),
+      context_(options.context),
+      kv_type_(options.kv_type),
+      bytes_(options.prefix_bytes),
+      page_bytes_(model::kv_layout(model.info.shape, kv_type_for(model, options.kv_type)).page_bytes()) {
+  if (folder_.empty()) return;
   std::error_code error;
-  std::filesystem::create_directories(options_.folder, error);
-  if (error) fail(ErrorCode::io, "prefix cache folder ", options_.folder, ": ", error.message());
+  fs::create_directories(folder_, error);
+  if (error) fail(ErrorCode::io, "prefix cache folder ", folder_, ": ", error.message());
 }
 
-PrefixCache::~PrefixCache() = default;
-
-Session& PrefixCache::worker() {
-  if (!worker_) {
-    SessionOptions options;
-    options.context = context_;
-    options.kv_type = options_.kv_type;
-    worker_ = std::make_unique<Session>(model_, options);
-  }
-  return *worker_;
-}
-
-const Snapshot* PrefixCache::longest(std::span<const Token> prompt, int& length) {
-  const Snapshot* best = nullptr;
+SnapshotPointer PrefixCache::longest(std::span<const Token> prompt, int& length) {
+  SnapshotPointer best;
   length = 0;
-  // One token at least must be computed for its state to be known; a remembered prompt knows it.
+  // At least one token must be computed for its state to be known, unless the whole prompt was kept with its state.
   const int limit = static_cast<int>(prompt.size()) - 1;
-  for (const Snapshot& snapshot : pinned_) {
-    const int common = std::min(common_prefix(snapshot.tokens(), prompt), limit);
-    if (common > length) best = &snapshot, length = common;
+  for (const SnapshotPointer& snapshot : pinned_) {
+    const int common = std::min(common_prefix(snapshot->tokens, prompt), limit);
+    if (common > length) best = snapshot, length = common;
   }
-  auto used = recent_.end();
-  for (auto entry = recent_.begin(); entry != recent_.end(); ++entry) {
-    const int shared = common_prefix(entry->snapshot.tokens(), prompt);
-    const bool whole =
-        shared == entry->snapshot.length() && shared == limit + 1 && !entry->snapshot.data().hidden.empty();
+  auto used = entries_.end();
+  for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+    const SnapshotState& snapshot = *entry->snapshot;
+    const int shared = common_prefix(snapshot.tokens, prompt);
+    const bool whole = shared == static_cast<int>(snapshot.tokens.size()) && shared == limit + 1 &&
+                       !snapshot.hidden.empty();
     const int common = whole ? shared : std::min(shared, limit);
-    if (common > length) best = &entry->snapshot, length = common, used = entry;
+    if (common > length) best = entry->snapshot, length = common, used = entry;
   }
-  if (used != recent_.end()) recent_.splice(recent_.end(), recent_, used);
+  if (used != entries_.end()) entries_.splice(entries_.end(), entries_, used);
   return best;
 }
 
 bool PrefixCache::is_pinned(std::span<const Token> tokens) const {
-  return std::ranges::any_of(pinned_, [&](const Snapshot& snapshot) {
-    return common_prefix(snapshot.tokens(), tokens) == static_cast<int>(tokens.size());
+  return std::ranges::any_of(pinned_, [&](const SnapshotPointer& snapshot) {
+    return common_prefix(snapshot->tokens, tokens) == static_cast<int>(tokens.size());
   });
 }
 
 bool PrefixCache::load_pinned(std::span<const Token> tokens) {
-  if (options_.folder.empty()) return false;
-  const std::string path = file_path(model_, options_.folder, tokens);
+  if (folder_.empty()) return false;
+  const std::string path = file_path(model_, folder_, tokens);
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return false;
+  if (!fs::exists(path, ignored)) return false;
+  Sequence sequence(model_, context_, kv_type_);
   try {
-    worker().load(path);
-  } catch (const Error&) {  // of another version or damaged: it will be written anew
+    load_sequence(sequence, path);
+  } catch (const Error&) {  // damaged, or of another version: it is computed and written again
     return false;
   }
-  if (!std::ranges::equal(worker().tokens(), tokens)) return false;
-  add_pinned(worker());
-  ++counters_.loaded;
+  if (!std::ranges::equal(sequence.tokens, tokens)) return false;
+  fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);  // recently used
+  pinned_.push_back(sequence.snapshot());
+  ++loaded_;
   return true;
 }
 
-void PrefixCache::add_pinned(const Session& session) {
-  pinned_.push_back(session.snapshot());
-  ++counters_.pinned;
-  counters_.pinned_tokens += static_cast<std::uint64_t>(session.position());
-}
-
 bool PrefixCache::find_pinned(std::span<const Token> tokens) {
-  const std::lock_guard lock(mutex_);
   return is_pinned(tokens) || load_pinned(tokens);
 }
 
-void PrefixCache::pin(std::span<const Token> tokens) {
-  if (tokens.empty() || static_cast<int>(tokens.size()) > context_) return;
-  const std::lock_guard lock(mutex_);
-  if (is_pinned(tokens) || load_pinned(tokens)) return;
-  int length = 0;
-  if (const Snapshot* start = longest(tokens, length))
-    worker().restore(*start, length);
-  else
-    worker().rewind(0);
-  if (length < static_cast<int>(tokens.size()))
-    worker().prefill(tokens.subspan(static_cast<std::size_t>(length)));
-  add_pinned(worker());
-  if (options_.folder.empty()) return;
+void PrefixCache::pin(const Sequence& sequence) {
+  if (sequence.tokens.empty() || is_pinned(sequence.tokens)) return;
+  pinned_.push_back(sequence.snapshot());
+  if (folder_.empty()) return;
+  const std::string path = file_path(model_, folder_, sequence.tokens);
   try {
-    worker().save(file_path(model_, options_.folder, tokens));
-  } catch (const Error&) {  // a full or read-only disk costs time at the next start, no more
+    save_sequence(sequence, path);
+    limit_folder(folder_, folder_bytes_, path);
+  } catch (const Error&) {  // a full or read-only disk only costs time at the next start
   }
 }
 
-void PrefixCache::pin(const Session& session) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (session.position() == 0 || is_pinned(session.tokens())) return;
-    add_pinned(session);
-  }
-  if (options_.folder.empty()) return;
-  try {
-    session.save(file_path(model_, options_.folder, session.tokens()));
-  } catch (const Error&) {
-  }
-}
-
-int PrefixCache::begin(Session& session, std::span<const Token> prompt) {
-  Snapshot found;  // shares its pages: cheap to take out of the lock
+int PrefixCache::restore_longest_prefix(Sequence& sequence, std::span<const Token> prompt) {
   int length = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (const Snapshot* best = longest(prompt, length)) found = *best;
-  }
+  const SnapshotPointer best = longest(prompt, length);
   const int limit = std::max(0, static_cast<int>(prompt.size()) - 1);
-  const int own = std::min(common_prefix(session.tokens(), prompt), limit);
-  if (own >= length) {
-    length = own;
-    session.rewind(own);
-  } else {
-    session.restore(found, length);
-  }
-  const std::lock_guard lock(mutex_);
-  counters_.reused_tokens += static_cast<std::uint64_t>(length);
-  counters_.computed_tokens += prompt.size() - static_cast<std::size_t>(length);
-  return length;
+  const int own = std::min(common_prefix(sequence.tokens, prompt), limit);
+  if (own >= length)
+    sequence.rewind(own);
+  else
+    sequence.restore(*best, length);
+  return std::max(own, length);
 }
 
-void PrefixCache::add_recent(const Session& session, bool kept) {
-  const std::span<const Token> tokens = session.tokens();
-  recent_.remove_if([&](const Entry& old) {
-    const std::span<const Token> known = old.snapshot.tokens();
-    return old.kept == kept && (kept ? known.size() <= tokens.size() : known.size() == tokens.size()) &&
-           common_prefix(known, tokens) == static_cast<int>(known.size());
+void PrefixCache::add(const Sequence& sequence, bool exact) {
+  entries_.remove_if([&](const Entry& old) {
+    const std::vector<Token>& known = old.snapshot->tokens;
+    const bool replaces = exact ? known.size() == sequence.tokens.size() : known.size() <= sequence.tokens.size();
+    return old.exact == exact && replaces && common_prefix(known, sequence.tokens) == static_cast<int>(known.size());
   });
-  recent_.push_back({session.snapshot(), kept});
+  entries_.push_back({sequence.snapshot(), exact});
 }
 
-void PrefixCache::remember(const Session& session) {
-  if (options_.recent < 1) return;
-  const std::lock_guard lock(mutex_);
-  add_recent(session, false);
-  const auto brief = [](const Entry& entry) { return !entry.kept; };
-  if (std::ranges::count_if(recent_, brief) > options_.recent)
-    recent_.erase(std::ranges::find_if(recent_, brief));
+void PrefixCache::insert_exact(const Sequence& sequence) {
+  if (bytes_ == 0) return;
+  add(sequence, true);
+  if (std::ranges::count_if(entries_, &Entry::exact) > kExactEntries)
+    entries_.erase(std::ranges::find_if(entries_, &Entry::exact));
 }
 
-void PrefixCache::keep(const Session& session) {
-  if (options_.bytes == 0 || session.position() == 0) return;
-  const std::lock_guard lock(mutex_);
-  add_recent(session, true);
-  while (kept_bytes() > options_.bytes)
-    recent_.erase(std::ranges::find_if(recent_, [](const Entry& entry) { return entry.kept; }));
+void PrefixCache::insert(const Sequence& sequence) {
+  if (bytes_ == 0 || sequence.tokens.empty()) return;
+  add(sequence, false);
+  while (kept_bytes() > bytes_)
+    entries_.erase(std::ranges::find_if(entries_, [](const Entry& entry) { return !entry.exact; }));
 }
 
-void PrefixCache::add_pages(const Session& session, Pages& pages) {
-  const auto& held = session.state().cache.pages();
-  pages.insert(pages.end(), held.begin(), held.end());
+void PrefixCache::add_pages(const Sequence& sequence, Pages& pages) {
+  add_cache_pages(sequence.cache, pages);
 }
 
 std::size_t PrefixCache::kept_bytes() const {
   Pages pages;
-  std::size_t page_bytes = 0;
-  for (const Entry& entry : recent_) {
-    if (!entry.kept) continue;
-    const model::KvCache& cache = entry.snapshot.data().cache;
-    pages.insert(pages.end(), cache.pages().begin(), cache.pages().end());
-    page_bytes = cache.layout().page_bytes();
-  }
+  for (const Entry& entry : entries_)
+    if (!entry.exact) add_cache_pages(entry.snapshot->cache, pages);
   sort_unique(pages);
-  return pages.size() * page_bytes;
+  return pages.size() * page_bytes_;
 }
 
-std::size_t PrefixCache::shrink(const Pages& others, std::size_t limit) {
-  const std::lock_guard lock(mutex_);
-  const std::size_t page_bytes =
-      model::kv_layout(model_.shape(), runtime::kv_type_for(model_.state(), options_.kv_type)).page_bytes();
+std::size_t PrefixCache::evict_to(const Pages& others, std::size_t limit) {
   for (;;) {
     Pages pages = others;
-    const auto add = [&](const Snapshot& snapshot) {
-      const auto& held = snapshot.data().cache.pages();
-      pages.insert(pages.end(), held.begin(), held.end());
-    };
-    for (const Snapshot& snapshot : pinned_) add(snapshot);
-    for (const Entry& entry : recent_) add(entry.snapshot);
+    for (const SnapshotPointer& snapshot : pinned_) add_cache_pages(snapshot->cache, pages);
+    for (const Entry& entry : entries_) add_cache_pages(entry.snapshot->cache, pages);
     sort_unique(pages);
-    const std::size_t bytes = pages.size() * page_bytes;
-    if (bytes <= limit || recent_.empty()) return bytes;
-    recent_.pop_front();
+    const std::size_t bytes = pages.size() * page_bytes_;
+    if (bytes <= limit || entries_.empty()) return bytes;
+    entries_.pop_front();
   }
 }
 
-PrefixCache::Counters PrefixCache::counters() const {
-  const std::lock_guard lock(mutex_);
-  return counters_;
-}
-
-}  // namespace qwen
+}  // namespace qwen::runtime

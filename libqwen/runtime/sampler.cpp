@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <limits>
+#include <random>
+#include <unordered_map>
 
 #include "base/fail.h"
 
@@ -71,114 +74,30 @@ void check(const SamplingOptions& o) {
   }
 }
 
-}  // namespace
 
-Sampler::Sampler(SamplingOptions options) : options_(std::move(options)) {
-  check(options_);
-  random_.seed(options_.seed);
+// Mixes all bits (the finalizer of splitmix64).
+std::uint64_t mix(std::uint64_t x) noexcept {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
 }
 
-void Sampler::reset() {
-  random_.seed(options_.seed);
-  window_.clear();
-  seen_.clear();
+std::uint64_t random_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
 }
 
-bool Sampler::penalizes() const noexcept {
-  return options_.repetition_penalty != 1 || options_.presence_penalty != 0 ||
-         options_.frequency_penalty != 0;
-}
-
-void Sampler::accept_prompt(std::span<const Token> tokens) {
-  for (const Token token : tokens) accept(token, false);
-}
-
-void Sampler::accept(Token token, bool generated) {
-  if (!penalizes()) return;
-  Seen& seen = seen_[token];
-  seen.total += 1;
-  seen.generated += generated;
-  const auto limit = static_cast<std::size_t>(options_.penalty_last_n);
-  if (limit == 0) return;
-  window_.push_back({token, generated});
-  if (window_.size() <= limit) return;
-  const HistoryEntry old = window_.front();
-  window_.pop_front();
-  const auto found = seen_.find(old.token);
-  found->second.generated -= old.generated;
-  if (--found->second.total == 0) seen_.erase(found);
-}
-
-std::optional<Sampler::LogitsRequest> Sampler::required_logits() {
-  if (options_.temperature > 0 && options_.top_k == 0) return std::nullopt;
-  must_include_.clear();
-  for (const auto& [token, bias] : options_.logit_bias) must_include_.push_back(token);
-  for (const auto& [token, seen] : seen_) must_include_.push_back(token);
-  return LogitsRequest{options_.temperature == 0 ? 1 : options_.top_k, must_include_};
-}
-
-// The scores that the draw is made from: `logits` themselves where nothing changes them.
-std::span<const float> Sampler::adjust(std::span<const float> logits) {
-  if (options_.logit_bias.empty() && seen_.empty()) return logits;
-  adjusted_.assign(logits.begin(), logits.end());
-  for (const auto& [token, bias] : options_.logit_bias) {
-    if (static_cast<std::size_t>(token) >= logits.size())
-      fail(ErrorCode::invalid_argument, "logit_bias: token ", token, " is outside of the vocabulary of ",
-           logits.size());
-    adjusted_[static_cast<std::size_t>(token)] += bias;
-  }
-  for (const auto& [token, seen] : seen_) {
-    if (token < 0 || static_cast<std::size_t>(token) >= logits.size()) continue;
-    float& score = adjusted_[static_cast<std::size_t>(token)];
-    score = score < 0 ? score * options_.repetition_penalty : score / options_.repetition_penalty;
-    if (seen.generated == 0) continue;
-    score -= options_.frequency_penalty * static_cast<float>(seen.generated) + options_.presence_penalty;
-  }
-  return adjusted_;
-}
-
-// 53 bits of the generator, the same with every standard library. In [0, 1).
-double Sampler::uniform() noexcept {
-  return static_cast<double>(random_() >> 11) * 0x1p-53;
-}
-
-// Proportional to the probability at the sampler's temperature; 1 for the largest score.
-double Sampler::weight(float score, float largest) const noexcept {
-  return static_cast<double>(std::exp((score - largest) / options_.temperature));
-}
-
-Token Sampler::sample(std::span<const float> logits) {
-  const std::span<const float> scores = adjust(logits);
-  const float largest = require_largest(scores);
-  const auto k = static_cast<std::size_t>(options_.top_k);
+struct Candidate {
+  float score;
   Token token;
-  if (options_.temperature == 0) {
-    token = first_equal(scores, largest);
-  } else if (k > 0 && k < scores.size()) {
-    select_top_k(scores, k, candidates_);
-    if (options_.top_p < 1) {
-      double total = 0;
-      for (const Candidate& candidate : candidates_) total += weight(candidate.score, largest);
-      cut_top_p(largest, total);
-    }
-    token = draw_candidate(largest);
-  } else if (options_.top_p < 1) {
-    select_top_p(scores, largest);
-    token = draw_candidate(largest);
-  } else if (options_.min_p > 0) {
-    // A little below the border of min-p: draw_candidate cuts at the border itself.
-    select_above(scores, largest + options_.temperature * (std::log(options_.min_p) - 0.001f));
-    token = draw_candidate(largest);
-  } else {
-    weigh(scores, largest);
-    token = static_cast<Token>(draw());
-  }
-  accept(token, true);
-  return token;
+};
+
+bool before(const Candidate& a, const Candidate& b) noexcept {
+  return a.score != b.score ? a.score > b.score : a.token < b.token;
 }
 
 // out = the finite scores not below the k-th largest one, sorted.
-void Sampler::select_top_k(std::span<const float> scores, std::size_t k, std::vector<Candidate>& out) {
+void select_top_k(std::span<const float> scores, std::size_t k, std::vector<Candidate>& out) {
   out.clear();
   float threshold = -kInfinity;  // at least k candidates have this score or a larger one
   std::size_t limit = std::max<std::size_t>(4 * k, 256);
@@ -199,74 +118,243 @@ void Sampler::select_top_k(std::span<const float> scores, std::size_t k, std::ve
   std::sort(out.begin(), out.end(), before);
 }
 
-// weights_ = those of the whole vocabulary.
-void Sampler::weigh(std::span<const float> scores, float largest) {
-  weights_.resize(scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i)
-    weights_[i] = std::isfinite(scores[i]) ? static_cast<float>(weight(scores[i], largest)) : 0.0f;
+}  // namespace
+
+struct Sampler::State {
+  struct Seen {
+    int total = 0;      // in the window, prompt and generated
+    int generated = 0;  // of these, generated
+  };
+  struct HistoryEntry {
+    Token token;
+    bool generated;
+  };
+
+  bool penalizes() const noexcept;
+  void accept(Token token, bool generated);
+  std::span<const float> adjust(std::span<const float> logits);
+  Token choose(std::span<const float> logits);
+  void select_top_p(std::span<const float> scores, float largest);
+  void select_above(std::span<const float> scores, float threshold);
+  void cut_top_p(float largest, double total);
+  Token draw_candidate(float largest);
+  void weigh(std::span<const float> scores, float largest);
+  std::size_t draw();
+  double weight(float score, float largest) const noexcept;
+  double uniform() const noexcept;
+
+  SamplingOptions options;
+  std::uint64_t position = 0;             // tokens sampled or accepted so far
+  std::unordered_map<Token, Seen> seen;   // what the penalties look back at; empty if they are off
+  std::deque<HistoryEntry> window;        // the same in order, oldest first, if penalty_last_n limits it
+  std::vector<float> adjusted;            // [vocab_size]
+  std::vector<float> weights;             // of `candidates`, or of the vocabulary
+  std::vector<Candidate> candidates;
+  std::vector<Token> must_include;        // of required_logits()
+};
+
+Sampler::Sampler(SamplingOptions options) : state_(std::make_unique<State>()) {
+  check(options);
+  if (!options.seed) options.seed = random_seed();
+  state_->options = std::move(options);
 }
 
-// candidates_ = the tokens that top-p keeps, sorted. The full vocabulary is not sorted but where it is nearly
+Sampler::Sampler(const Sampler& other) : state_(std::make_unique<State>(*other.state_)) {}
+Sampler& Sampler::operator=(const Sampler& other) {
+  if (this != &other) state_ = std::make_unique<State>(*other.state_);
+  return *this;
+}
+Sampler::Sampler(Sampler&&) noexcept = default;
+Sampler& Sampler::operator=(Sampler&&) noexcept = default;
+Sampler::~Sampler() = default;
+
+const SamplingOptions& Sampler::options() const noexcept {
+  return state_->options;
+}
+
+void Sampler::reset() {
+  state_->position = 0;
+  state_->window.clear();
+  state_->seen.clear();
+}
+
+void Sampler::accept_prompt(std::span<const Token> tokens) {
+  for (const Token token : tokens) state_->accept(token, false);
+}
+
+void Sampler::accept(Token token) {
+  state_->accept(token, true);
+  ++state_->position;
+}
+
+Token Sampler::peek(std::span<const float> logits) {
+  return state_->choose(logits);
+}
+
+Token Sampler::sample(std::span<const float> logits) {
+  const Token token = state_->choose(logits);
+  accept(token);
+  return token;
+}
+
+std::optional<Sampler::LogitsRequest> Sampler::required_logits() {
+  State& s = *state_;
+  if (s.options.temperature > 0 && s.options.top_k == 0) return std::nullopt;
+  s.must_include.clear();
+  for (const auto& [token, bias] : s.options.logit_bias) s.must_include.push_back(token);
+  for (const auto& [token, seen] : s.seen) s.must_include.push_back(token);
+  return LogitsRequest{s.options.temperature == 0 ? 1 : s.options.top_k, s.must_include};
+}
+
+bool Sampler::State::penalizes() const noexcept {
+  return options.repetition_penalty != 1 || options.presence_penalty != 0 || options.frequency_penalty != 0;
+}
+
+void Sampler::State::accept(Token token, bool generated) {
+  if (!penalizes()) return;
+  Seen& entry = seen[token];
+  entry.total += 1;
+  entry.generated += generated;
+  const auto limit = static_cast<std::size_t>(options.penalty_last_n);
+  if (limit == 0) return;
+  window.push_back({token, generated});
+  if (window.size() <= limit) return;
+  const HistoryEntry old = window.front();
+  window.pop_front();
+  const auto found = seen.find(old.token);
+  found->second.generated -= old.generated;
+  if (--found->second.total == 0) seen.erase(found);
+}
+
+// The scores that the choice is made from: `logits` themselves if nothing changes them.
+std::span<const float> Sampler::State::adjust(std::span<const float> logits) {
+  if (options.logit_bias.empty() && seen.empty()) return logits;
+  adjusted.assign(logits.begin(), logits.end());
+  for (const auto& [token, bias] : options.logit_bias) {
+    if (static_cast<std::size_t>(token) >= logits.size())
+      fail(ErrorCode::invalid_argument, "logit_bias: token ", token, " is outside of the vocabulary of ",
+           logits.size());
+    adjusted[static_cast<std::size_t>(token)] += bias;
+  }
+  for (const auto& [token, entry] : seen) {
+    if (token < 0 || static_cast<std::size_t>(token) >= logits.size()) continue;
+    float& score = adjusted[static_cast<std::size_t>(token)];
+    score = score < 0 ? score * options.repetition_penalty : score / options.repetition_penalty;
+    if (entry.generated == 0) continue;
+    score -= options.frequency_penalty * static_cast<float>(entry.generated) + options.presence_penalty;
+  }
+  return adjusted;
+}
+
+// The random number of the next token, in [0, 1): a function of the seed and the position alone, so that a draft of
+// later tokens can be verified.
+double Sampler::State::uniform() const noexcept {
+  const std::uint64_t bits = mix(mix(*options.seed + 1) + (position + 1) * 0x9E3779B97F4A7C15u);
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+// Proportional to the probability at the sampler's temperature; 1 for the largest score.
+double Sampler::State::weight(float score, float largest) const noexcept {
+  return static_cast<double>(std::exp((score - largest) / options.temperature));
+}
+
+Token Sampler::State::choose(std::span<const float> logits) {
+  const std::span<const float> scores = adjust(logits);
+  const float largest = require_largest(scores);
+  const auto k = static_cast<std::size_t>(options.top_k);
+  Token token;
+  if (options.temperature == 0) {
+    token = first_equal(scores, largest);
+  } else if (k > 0 && k < scores.size()) {
+    select_top_k(scores, k, candidates);
+    if (options.top_p < 1) {
+      double total = 0;
+      for (const Candidate& candidate : candidates) total += weight(candidate.score, largest);
+      cut_top_p(largest, total);
+    }
+    token = draw_candidate(largest);
+  } else if (options.top_p < 1) {
+    select_top_p(scores, largest);
+    token = draw_candidate(largest);
+  } else if (options.min_p > 0) {
+    // A little below the border of min-p: draw_candidate cuts at the border itself.
+    select_above(scores, largest + options.temperature * (std::log(options.min_p) - 0.001f));
+    token = draw_candidate(largest);
+  } else {
+    weigh(scores, largest);
+    token = static_cast<Token>(draw());
+  }
+  return token;
+}
+
+// weights = those of the whole vocabulary.
+void Sampler::State::weigh(std::span<const float> scores, float largest) {
+  weights.resize(scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    weights[i] = std::isfinite(scores[i]) ? static_cast<float>(weight(scores[i], largest)) : 0.0f;
+}
+
+// candidates = the tokens that top-p keeps, sorted. The full vocabulary is not sorted but where it is nearly
 // uniform: thresholds take in more and more of it until the sum is reached.
-void Sampler::select_top_p(std::span<const float> scores, float largest) {
+void Sampler::State::select_top_p(std::span<const float> scores, float largest) {
   weigh(scores, largest);
   double total = 0;
-  for (const float w : weights_) total += static_cast<double>(w);
+  for (const float w : weights) total += static_cast<double>(w);
   for (float threshold = 0x1p-6f;; threshold *= 0x1p-6f) {
     if (threshold < 0x1p-36f) threshold = 0;
-    candidates_.clear();
+    candidates.clear();
     double sum = 0;
     for (std::size_t i = 0; i < scores.size(); ++i) {
-      if (!(weights_[i] >= threshold) || !std::isfinite(scores[i])) continue;
-      candidates_.push_back({scores[i], static_cast<Token>(i)});
-      sum += static_cast<double>(weights_[i]);
+      if (!(weights[i] >= threshold) || !std::isfinite(scores[i])) continue;
+      candidates.push_back({scores[i], static_cast<Token>(i)});
+      sum += static_cast<double>(weights[i]);
     }
     // The border needs a margin: this sum and the sorted one round differently.
-    if (threshold == 0 || sum > (static_cast<double>(options_.top_p) + 1e-9) * total) break;
+    if (threshold == 0 || sum > (static_cast<double>(options.top_p) + 1e-9) * total) break;
   }
-  std::sort(candidates_.begin(), candidates_.end(), before);
+  std::sort(candidates.begin(), candidates.end(), before);
   cut_top_p(largest, total);
 }
 
 // Keeps each sorted candidate whose predecessors' sum is still below top_p of `total`.
-void Sampler::cut_top_p(float largest, double total) {
-  const double limit = static_cast<double>(options_.top_p) * total;
+void Sampler::State::cut_top_p(float largest, double total) {
+  const double limit = static_cast<double>(options.top_p) * total;
   double sum = 0;
   std::size_t kept = 0;
-  while (kept < candidates_.size() && (kept == 0 || sum < limit))
-    sum += weight(candidates_[kept++].score, largest);
-  candidates_.resize(kept);
+  while (kept < candidates.size() && (kept == 0 || sum < limit))
+    sum += weight(candidates[kept++].score, largest);
+  candidates.resize(kept);
 }
 
-// candidates_ = the finite scores from `threshold` on, in the order of their ids.
-void Sampler::select_above(std::span<const float> scores, float threshold) {
-  candidates_.clear();
+// candidates = the finite scores from `threshold` on, in the order of their ids.
+void Sampler::State::select_above(std::span<const float> scores, float threshold) {
+  candidates.clear();
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (scores[i] >= threshold && std::isfinite(scores[i]))
-      candidates_.push_back({scores[i], static_cast<Token>(i)});
+      candidates.push_back({scores[i], static_cast<Token>(i)});
   }
 }
 
 // Min-p and the draw.
-Token Sampler::draw_candidate(float largest) {
-  weights_.resize(candidates_.size());
-  for (std::size_t i = 0; i < candidates_.size(); ++i) {
-    const double w = weight(candidates_[i].score, largest);
-    weights_[i] = w >= static_cast<double>(options_.min_p) ? static_cast<float>(w) : 0.0f;
+Token Sampler::State::draw_candidate(float largest) {
+  weights.resize(candidates.size());
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const double w = weight(candidates[i].score, largest);
+    weights[i] = w >= static_cast<double>(options.min_p) ? static_cast<float>(w) : 0.0f;
   }
-  return candidates_[draw()].token;
+  return candidates[draw()].token;
 }
 
-// An index into weights_, in proportion to them.
-std::size_t Sampler::draw() {
+// An index into weights, in proportion to them.
+std::size_t Sampler::State::draw() {
   double total = 0;
-  for (const float w : weights_) total += static_cast<double>(w);
+  for (const float w : weights) total += static_cast<double>(w);
   double target = uniform() * total;
   std::size_t chosen = 0;
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    if (weights_[i] == 0) continue;
-    chosen = i;  // where rounding leaves the target beyond the last one, the last one it is
-    target -= static_cast<double>(weights_[i]);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] == 0) continue;
+    chosen = i;  // if rounding pushes the target past the end: the last candidate
+    target -= static_cast<double>(weights[i]);
     if (target < 0) break;
   }
   return chosen;

@@ -19,11 +19,11 @@ struct Header {
 };
 static_assert(sizeof(Header) == 40);
 
-Header header_of(const SessionState& s) {
+Header header_of(const Sequence& s) {
   const model::KvLayout& kv = s.cache.layout();
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
-  header.fingerprint = s.m().fingerprint;
+  header.fingerprint = s.model->fingerprint;
   header.layers = static_cast<std::uint32_t>(kv.layers);
   header.kv_heads = static_cast<std::uint32_t>(kv.kv_heads);
   header.head_dim = static_cast<std::uint32_t>(kv.head_dim);
@@ -58,7 +58,7 @@ std::size_t vector_bytes(const model::KvLayout& kv) {
 
 }  // namespace
 
-void save_session(const SessionState& s, const std::string& path) {
+void save_sequence(const Sequence& s, const std::string& path) {
   Writer out(path);
   const Header header = header_of(s);
   out.put(&header, sizeof header);
@@ -76,7 +76,7 @@ void save_session(const SessionState& s, const std::string& path) {
   out.finish();
 }
 
-void load_session(SessionState& s, const std::string& path) {
+void load_sequence(Sequence& s, const std::string& path) {
   const MappedFile file(path);
   const std::span<const std::byte> bytes = file.bytes();
   const auto bad = [&](const auto&... parts) { fail(ErrorCode::bad_format, path, ": ", parts...); };
@@ -90,7 +90,7 @@ void load_session(SessionState& s, const std::string& path) {
   if (header.layers != own.layers || header.kv_heads != own.kv_heads || header.head_dim != own.head_dim ||
       header.f16 != own.f16)
     bad("the session was saved with another KV cache type");
-  const auto width = static_cast<std::uint32_t>(s.m().info.shape.hidden);
+  const auto width = static_cast<std::uint32_t>(s.model->info.shape.hidden);
   if (header.hidden != 0 && header.hidden != width)
     bad("expected a state of ", width, " floats, found ", header.hidden);
   const model::KvLayout& kv = s.cache.layout();
@@ -104,9 +104,9 @@ void load_session(SessionState& s, const std::string& path) {
   std::memcpy(&hash, bytes.data() + bytes.size() - sizeof hash, sizeof hash);
   if (hash != fnv1a(bytes.data(), bytes.size() - sizeof hash))
     bad("the content is damaged (its hash differs)");
-  if (header.tokens > static_cast<std::uint32_t>(s.options.context))
+  if (header.tokens > static_cast<std::uint32_t>(s.context))
     fail(ErrorCode::context_full, path, ": ", header.tokens, " tokens do not fit into a context of ",
-         s.options.context);
+         s.context);
 
   const std::byte* at = bytes.data() + sizeof header;
   const auto take = [&]<class T>(std::vector<T>& out) {
@@ -116,7 +116,7 @@ void load_session(SessionState& s, const std::string& path) {
   std::vector<Token> tokens(header.tokens);
   take(tokens);
   for (const Token token : tokens)
-    if (token < 0 || token >= s.m().info.shape.embedding_rows) bad("token id ", token, " is out of range");
+    if (token < 0 || token >= s.model->info.shape.embedding_rows) bad("token id ", token, " is out of range");
   std::vector<float> hidden(header.hidden);
   take(hidden);
   model::KvCache cache(kv);

@@ -8,12 +8,12 @@
 
 namespace qwen::runtime {
 
-struct SessionState;
+struct Sequence;
 
 // Writes through a temporary name in the same folder; the final name appears only when all is on disk.
-void save_session(const SessionState& session, const std::string& path);
+void save_sequence(const Sequence& sequence, const std::string& path);
 // Error(bad_format) for another model, version or damaged content, Error(context_full) where it does not fit;
 // the session is unchanged then.
-void load_session(SessionState& session, const std::string& path);
+void load_sequence(Sequence& sequence, const std::string& path);
 
 }  // namespace qwen::runtime

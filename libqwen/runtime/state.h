@@ -1,4 +1,4 @@
-// What the public handles stand for.
+// What the public handles hold.
 #pragma once
 #include <memory>
 #include <optional>
@@ -17,54 +17,88 @@ struct ModelState {
   ModelInfo info;
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template;
-  std::string chat_template_error;  // why there is none
+  std::string chat_template_error;  // why there is no chat_template
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
   bool reference = false;
   const kernels::Kernels* kernels = nullptr;
-  std::unique_ptr<ThreadPool> pool;
+  std::shared_ptr<ThreadPool> pool;
   std::shared_ptr<const model::Weights> weights;
 
   model::ExecContext engine() const { return {*weights, *kernels, *pool}; }
 };
 
-// The KV type that a session uses where `wanted` leaves it to the model.
+// The KV type for SessionOptions::kv_type.
 KvType kv_type_for(const ModelState& model, KvType wanted);
-// The context in tokens for SessionOptions::context. Error(invalid_argument) where the model has no such one.
+// The context for SessionOptions::context. Throws Error(invalid_argument) if it is out of the model's range.
 int checked_context(const Model& model, int wanted);
+// Throws Error(invalid_argument) for an id without a row in the embedding. `what` begins the message.
+void check_ids(const ModelState& model, std::span<const Token> ids, const char* what);
 
-struct SessionState {
-  // Sessions that one thread uses may share a workspace; null: one of its own.
-  SessionState(Model handle, const SessionOptions& session_options,
-               std::shared_ptr<model::Workspace> shared = nullptr);
+// Tokens that two sequences have in common at their start.
+int common_prefix(std::span<const Token> a, std::span<const Token> b) noexcept;
 
-  Model model;
-  SessionOptions options;
-  model::KvCache cache;
-  std::shared_ptr<model::Workspace> workspace;
-  std::vector<Token> tokens;  // in the cache
-  std::vector<float> hidden;  // [hidden] final state of the last token, empty where none was computed
-  AlignedBuffer logits;       // [vocab rounded up to 16]
-  std::function<bool(int, int)> on_prefill;
-
-  // Of the batches that this session leads: kept, so that a step allocates nothing.
-  std::vector<model::SequenceInput> batch_inputs;
-  std::vector<float> batch_hidden;  // [wanted][hidden]
-  AlignedBuffer batch_logits;       // [wanted][vocab rounded up to 16]
-
-  const ModelState& m() const { return model.state(); }
-  int position() const { return static_cast<int>(tokens.size()); }
-};
-
-}  // namespace qwen::runtime
-
-namespace qwen {
-
-struct SnapshotData {
+struct SnapshotState {
   std::uint64_t fingerprint;
   model::KvCache cache;
   std::vector<Token> tokens;
-  std::vector<float> hidden;  // of the last token, where it was known
+  std::vector<float> hidden;  // of the last token; empty if unknown
+};
+using SnapshotPointer = std::shared_ptr<const SnapshotState>;
+
+// A sequence of tokens and the model's state after them.
+struct Sequence {
+  Sequence(const ModelState& model, int context, KvType kv_type)
+      : model(&model), context(context), cache(model::kv_layout(model.info.shape, kv_type_for(model, kv_type))) {}
+
+  const ModelState* model;
+  int context;  // tokens at most
+  model::KvCache cache;
+  std::vector<Token> tokens;  // in the cache
+  std::vector<float> hidden;  // [hidden] of the last token after the final norm; empty if unknown
+
+  int position() const noexcept { return static_cast<int>(tokens.size()); }
+  int room() const noexcept { return context - position(); }
+  void rewind(int length);
+  SnapshotPointer snapshot(int length = -1) const;         // -1: all, with the hidden state
+  void restore(const SnapshotState& from, int length = -1);  // from must be of the same model and KV type, and fit
 };
 
-}  // namespace qwen
+class Executor;
+struct StepItem;
+
+struct SessionState {
+  SessionState(Model handle, const SessionOptions& session_options);
+  ~SessionState();
+
+  Model model;
+  SessionOptions options;
+  Sequence sequence;
+  std::shared_ptr<Executor> executor;
+  PrefillCallback on_prefill;
+  std::vector<StepItem> batch;  // of forward_batch(): kept, so that a step allocates nothing
+
+  const ModelState& m() const;
+};
+
+// The only way from the public handles to their states.
+struct Access {
+  static const ModelState& state(const Model& model) noexcept { return *model.state_; }
+  static Model make_model(std::shared_ptr<const ModelState> state) { return Model(std::move(state)); }
+  static SessionState& state(Session& session) noexcept { return *session.state_; }
+  static const SnapshotState& state(const Snapshot& snapshot) noexcept { return *snapshot.state_; }
+  static Snapshot make_snapshot(SnapshotPointer state) {
+    Snapshot out;
+    out.state_ = std::move(state);
+    return out;
+  }
+};
+
+inline const ModelState& state_of(const Model& model) noexcept {
+  return Access::state(model);
+}
+inline const ModelState& SessionState::m() const {
+  return state_of(model);
+}
+
+}  // namespace qwen::runtime

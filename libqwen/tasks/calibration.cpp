@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tasks/errors.h"
+#include "base/fail.h"
 
 namespace qwen {
 namespace {
@@ -34,22 +34,33 @@ class LogLoss {
     return loss;
   }
 
+  // Each label's exponent has the derivatives: its score, and 1 for its own offset. The cost is that of one product
+  // [labels, texts] x [texts, labels].
   void derivatives(const VectorXd& at, VectorXd& gradient, MatrixXd& hessian) const {
     const Eigen::Index labels = scores_.cols();
+    MatrixXd p(scores_.rows(), labels);
     gradient = kPull * pulled(at);
     hessian = kPull * MatrixXd::Identity(parameters(), parameters());
     for (Eigen::Index i = 0; i < scores_.rows(); ++i) {
-      VectorXd p = exponents(at, i);
-      p = (p.array() - p.maxCoeff()).exp();
-      p /= p.sum();
-      // Each label's derivative by the parameters: its score, and 1 for its own offset.
-      MatrixXd slopes = MatrixXd::Zero(parameters(), labels);
-      slopes.row(0) = scores_.row(i);
-      if (offsets_) slopes.bottomRows(labels) = MatrixXd::Identity(labels, labels);
-      const VectorXd mean = slopes * p;
-      gradient += mean - slopes.col(labels_[static_cast<std::size_t>(i)]);
-      hessian += slopes * p.asDiagonal() * slopes.transpose() - mean * mean.transpose();
+      VectorXd row = exponents(at, i);
+      row = (row.array() - row.maxCoeff()).exp();
+      p.row(i) = row.transpose() / row.sum();
+      const auto label = static_cast<Eigen::Index>(labels_[static_cast<std::size_t>(i)]);
+      gradient[0] -= scores_(i, label);
+      if (offsets_) gradient[1 + label] -= 1;
     }
+    const MatrixXd weighted = p.cwiseProduct(scores_);
+    const VectorXd mean = weighted.rowwise().sum();  // [texts] expected score
+    gradient[0] += mean.sum();
+    hessian(0, 0) += weighted.cwiseProduct(scores_).sum() - mean.squaredNorm();
+    if (!offsets_) return;
+    const VectorXd total = p.colwise().sum().transpose();
+    gradient.tail(labels) += total;
+    const VectorXd cross = weighted.colwise().sum().transpose() - p.transpose() * mean;
+    hessian.block(1, 0, labels, 1) += cross;
+    hessian.block(0, 1, 1, labels) += cross.transpose();
+    hessian.bottomRightCorner(labels, labels) -= p.transpose() * p;
+    hessian.bottomRightCorner(labels, labels).diagonal() += total;
   }
 
  private:
@@ -67,7 +78,7 @@ class LogLoss {
   bool offsets_;
 };
 
-VectorXd minimise(const LogLoss& loss) {
+VectorXd minimize(const LogLoss& loss) {
   VectorXd at = VectorXd::Zero(loss.parameters()), gradient;
   MatrixXd hessian;
   at[0] = 1;
@@ -79,7 +90,7 @@ VectorXd minimise(const LogLoss& loss) {
     if (!(slope < -1e-10)) break;
     double length = 1;
     VectorXd tried = at + direction;
-    // Newton's step, halved until it brings a part of what its slope promises.
+    // Newton's step, halved until the loss decreases as the slope predicts.
     while (length > 1e-8 && !(loss.value(tried) <= value + 1e-4 * length * slope)) {
       length *= 0.5;
       tried = at + length * direction;
@@ -96,7 +107,7 @@ VectorXd minimise(const LogLoss& loss) {
 Calibration fit_calibration(std::span<const Classification> results, std::span<const int> labels,
                             bool offsets) {
   if (results.size() != labels.size() || results.size() < 2)
-    tasks::fail(ErrorCode::invalid_argument,
+    fail(ErrorCode::invalid_argument,
                 "calibration: expected at least 2 texts with a label each, found ",
                 std::min(results.size(), labels.size()));
   const std::size_t count = results[0].scores.size();
@@ -104,14 +115,14 @@ Calibration fit_calibration(std::span<const Classification> results, std::span<c
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].scores.size() != count || count == 0 || labels[i] < 0 ||
         labels[i] >= static_cast<int>(count))
-      tasks::fail(ErrorCode::invalid_argument, "calibration: text ", i + 1,
+      fail(ErrorCode::invalid_argument, "calibration: text ", i + 1,
                   " has no scores, or no label of the task");
     // A constant of each text changes nothing; without it the numbers stay small.
     const double largest = *std::max_element(results[i].scores.begin(), results[i].scores.end());
     for (std::size_t k = 0; k < count; ++k)
       scores(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(k)) = results[i].scores[k] - largest;
   }
-  const VectorXd at = minimise(LogLoss(std::move(scores), {labels.begin(), labels.end()}, offsets));
+  const VectorXd at = minimize(LogLoss(std::move(scores), {labels.begin(), labels.end()}, offsets));
   Calibration calibration;
   calibration.temperature = 1 / std::clamp(at[0], kMinSharpness, kMaxSharpness);
   if (offsets) calibration.offsets.assign(at.data() + 1, at.data() + at.size());

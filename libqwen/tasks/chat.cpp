@@ -2,24 +2,20 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
-#include "qwen/prefix_cache.h"
+#include "base/fail.h"
 #include "tasks/clock.h"
-#include "tasks/engine_request.h"
-#include "tasks/errors.h"
+#include "tasks/inline_engine.h"
 #include "tasks/prompt.h"
+#include "tasks/task_rules.h"
 
 namespace qwen {
 namespace {
 
-SessionOptions session_options(const ChatOptions& options) {
-  SessionOptions out;
-  out.context = options.context;
-  out.kv_type = options.kv_type;
-  out.prefill_chunk = options.prefill_chunk;
-  return out;
-}
+using tasks::Clock;
+using tasks::seconds_since;
 
 std::vector<Message> messages_of(std::span<const ChatTurn> turns, const Task& task) {
   std::vector<Message> out;
@@ -30,103 +26,121 @@ std::vector<Message> messages_of(std::span<const ChatTurn> turns, const Task& ta
   return out;
 }
 
-using tasks::Clock;
-using tasks::seconds_since;
-using OnText = std::function<bool(std::string_view)>;
+// The KV of the conversation is kept, however long it is.
+const EngineOptions kOneChat{.max_sequences = 1, .prefix_bytes = std::numeric_limits<std::size_t>::max()};
+
+Task plain_task(const Model& model) {
+  Task task;
+  task.name = "chat";
+  task.kind = TaskKind::generate;
+  task.user_template = "{text}";
+  task.history = true;
+  task.max_new_tokens = 512;
+  task.sampling = model.info().sampling;
+  return task;
+}
+
+ChatOptions plain_options() {
+  ChatOptions options;
+  options.history_turns = std::numeric_limits<int>::max();
+  return options;
+}
 
 }  // namespace
 
 struct Chat::State {
+  std::shared_ptr<Engine> engine;
   Model model;
   Task task;
   ChatOptions options;
-  std::unique_ptr<Session> session;  // where there is no engine
-  int context;
   std::vector<ChatTurn> turns;
-  // analyze() computed the whole prompt beside the label's; of its tokens, so many were known before. -1: it
-  // did not.
-  int ready = -1;
+  mutable std::vector<int> turn_tokens;  // [turns] of their texts, without the template's; counted when needed
 
   bool history() const { return options.history.value_or(task.history); }
   int max_new_tokens() const { return options.max_new_tokens.value_or(task.max_new_tokens); }
+  int context() const { return engine->options().context; }
 
   std::vector<Token> render(std::string_view text, const std::vector<Message>& history,
                             std::string_view reply_to) const {
     std::vector<Message> messages = task.messages(text, history, reply_to);
     if (options.system && messages.front().role != "system")
-      messages.insert(messages.begin(), {"system", ""});  // which a task cannot say
+      messages.insert(messages.begin(), {"system", ""});  // a task cannot express an empty one
     ChatTemplate::RenderOptions out;
     out.enable_thinking = options.thinking;
     return model.chat_template().render(messages, out);
   }
 
-  // The prompt with as many of the latest turns as the window takes.
+  // The first of the turns from `first` on whose texts alone may fit into `window` tokens. Each turn is tokenized once.
+  std::size_t first_candidate(std::size_t first, int window) const {
+    turn_tokens.resize(turns.size(), -1);
+    std::size_t candidate = turns.size();
+    for (int total = 0; candidate > first; --candidate) {
+      const std::size_t i = candidate - 1;
+      if (turn_tokens[i] < 0)
+        turn_tokens[i] = static_cast<int>(model.tokenizer().encode(task.user_message(turns[i].user)).size() +
+                                          model.tokenizer().encode(turns[i].assistant).size());
+      total += turn_tokens[i];
+      if (total > window) break;
+    }
+    return candidate;
+  }
+
+  // The prompt with as many of the latest turns as fit into the window.
   Prompt prompt(std::string_view text, std::string_view reply_to) const {
-    // Room for the answer; where the context is small, half of it at most.
-    const int limit = context - std::min(max_new_tokens(), context / 2);
+    // Room for the answer; if the context is small, half of it at most.
+    const int limit = context() - std::min(max_new_tokens(), context() / 2);
     const int window = options.history_tokens > 0 ? std::min(limit, options.history_tokens) : limit;
     const std::size_t kept = history() ? static_cast<std::size_t>(options.history_turns) : 0;
-    std::size_t first = turns.size() - std::min(turns.size(), kept);
-    for (; first < turns.size(); ++first) {
-      const auto history = messages_of(std::span(turns).subspan(first), task);
-      std::vector<Token> tokens = render(text, history, reply_to);
-      if (static_cast<int>(tokens.size()) <= window) return {std::move(tokens), static_cast<int>(first), 0};
+    const auto with_turns_from = [&](std::size_t first) {
+      return render(text, messages_of(std::span(turns).subspan(first), task), reply_to);
+    };
+    // Fewer turns make a shorter prompt: bisection finds the earliest turn that fits.
+    std::size_t low = first_candidate(turns.size() - std::min(turns.size(), kept), window), high = turns.size();
+    std::vector<Token> best;
+    for (std::size_t first = low; low < high; first = low + (high - low) / 2) {
+      std::vector<Token> tokens = with_turns_from(first);
+      if (static_cast<int>(tokens.size()) <= window) {
+        best = std::move(tokens);
+        high = first;
+      } else {
+        low = first + 1;
+      }
     }
-    const bool cut = task.overflow == TextOverflow::truncate;  // else the reply gets what room there is
-    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context - 1,
+    if (!best.empty()) return {std::move(best), static_cast<int>(high), 0};
+    const bool cut = task.overflow == TextOverflow::truncate;  // else the reply gets the room that is left
+    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context() - 1,
                                              [&](auto part) { return render(part, {}, reply_to); });
-    return {std::move(alone.tokens), static_cast<int>(first), alone.truncated_tokens};
+    return {std::move(alone.tokens), static_cast<int>(turns.size()), alone.truncated_tokens};
   }
 
-  // Leaves the longest known beginning of the prompt in the session.
-  int reuse(std::span<const Token> prompt) {
-    int length = 0;
-    if (options.prefixes) {
-      length = options.prefixes->begin(*session, prompt);
-    } else {
-      length = common_prefix(session->tokens(), prompt);
-    }
-    length = std::min(length, static_cast<int>(prompt.size()) - 1);
-    session->rewind(length);
-    return length;
-  }
-
-  // A reply that was begun.
-  struct Pending {
+  // A reply that was submitted.
+  struct PendingReply {
     Clock::time_point start;
     Prompt prompt;
-    GenerateOptions generation;
-    EngineJob job;  // over an engine
+    EngineJob job;
   };
-  Pending begin(std::string_view text, const SayOptions& say) const;
-  ChatReply finish(Pending& pending, std::string_view text, const OnText& on_text, const SayOptions& say);
-  void compute(Pending& pending, const OnText& on_text, ChatReply& reply);
-  void receive(Pending& pending, const OnText& on_text, const SayOptions& say, ChatReply& reply) const;
+  PendingReply submit(std::string_view text, const SayOptions& say) const;
+  ChatReply finish(PendingReply& pending, std::string_view text, const TextCallback& on_text,
+                   const SayOptions& say);
+  void receive(PendingReply& pending, const TextCallback& on_text, const SayOptions& say, ChatReply& reply) const;
 };
 
-Chat::Chat(Model model, Task task, const ChatOptions& options) {
+Chat::Chat(Model model) : Chat(model, plain_task(model), plain_options()) {}
+
+Chat::Chat(Model model, Task task, const ChatOptions& options)
+    : Chat(tasks::inline_engine(std::move(model), kOneChat), std::move(task), options) {}
+
+Chat::Chat(std::shared_ptr<Engine> engine, Task task, const ChatOptions& options) {
+  if (!engine) fail(ErrorCode::invalid_argument, "chat: the engine is null");
   if (task.kind != TaskKind::generate)
-    tasks::fail(ErrorCode::invalid_argument, "task ", task.name, ": expected kind generate, found classify");
+    fail(ErrorCode::invalid_argument, "task ", task.name, " is a classifier; expected a chat task");
   if (options.history_turns < 0 || options.history_tokens < 0 || options.max_new_tokens.value_or(0) < 0)
-    tasks::fail(ErrorCode::invalid_argument,
-                "chat: history_turns, history_tokens and max_new_tokens must be 0 or more");
+    fail(ErrorCode::invalid_argument, "chat: history_turns, history_tokens and max_new_tokens must be 0 or more");
   if (options.system) task.system = *options.system;
-  TaskRegistry().add(task);  // the rules for tasks made by hand
-  std::unique_ptr<Session> session;
-  if (options.engine)
-    tasks::check_engine(*options.engine, model);
-  else
-    session = std::make_unique<Session>(model, session_options(options));
-  const int context = options.engine ? options.engine->options().context : session->context();
-  state_ = std::make_unique<State>(
-      State{std::move(model), std::move(task), options, std::move(session), context, {}, -1});
-  if (!options.engine && !options.prefixes) return;
-  const std::vector<Token> prefix =
-      tasks::fixed_prefix([this](auto text) { return state_->render(text, {}, {}); });
-  if (options.engine)
-    options.engine->pin(prefix);
-  else
-    options.prefixes->pin(prefix);
+  tasks::require_valid(task);
+  const Model model = engine->model();
+  state_ = std::make_unique<State>(State{std::move(engine), model, std::move(task), options, {}, {}});
+  state_->engine->pin(tasks::fixed_prefix([this](auto text) { return state_->render(text, {}, {}); }));
 }
 
 Chat::Chat(Chat&&) noexcept = default;
@@ -138,9 +152,10 @@ const std::vector<ChatTurn>& Chat::turns() const noexcept {
 }
 void Chat::set_turns(std::vector<ChatTurn> turns) {
   state_->turns = std::move(turns);
+  state_->turn_tokens.clear();
 }
-Session* Chat::session() noexcept {
-  return state_->session.get();
+const std::shared_ptr<Engine>& Chat::engine() const noexcept {
+  return state_->engine;
 }
 const Task& Chat::task() const noexcept {
   return state_->task;
@@ -153,65 +168,50 @@ Chat::Prompt Chat::prompt(std::string_view text, std::string_view reply_to) cons
   return state_->prompt(text, reply_to);
 }
 
-ChatReply Chat::say(std::string_view text, const OnText& on_text, const SayOptions& options) {
-  State::Pending pending = state_->begin(text, options);
+ChatReply Chat::say(std::string_view text, const TextCallback& on_text, const SayOptions& options) {
+  State::PendingReply pending = state_->submit(text, options);
   return state_->finish(pending, text, on_text, options);
 }
 
-Chat::State::Pending Chat::State::begin(std::string_view text, const SayOptions& say) const {
-  Pending pending;
+Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOptions& say) const {
+  PendingReply pending;
   pending.start = Clock::now();
   pending.prompt = prompt(text, say.reply_to);
-  GenerateOptions& generation = pending.generation;
-  generation.max_new_tokens = max_new_tokens();
-  generation.sampling = options.sampling.value_or(task.sampling);
-  if (say.seed) generation.sampling.seed = *say.seed;
-  generation.stop = say.stop;
-  generation.cancel = say.cancel;
-  if (options.engine) {
-    EngineRequest request;
-    request.prompt = pending.prompt.tokens;
-    request.generate = generation;
-    pending.job = options.engine->submit(std::move(request));
-  }
+  EngineRequest request;
+  request.prompt = pending.prompt.tokens;
+  request.generate.max_new_tokens = max_new_tokens();
+  request.generate.sampling = options.sampling.value_or(task.sampling);
+  if (say.seed) request.generate.sampling->seed = *say.seed;
+  request.generate.stop = say.stop;
+  request.generate.cancel = say.cancel;
+  pending.job = engine->submit(std::move(request));
   return pending;
 }
 
-ChatReply Chat::State::finish(Pending& pending, std::string_view text, const OnText& on_text,
+ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, const TextCallback& on_text,
                               const SayOptions& say) {
   ChatReply reply;
   reply.prompt_tokens = static_cast<int>(pending.prompt.tokens.size());
   reply.truncated_tokens = pending.prompt.truncated_tokens;
-  if (pending.job)
-    receive(pending, on_text, say, reply);
-  else
-    compute(pending, on_text, reply);
+  receive(pending, on_text, say, reply);
   reply.text = reply.generation.text;
   reply.finish = reply.generation.finish;
   reply.total_seconds = seconds_since(pending.start);
   if (history()) {
     reply.dropped_turns = pending.prompt.dropped_turns;
     turns.erase(turns.begin(), turns.begin() + reply.dropped_turns);
+    const auto counted = std::min(turn_tokens.size(), static_cast<std::size_t>(reply.dropped_turns));
+    turn_tokens.erase(turn_tokens.begin(), turn_tokens.begin() + static_cast<std::ptrdiff_t>(counted));
     turns.push_back({std::string(text), reply.text});
   } else {
     turns.clear();
+    turn_tokens.clear();
   }
   return reply;
 }
 
-void Chat::State::compute(Pending& pending, const OnText& on_text, ChatReply& reply) {
-  const std::vector<Token>& tokens = pending.prompt.tokens;
-  const int known = std::exchange(ready, -1);
-  const bool computed = known >= 0 && std::ranges::equal(session->tokens(), tokens);
-  reply.cached_tokens = computed ? known : reuse(tokens);
-  const double before = seconds_since(pending.start);
-  const auto rest = std::span(tokens).subspan(static_cast<std::size_t>(session->position()));
-  reply.generation = generate(*session, rest, pending.generation, on_text);
-  reply.first_token_seconds = before + reply.generation.first_token_seconds;
-}
-
-// Pulls the text: a slow on_text holds up nobody.
-void Chat::State::receive(Pending& pending, const OnText& on_text, const SayOptions& say,
+// Pulls the text, so that a slow on_text does not block the engine.
+void Chat::State::receive(PendingReply& pending, const TextCallback& on_text, const SayOptions& say,
                           ChatReply& reply) const {
   EngineJob& job = pending.job;
   std::string text;
@@ -223,12 +223,12 @@ void Chat::State::receive(Pending& pending, const OnText& on_text, const SayOpti
     if (chunk) {
       text += chunk->text;
       tokens += chunk->tokens.size();
-      ended_early = on_text && !chunk->text.empty() && !on_text(chunk->text);
+      ended_early = !chunk->text.empty() && !on_text(chunk->text);
     } else if (job.done()) {
       break;
     } else {
       patience = std::chrono::milliseconds(1000);
-      ended_early = say.on_wait && !say.on_wait(job.queue_position());
+      ended_early = !say.on_wait(job.progress());
     }
   }
   if (ended_early) job.cancel();
@@ -238,7 +238,7 @@ void Chat::State::receive(Pending& pending, const OnText& on_text, const SayOpti
   reply.queue_seconds = result.queue_seconds;
   reply.first_token_seconds = result.first_token_seconds;
   if (!ended_early) return;
-  // The engine may have gone on meanwhile: the reply is what was delivered.
+  // The engine may have computed more than was delivered.
   reply.generation.finish = FinishReason::cancelled;
   reply.generation.text = std::move(text);
   reply.generation.tokens.resize(tokens);
@@ -246,39 +246,33 @@ void Chat::State::receive(Pending& pending, const OnText& on_text, const SayOpti
 }
 
 Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
-                 const std::function<bool(const Classification&)>& on_label,
-                 const std::function<bool(std::string_view)>& on_text, const SayOptions& options) {
+                 const Callback<const Classification&>& on_label, const TextCallback& on_text,
+                 const SayOptions& options) {
   const auto start = Clock::now();
-  if (options.cancel.cancelled()) tasks::fail(ErrorCode::cancelled, "the analysis was cancelled");
+  if (options.cancel.cancelled()) fail(ErrorCode::cancelled, "the analysis was cancelled");
   Analysis out;
   Chat::State& c = *chat.state_;
-  // A system prompt that the label chooses cannot be computed with it.
-  const bool together = c.task.system_by_label.empty() && &c.model.state() == &classifier.model().state();
-  std::optional<Chat::State::Pending> pending;
-  if (together && !c.options.engine && !classifier.engine()) {
-    const Chat::Prompt prompt = c.prompt(text, {});
-    const int known = c.reuse(prompt.tokens);
-    const auto rest = std::span<const Token>(prompt.tokens).subspan(static_cast<std::size_t>(known));
-    bool joined = false;
-    out.classification = classifier.classify_beside(text, {c.session.get(), rest, false, {}}, joined);
-    c.ready = joined ? known : -1;
-  } else {
-    if (together && c.options.engine) pending = c.begin(text, options);
-    out.classification = classifier.classify(text, ClassifyMode::score, options.cancel);
-  }
+  std::optional<Chat::State::PendingReply> pending;
+  // If the label chooses the system prompt, the reply must wait for it.
+  if (c.task.system_by_label.empty()) pending = c.submit(text, options);
+  out.classification = classifier.classify(text, ClassifyMode::score, options.cancel);
   out.label_seconds = seconds_since(start);
-  if (on_label && !on_label(out.classification)) {
+  if (!on_label(out.classification)) {
     out.reply.finish = FinishReason::cancelled;
     return out;
   }
   SayOptions say = options;
   if (say.reply_to.empty() && !out.classification.abstained)
     say.reply_to = classifier.task().labels[static_cast<std::size_t>(out.classification.label)].text;
-  const auto before = pending ? 0.0 : seconds_since(start);
-  if (!pending) pending = c.begin(text, say);
+  const double before = pending ? 0.0 : seconds_since(start);
+  if (!pending) pending = c.submit(text, say);
   out.reply = c.finish(*pending, text, on_text, say);
   out.reply_seconds = before + out.reply.first_token_seconds;
   return out;
+}
+
+std::string reply(const Model& model, std::string_view message, const TextCallback& on_text) {
+  return Chat(model).say(message, on_text).text;
 }
 
 }  // namespace qwen

@@ -2,31 +2,23 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
+#include <optional>
 #include <utility>
 
-#include "qwen/prefix_cache.h"
+#include "base/fail.h"
 #include "tasks/calibration.h"
-#include "tasks/classifier_state.h"
-#include "tasks/errors.h"
+#include "tasks/clock.h"
+#include "tasks/inline_engine.h"
+#include "tasks/label_tokens.h"
+#include "tasks/prompt.h"
+#include "tasks/task_rules.h"
 
 namespace qwen {
 namespace {
 
-// Over an engine its sessions are what counts.
-ClassifierOptions resolved(const Model& model, ClassifierOptions options) {
-  if (!options.engine) return options;
-  tasks::check_engine(*options.engine, model);
-  options.context = options.engine->options().context;
-  options.kv_type = options.engine->options().kv_type;
-  return options;
-}
-
-SessionOptions session_options(const ClassifierOptions& options) {
-  SessionOptions out;
-  out.context = options.context;
-  out.kv_type = options.kv_type;
-  return out;
-}
+// Texts that a classifier without an engine computes together.
+const EngineOptions kTogether{.max_sequences = 30};
 
 // White space and the quotes that models put around a label.
 std::string_view trim_opening(std::string_view text) {
@@ -44,28 +36,96 @@ std::size_t bytes_of(const Classification& result) {
          (result.probabilities.size() + result.logprobs.size() + result.scores.size()) * sizeof(double);
 }
 
+using OnResult = Callback<std::size_t, const Classification&>;
+
+// Results arrive in any order and are reported in input order.
+class OrderedResults {
+ public:
+  OrderedResults(std::size_t texts, const OnResult& on_result) : results_(texts), on_result_(on_result) {}
+  Classification& operator[](std::size_t index) { return results_[index]; }
+  // All results before `end` are known. Returns false if the caller wants no more.
+  bool report(std::size_t end) {
+    while (reported_ < end) {
+      const std::size_t index = reported_++;
+      if (!on_result_(index, results_[index])) return false;
+    }
+    return true;
+  }
+  // The reported ones.
+  std::vector<Classification> release() {
+    results_.resize(reported_);
+    return std::move(results_);
+  }
+
+ private:
+  std::vector<Classification> results_;
+  const OnResult& on_result_;
+  std::size_t reported_ = 0;
+};
+
 }  // namespace
 
-Classifier::State::State(Model handle, Task data, const ClassifierOptions& chosen)
-    : model(std::move(handle)),
-      task(std::move(data)),
-      options(resolved(model, chosen)),
-      scorer(model, task, session_options(options)),
-      pool(model, session_options(options)) {
-  if (!options.engine && !options.prefixes) {
-    PrefixCacheOptions prefix;
-    prefix.context = options.context;
-    prefix.kv_type = options.kv_type;
-    options.prefixes = std::make_shared<PrefixCache>(model, prefix);
+struct Classifier::State {
+  // A text that the engine computes.
+  struct PendingRequest {
+    PendingRequest(std::size_t at) : index(at) {}
+    PendingRequest(PendingRequest&&) = delete;
+    // The engine's thread uses `raw` until the job has ended.
+    ~PendingRequest() {
+      if (!job) return;
+      job.cancel();
+      try {
+        job.result();
+      } catch (...) {  // nobody asks for it any more
+      }
+    }
+    const std::size_t index;
+    Prompt prompt{};
+    double seconds = 0;  // before it was submitted
+    std::string raw{};   // generate mode: the text so far
+    bool complete = false;
+    EngineJob job{};
+  };
+
+  State(std::shared_ptr<Engine> with, Task data, const ClassifierOptions& chosen);
+  void make_result_key();
+  void measure_priors();
+  std::vector<Token> render(std::string_view text) const { return model.chat_template().render(task.messages(text)); }
+  Prompt make_prompt(std::string_view text) const {
+    return tasks::make_prompt(model, task, text, limit, [this](auto part) { return render(part); });
   }
+
+  std::string key_of(std::string_view text, ClassifyMode mode) const {
+    return result_key + (mode == ClassifyMode::score ? 's' : 'g') + std::string(text);
+  }
+  bool find_known(const std::string& text, ClassifyMode mode, Classification& result);
+  // The longest label that the answer begins with, or -1; `open`: more text could make it a longer one.
+  int parse_label(std::string_view answer, bool& open) const;
+  void submit(PendingRequest& pending, ClassifyMode mode, const CancelToken& cancel);
+  Classification finish(PendingRequest& pending, ClassifyMode mode);
+  std::vector<Classification> classify(std::span<const std::string> texts, ClassifyMode mode,
+                                       const OnResult& on_result, const CancelToken& cancel);
+
+  std::shared_ptr<Engine> engine;
+  Model model;
+  Task task;
+  ClassifierOptions options;
+  Continuations labels;
+  int limit = 0;  // tokens of a prompt
+  std::optional<Calibration> calibration;
+  std::vector<double> priors;  // [labels] log-probabilities on content-free texts; empty: none
+  std::string result_key;
+};
+
+Classifier::State::State(std::shared_ptr<Engine> with, Task data, const ClassifierOptions& chosen)
+    : engine(std::move(with)),
+      model(engine->model()),
+      task(std::move(data)),
+      options(chosen),
+      labels(tasks::label_tokens(model, task)) {
   // Both modes see the same prompt, however long the text.
-  limit = context() - std::max(scorer.depth(), task.max_new_tokens);
-  const std::vector<Token> prefix = tasks::fixed_prefix([this](auto text) { return render(text); });
-  fixed_tokens = static_cast<int>(prefix.size());
-  if (!options.engine)
-    options.prefixes->pin(prefix);
-  else if (options.pin)
-    options.engine->pin(prefix);
+  limit = engine->options().context - std::max(labels.depth(), task.max_new_tokens);
+  if (options.pin) engine->pin(tasks::fixed_prefix([this](auto text) { return render(text); }));
   if (task.calibration && task.calibration->model == model.fingerprint() &&
       task.calibration->prompt == task.prompt_digest())
     calibration = task.calibration;
@@ -75,13 +135,8 @@ Classifier::State::State(Model handle, Task data, const ClassifierOptions& chose
 
 void Classifier::State::make_result_key() {
   const auto add = [&](const auto& value) {
-    const std::string text = [&] {
-      if constexpr (std::is_convertible_v<decltype(value), std::string_view>)
-        return std::string(value);
-      else
-        return std::to_string(value);
-    }();
-    result_key += std::to_string(text.size()) + ":" + text;
+    const std::string text = cat(value);
+    result_key += cat(text.size(), ":", text);
   };
   add(model.fingerprint());
   add(task.name);
@@ -90,14 +145,17 @@ void Classifier::State::make_result_key() {
   for (const Message& message : task.messages("")) add(message.content);
   add(task.user_template);
   for (const TaskLabel& label : task.labels) add(label.text);
-  add(task.abstain_below);
   add(task.max_new_tokens);
   add(static_cast<int>(task.overflow));
-  add(context());
-  add(static_cast<int>(options.kv_type));
+  add(engine->options().context);
+  add(static_cast<int>(engine->options().kv_type));
+  const auto add_bits = [&](double value) {
+    result_key.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  add_bits(task.abstain_below);
   if (calibration) {
-    add(calibration->temperature);
-    for (const double offset : calibration->offsets) add(offset);
+    add_bits(calibration->temperature);
+    for (const double offset : calibration->offsets) add_bits(offset);
   }
   result_key += '|';
 }
@@ -105,45 +163,11 @@ void Classifier::State::make_result_key() {
 void Classifier::State::measure_priors() {
   if (task.content_free.empty()) return;
   std::vector<double> mean(task.labels.size());
-  const OnResult nobody;
-  for (const std::string& text : task.content_free) {
-    Report results(1, nobody);
-    Job job = make_job(0, text);
-    if (options.engine) {
-      Ask asked = ask(std::move(job), ClassifyMode::score, {});
-      results[0] = settle(asked, ClassifyMode::score);
-    } else {
-      std::vector<Job> jobs;
-      jobs.push_back(std::move(job));
-      score(jobs, results);
-    }
-    const std::vector<double> p = tasks::softmax(results[0].scores);
-    for (std::size_t i = 0; i < mean.size(); ++i)
-      mean[i] += p[i] / static_cast<double>(task.content_free.size());
+  for (const Classification& result : classify(task.content_free, ClassifyMode::score, {}, {})) {
+    const std::vector<double> p = tasks::softmax(result.scores);
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += p[i] / static_cast<double>(task.content_free.size());
   }
   for (const double p : mean) priors.push_back(std::log(std::max(p, 1e-300)));
-}
-
-std::vector<Token> Classifier::State::render(std::string_view text) const {
-  return model.chat_template().render(task.messages(text));
-}
-
-Classifier::Prompt Classifier::State::make_prompt(std::string_view text) const {
-  return tasks::make_prompt(model, task, text, limit, [this](auto part) { return render(part); });
-}
-
-Classifier::State::Job Classifier::State::make_job(std::size_t index, std::string_view text) const {
-  const auto start = tasks::Clock::now();
-  Job job{index, make_prompt(text)};
-  job.seconds = tasks::seconds_since(start);
-  return job;
-}
-
-std::string Classifier::State::key_of(std::string_view text, ClassifyMode mode) const {
-  std::string key = result_key;
-  key += mode == ClassifyMode::score ? 's' : 'g';
-  key += text;
-  return key;
 }
 
 bool Classifier::State::find_known(const std::string& text, ClassifyMode mode, Classification& result) {
@@ -157,23 +181,6 @@ bool Classifier::State::find_known(const std::string& text, ClassifyMode mode, C
   result.queue_seconds = 0;
   result.seconds = tasks::seconds_since(start);
   return true;
-}
-
-void Classifier::State::put_known(const std::string& text, ClassifyMode mode, const Classification& result) {
-  if (options.results) options.results->put(key_of(text, mode), result, bytes_of(result));
-}
-
-void Classifier::State::decide(std::vector<double> scores, Classification& result) const {
-  result.scores = std::move(scores);
-  for (std::size_t k = 0; k < priors.size(); ++k) result.scores[k] -= priors[k];
-  tasks::decide(result, calibration ? &*calibration : nullptr, task.abstain_below);
-}
-
-GenerateOptions Classifier::State::label_generation() const {
-  GenerateOptions greedy;
-  greedy.max_new_tokens = task.max_new_tokens;
-  greedy.sampling.temperature = 0;
-  return greedy;
 }
 
 int Classifier::State::parse_label(std::string_view answer, bool& open) const {
@@ -192,14 +199,101 @@ int Classifier::State::parse_label(std::string_view answer, bool& open) const {
   return found;
 }
 
-Classifier::Classifier(Model model, Task task, const ClassifierOptions& options) {
+void Classifier::State::submit(PendingRequest& pending, ClassifyMode mode, const CancelToken& cancel) {
+  if (mode == ClassifyMode::score) {
+    PromptRequest request;
+    request.prompt = pending.prompt.tokens;
+    request.continuations = labels;
+    request.cancel = cancel;
+    pending.job = engine->submit(std::move(request));
+    return;
+  }
+  EngineRequest request;
+  request.prompt = pending.prompt.tokens;
+  request.priority = Priority::high;
+  request.generate.max_new_tokens = task.max_new_tokens;
+  request.generate.sampling.emplace().temperature = 0;
+  request.generate.cancel = cancel;
+  request.on_text = [this, out = &pending](std::string_view text) {
+    bool open = false;
+    out->raw += text;
+    out->complete = parse_label(out->raw, open) >= 0 && !open;
+    return !out->complete;
+  };
+  pending.job = engine->submit(std::move(request));
+}
+
+Classification Classifier::State::finish(PendingRequest& pending, ClassifyMode mode) {
+  const EngineResult& found = pending.job.result();
+  if (found.generation.finish == FinishReason::cancelled && !pending.complete)
+    fail(ErrorCode::cancelled, "the classification was cancelled");
+  Classification result;
+  if (mode == ClassifyMode::score) {
+    result.scores = found.scores;
+    for (std::size_t k = 0; k < priors.size(); ++k) result.scores[k] -= priors[k];
+    tasks::decide(result, calibration ? &*calibration : nullptr, task.abstain_below);
+  } else {
+    bool open = false;
+    result.raw = std::move(pending.raw);
+    result.label = parse_label(result.raw, open);
+  }
+  result.prompt_tokens = found.prompt_tokens;
+  result.cached_tokens = found.cached_tokens;
+  result.truncated_tokens = pending.prompt.truncated_tokens;
+  result.seconds = pending.seconds + found.total_seconds;
+  result.queue_seconds = found.queue_seconds;
+  return result;
+}
+
+// A few texts at once; if the engine has no room for more, one of them is waited for.
+std::vector<Classification> Classifier::State::classify(std::span<const std::string> texts, ClassifyMode mode,
+                                                        const OnResult& on_result, const CancelToken& cancel) {
+  const auto at_once = static_cast<std::size_t>(engine->options().max_sequences) + 2;
+  OrderedResults results(texts.size(), on_result);
+  std::deque<std::unique_ptr<PendingRequest>> pending;
+  const auto finish_first = [&] {
+    const std::size_t index = pending.front()->index;
+    results[index] = finish(*pending.front(), mode);
+    pending.pop_front();
+    if (options.results)
+      options.results->insert(key_of(texts[index], mode), results[index], bytes_of(results[index]));
+    return results.report(index + 1);
+  };
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (find_known(texts[i], mode, results[i])) {
+      if (pending.empty() && !results.report(i + 1)) return results.release();
+      continue;
+    }
+    const auto start = tasks::Clock::now();
+    auto next = std::make_unique<PendingRequest>(i);
+    next->prompt = make_prompt(texts[i]);
+    next->seconds = tasks::seconds_since(start);
+    if (pending.size() >= at_once && !finish_first()) return results.release();
+    while (!next->job) {
+      try {
+        submit(*next, mode, cancel);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::busy || pending.empty()) throw;
+        if (!finish_first()) return results.release();
+      }
+    }
+    pending.push_back(std::move(next));
+  }
+  while (!pending.empty())
+    if (!finish_first()) return results.release();
+  results.report(texts.size());
+  return results.release();
+}
+
+Classifier::Classifier(Model model, Task task, const ClassifierOptions& options)
+    : Classifier(tasks::inline_engine(std::move(model), kTogether), std::move(task), options) {}
+
+Classifier::Classifier(std::shared_ptr<Engine> engine, Task task, const ClassifierOptions& options) {
+  if (!engine) fail(ErrorCode::invalid_argument, "classifier: the engine is null");
   if (task.kind != TaskKind::classify)
-    tasks::fail(ErrorCode::invalid_argument, "task ", task.name, ": expected kind classify, found generate");
-  if (options.batch_tokens < 1)
-    tasks::fail(ErrorCode::invalid_argument, "batch_tokens: expected 1 or more, found ",
-                options.batch_tokens);
-  TaskRegistry().add(task);  // the rules for tasks made by hand
-  state_ = std::make_unique<State>(std::move(model), std::move(task), options);
+    fail(ErrorCode::invalid_argument, "task ", task.name, " is a chat task; expected a classifier");
+  tasks::require_valid(task);
+  state_ = std::make_unique<State>(std::move(engine), std::move(task), options);
 }
 
 Classifier::Classifier(Classifier&&) noexcept = default;
@@ -215,13 +309,11 @@ const Model& Classifier::model() const noexcept {
 bool Classifier::calibrated() const noexcept {
   return state_->calibration.has_value();
 }
-
 const std::shared_ptr<Engine>& Classifier::engine() const noexcept {
-  return state_->options.engine;
+  return state_->engine;
 }
-
 const std::vector<std::vector<Token>>& Classifier::label_tokens() const noexcept {
-  return state_->scorer.sequences();
+  return state_->labels.sequences();
 }
 
 Classifier::Prompt Classifier::prompt(std::string_view text) const {
@@ -229,32 +321,14 @@ Classifier::Prompt Classifier::prompt(std::string_view text) const {
 }
 
 Classification Classifier::classify(std::string_view text, ClassifyMode mode, const CancelToken& cancel) {
-  if (cancel.cancelled()) tasks::fail(ErrorCode::cancelled, "the classification was cancelled");
+  if (cancel.cancelled()) fail(ErrorCode::cancelled, "the classification was cancelled");
   const std::string one(text);
-  if (state_->options.engine) return std::move(state_->ask_batch({&one, 1}, mode, {}, cancel).front());
-  return std::move(classify_batch({&one, 1}, mode).front());
+  return std::move(state_->classify({&one, 1}, mode, {}, cancel).front());
 }
 
-Classification Classifier::classify_beside(std::string_view text, const Session::BatchItem& other,
-                                           bool& joined) {
-  State& s = *state_;
-  const std::lock_guard lock(s.mutex);
-  const auto reset = [&](const Session::BatchItem*) { s.beside = nullptr; };
-  const std::unique_ptr<const Session::BatchItem, decltype(reset)> guard(&other, reset);
-  s.beside = &other;
-  s.joined = false;
-  const std::string one(text);
-  Classification result = std::move(s.classify_batch({&one, 1}, ClassifyMode::score, {}).front());
-  joined = s.joined;
-  return result;
-}
-
-std::vector<Classification> Classifier::classify_batch(
-    std::span<const std::string> texts, ClassifyMode mode,
-    const std::function<bool(std::size_t, const Classification&)>& on_result) {
-  if (state_->options.engine) return state_->ask_batch(texts, mode, on_result, {});
-  const std::lock_guard lock(state_->mutex);
-  return state_->classify_batch(texts, mode, on_result);
+std::vector<Classification> Classifier::classify_batch(std::span<const std::string> texts, ClassifyMode mode,
+                                                       const OnResult& on_result, const CancelToken& cancel) {
+  return state_->classify(texts, mode, on_result, cancel);
 }
 
 }  // namespace qwen

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "tasks/errors.h"
+#include "base/fail.h"
 
 namespace qwen {
 namespace {
@@ -45,7 +45,7 @@ void add_labels(Evaluation& out) {
 
 Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth, std::size_t labels) {
   if (results.size() != truth.size())
-    tasks::fail(ErrorCode::invalid_argument, "evaluate: expected a label for each of ", results.size(),
+    fail(ErrorCode::invalid_argument, "evaluate: expected a label for each of ", results.size(),
                 " texts, found ", truth.size());
   Evaluation out;
   out.texts = static_cast<int>(results.size());
@@ -55,7 +55,7 @@ Evaluation evaluate(std::span<const Classification> results, std::span<const int
     const Classification& result = results[i];
     const bool inside = truth[i] >= 0 && truth[i] < static_cast<int>(labels);
     if (!inside || result.label >= static_cast<int>(labels))
-      tasks::fail(ErrorCode::invalid_argument, "evaluate: text ", i + 1, " has no label of the ", labels);
+      fail(ErrorCode::invalid_argument, "evaluate: text ", i + 1, " has no label of the ", labels);
     const auto right = static_cast<std::size_t>(truth[i]);
     const bool answered = result.label >= 0 && !result.abstained;
     out.answered += answered;

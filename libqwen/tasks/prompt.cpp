@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "qwen/prefix_cache.h"
-#include "tasks/errors.h"
+#include "base/fail.h"
 
 namespace qwen::tasks {
 namespace {
@@ -36,7 +35,7 @@ Prompt make_prompt(const Model& model, const Task& task, std::string_view text, 
     if (size() <= limit) return prompt;
   }
   fail(ErrorCode::context_full, "task ", task.name, ": the prompt with this text has ", needed,
-       " tokens, and only ", limit, " fit into the context beside the answer",
+       " tokens; expected at most ", limit, ", to leave room for the answer in the context",
        task.overflow == TextOverflow::refuse && !task.source.empty()
            ? " (on_overflow: truncate would cut the text)"
            : "");
@@ -46,7 +45,9 @@ std::vector<Token> fixed_prefix(const Render& render) {
   std::vector<Token> prefix = render("");
   // Letters, digits, marks and white space may each merge with what the template has before the text.
   for (const char* probe : {"a", "你", "1", "!", " ", "\n", "，"}) {
-    prefix.resize(static_cast<std::size_t>(common_prefix(prefix, render(probe))));
+    const std::vector<Token> other = render(probe);
+    prefix.resize(static_cast<std::size_t>(
+        std::mismatch(prefix.begin(), prefix.end(), other.begin(), other.end()).first - prefix.begin()));
   }
   return prefix;
 }

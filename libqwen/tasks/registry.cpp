@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/fail.h"
 #include "tasks/builtin_tasks.h"
 #include "tasks/task_rules.h"
 
@@ -16,11 +17,13 @@ bool is_task_file(const std::string& name) {
 std::vector<std::string> files_of(const std::string& folder) {
   std::vector<std::string> names;
   std::error_code error;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (it->path().filename().string().front() != '.' && !it->is_directory())
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code unreadable;  // such as a symbolic link to itself: reading the file reports it
+    if (it->path().filename().string().front() != '.' && !it->is_directory(unreadable))
       names.push_back(it->path().filename().string());
+  }
   if (error)
-    tasks::fail(error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io,
+    fail(error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io,
                 "tasks folder ", folder, ": ", error.message());
   std::sort(names.begin(), names.end());
   return names;
@@ -37,8 +40,7 @@ TaskRegistry::TaskRegistry() {
 }
 
 void TaskRegistry::add(Task task) {
-  if (const auto broken = tasks::validate_task(task))
-    tasks::fail(ErrorCode::invalid_argument, "task ", tasks::quote(task.name), ": ", *broken);
+  tasks::require_valid(task);
   std::string name = task.name;
   tasks_.insert_or_assign(std::move(name), std::move(task));
 }
@@ -52,7 +54,7 @@ void TaskRegistry::add_folder(const std::string& path) {
     Task task = Task::load(whole);
     const auto [other, fresh] = added.emplace(task.name, task);
     if (!fresh)
-      tasks::fail(ErrorCode::bad_format, whole, ": the task ", task.name, " is in ", other->second.source,
+      fail(ErrorCode::bad_format, whole, ": the task ", task.name, " is in ", other->second.source,
                   " already");
   }
   auto merged = tasks_;
@@ -61,7 +63,7 @@ void TaskRegistry::add_folder(const std::string& path) {
     if (!file.ends_with(kCalibration)) continue;
     const std::string whole = (std::filesystem::path(path) / file).string();
     const auto task = merged.find(file.substr(0, file.size() - kCalibration.size()));
-    if (task == merged.end()) tasks::fail(ErrorCode::bad_format, whole, ": there is no task of that name");
+    if (task == merged.end()) fail(ErrorCode::bad_format, whole, ": no task has this name");
     task->second.calibration = load_calibration(task->second, whole);
   }
   tasks_ = std::move(merged);
@@ -76,7 +78,7 @@ const Task& TaskRegistry::get(std::string_view name) const {
   if (const Task* task = find(name)) return *task;
   std::string known;
   for (const std::string& other : names()) known += (known.empty() ? "" : ", ") + other;
-  tasks::fail(ErrorCode::not_found, "there is no task ", tasks::quote(name), "; there are ", known);
+  fail(ErrorCode::not_found, "there is no task ", quoted(name), "; there are ", known);
 }
 
 std::vector<std::string> TaskRegistry::names() const {

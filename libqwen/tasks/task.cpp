@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-#include "tasks/digest.h"
+#include "base/atomic_file.h"
+#include "base/fail.h"
 #include "tasks/task_rules.h"
 
 namespace qwen {
@@ -64,19 +65,28 @@ int Task::find_label(std::string_view label_name) const {
 }
 
 std::uint64_t Task::prompt_digest() const {
-  tasks::Digest digest;
-  digest.add(system);
-  digest.add(user_template);
-  digest.add(std::uint64_t{examples.size()});
+  std::uint64_t digest = kFnvStart;
+  const auto add_number = [&](std::uint64_t n) {
+    unsigned char bytes[8];  // little-endian: calibration files hold the digest
+    for (int i = 0; i < 8; ++i) bytes[i] = static_cast<unsigned char>(n >> (8 * i));
+    digest = fnv1a(bytes, sizeof bytes, digest);
+  };
+  const auto add = [&](std::string_view text) {
+    add_number(text.size());
+    digest = fnv1a(text.data(), text.size(), digest);
+  };
+  add(system);
+  add(user_template);
+  add_number(examples.size());
   for (const TaskExample& example : examples) {
-    digest.add(example.text);
-    digest.add(example.answer);
+    add(example.text);
+    add(example.answer);
   }
-  digest.add(std::uint64_t{labels.size()});
-  for (const TaskLabel& label : labels) digest.add(label.text);
-  digest.add(std::uint64_t{content_free.size()});
-  for (const std::string& text : content_free) digest.add(text);
-  return digest.value();
+  add_number(labels.size());
+  for (const TaskLabel& label : labels) add(label.text);
+  add_number(content_free.size());
+  for (const std::string& text : content_free) add(text);
+  return digest;
 }
 
 Task Task::for_labels(const std::vector<std::string>& labels) {
@@ -91,7 +101,7 @@ Task Task::for_labels(const std::vector<std::string>& labels) {
   task.sampling.temperature = 0;
   task.overflow = TextOverflow::truncate;
   if (const auto broken = tasks::validate_task(task))
-    tasks::fail(ErrorCode::invalid_argument, "labels: ", *broken);
+    fail(ErrorCode::invalid_argument, "labels: ", *broken);
   return task;
 }
 
@@ -116,7 +126,7 @@ std::optional<std::string> validate_labels(const Task& task) {
       return where + " is longer than " + std::to_string(kMaxLabelText) + " bytes";
     if (label.text.find_first_of(" \t\r\n") == 0 ||
         label.text.find_last_of(" \t\r\n") == label.text.size() - 1)
-      return where + " begins or ends with white space: " + quote(label.text);
+      return where + " begins or ends with white space: " + quoted(label.text);
     std::vector<std::string> names = label.aliases;
     names.push_back(label.text);
     names.push_back(label.display);
@@ -124,7 +134,7 @@ std::optional<std::string> validate_labels(const Task& task) {
       std::transform(name.begin(), name.end(), name.begin(), lower);
       const std::size_t owner = owners.emplace(name, i).first->second;
       if (owner != i)
-        return where + " has the name " + quote(name) + ", as label " + std::to_string(owner + 1) + " does";
+        return where + " has the name " + quoted(name) + ", as label " + std::to_string(owner + 1) + " does";
     }
   }
   return std::nullopt;
@@ -135,7 +145,7 @@ std::optional<std::string> validate_labels(const Task& task) {
 std::optional<std::string> validate_task(const Task& task) {
   if (!valid_name(task.name))
     return "name: expected 1 to " + std::to_string(kMaxName) + " letters, digits, '_' or '-', found " +
-           quote(task.name);
+           quoted(task.name);
   const std::size_t at = task.user_template.find(kPlace);
   if (at == std::string::npos || task.user_template.find(kPlace, at + 1) != std::string::npos)
     return "template: expected {text} exactly once";
@@ -149,9 +159,14 @@ std::optional<std::string> validate_task(const Task& task) {
   for (const TaskExample& example : task.examples) {
     const auto is_it = [&](const TaskLabel& label) { return label.text == example.answer; };
     if (classify && std::none_of(task.labels.begin(), task.labels.end(), is_it))
-      return "examples: the answer " + quote(example.answer) + " is no label's text";
+      return "examples: the answer " + quoted(example.answer) + " is not a label's text";
   }
   return std::nullopt;
+}
+
+void require_valid(const Task& task) {
+  if (const auto broken = validate_task(task))
+    fail(ErrorCode::invalid_argument, "task ", quoted(task.name), ": ", *broken);
 }
 
 }  // namespace tasks

@@ -1,9 +1,9 @@
 // Task files and calibration files.
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 
+#include "base/atomic_file.h"
+#include "base/fail.h"
 #include "tasks/task_rules.h"
 #include "tasks/yaml_fields.h"
 
@@ -45,7 +45,7 @@ SamplingOptions read_sampling(const YAML::Node& node, const std::string& source)
   number("presence_penalty", sampling.presence_penalty, -100, 100);
   number("frequency_penalty", sampling.frequency_penalty, -100, 100);
   sampling.top_k = fields.integer("top_k", 0, 1 << 30, sampling.top_k);
-  sampling.seed = static_cast<std::uint64_t>(fields.integer("seed", 0, 0x7fffffff, 0));
+  if (fields.has("seed")) sampling.seed = static_cast<std::uint64_t>(fields.integer("seed", 0, 0x7fffffff, 0));
   try {
     Sampler check{sampling};
   } catch (const Error& error) {
@@ -64,7 +64,7 @@ std::map<std::string, std::string> read_system_by_label(const Fields& top, const
     const std::string label = top.text(entry.first, "system_by_label", tasks::kMaxLabelText, true);
     const std::string prompt = top.text(entry.second, "system_by_label", tasks::kMaxPrompt, true);
     if (!out.emplace(label, prompt).second)
-      top.fail_at(entry.first, "system_by_label", tasks::quote(label), " stands here twice");
+      top.fail_at(entry.first, "system_by_label", quoted(label), " is a duplicate");
   }
   (void)source;
   return out;
@@ -93,7 +93,7 @@ Task read_task(std::string_view yaml, const std::string& source) {
   task.version = top.integer("version", 1, 1000000, 1);
   const std::string kind = top.text("kind", kMaxShort, true);
   if (kind != "classify" && kind != "generate")
-    top.fail_at(top.get("kind"), "kind", "expected classify or generate, found ", tasks::quote(kind));
+    top.fail_at(top.get("kind"), "kind", "expected classify or generate, found ", quoted(kind));
   task.kind = kind == "classify" ? TaskKind::classify : TaskKind::generate;
   task.description = top.text("description", 1000, false);
   task.heading = top.text("heading", kMaxShort, false);
@@ -117,7 +117,7 @@ Task read_task(std::string_view yaml, const std::string& source) {
   const std::string overflow = top.has("on_overflow") ? top.text("on_overflow", kMaxShort, true) : "refuse";
   if (overflow != "refuse" && overflow != "truncate")
     top.fail_at(top.get("on_overflow"), "on_overflow", "expected refuse or truncate, found ",
-                tasks::quote(overflow));
+                quoted(overflow));
   task.overflow = overflow == "refuse" ? TextOverflow::refuse : TextOverflow::truncate;
   task.abstain_below = top.number("abstain_below", 0, 1, 0);
   task.content_free = top.texts("content_free", kMaxExamples, 1000);
@@ -131,7 +131,7 @@ auto translate_yaml_errors(const std::string& source, const Body& body) {
   try {
     return body();
   } catch (const YAML::Exception& error) {
-    tasks::fail(ErrorCode::bad_format, source, ":", error.mark.is_null() ? 1 : error.mark.line + 1, ": ",
+    fail(ErrorCode::bad_format, source, ":", error.mark.is_null() ? 1 : error.mark.line + 1, ": ",
                 error.msg);
   }
 }
@@ -160,23 +160,12 @@ void save_calibration(const Task& task, const Calibration& calibration, const st
   if (!calibration.offsets.empty())
     out << YAML::Key << "offsets" << YAML::Value << YAML::Flow << calibration.offsets;
   out << YAML::EndMap << YAML::Newline;
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    tasks::fail(ErrorCode::invalid_argument, path,
-                ": the calibration could not be written: it is not a regular file");
-  const std::string partial = path + ".part";
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file << "# Written by qwen-run calibrate: how sure the model's answers are. Bound to the model and to the "
-          "prompt.\n"
-       << out.c_str();
-  file.close();
-  error.clear();
-  if (file) std::filesystem::rename(partial, path, error);
-  if (file && !error) return;
-  std::error_code ignored;
-  std::filesystem::remove(partial, ignored);
-  tasks::fail(ErrorCode::io, path, ": the calibration could not be written");
+  AtomicFile file(path);
+  const std::string text =
+      cat("# Written by qwen-run calibrate: how sure the model's answers are. Bound to the model and to the prompt.\n",
+          out.c_str());
+  file.write(text.data(), text.size());
+  file.commit();
 }
 
 Calibration load_calibration(const Task& task, const std::string& path) {

@@ -1,16 +1,17 @@
-// What every task must obey, wherever it comes from.
+// The rules for all tasks, from files or made by hand.
 #pragma once
 #include <optional>
 #include <string>
 
 #include "qwen/task.h"
-#include "tasks/errors.h"
 
 namespace qwen::tasks {
 
 inline constexpr std::size_t kMaxName = 64, kMaxLabels = 1000, kMaxLabelText = 200, kMaxPrompt = 100000;
 
-// The first rule that the task breaks, "KEY: reason"; nothing where it is fine.
+// The first rule that the task breaks, "KEY: reason"; no value if it is valid.
 std::optional<std::string> validate_task(const Task& task);
+// Throws Error(invalid_argument) if the task is not valid.
+void require_valid(const Task& task);
 
 }  // namespace qwen::tasks

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <vector>
 
-#include "tasks/errors.h"
+#include "base/fail.h"
 
 namespace qwen::tasks {
 
@@ -52,7 +52,7 @@ class Fields {
   // "FILE:LINE: WHERE.KEY: reason"
   template <class... Parts>
   [[noreturn]] void fail_at(const YAML::Node& node, std::string_view key, const Parts&... parts) const {
-    tasks::fail(ErrorCode::bad_format, source_, ":", node.Mark().line + 1, ": ", where_,
+    fail(ErrorCode::bad_format, source_, ":", node.Mark().line + 1, ": ", where_,
                 where_.empty() || key.empty() ? "" : ".", key, where_.empty() && key.empty() ? "" : ": ",
                 parts...);
   }

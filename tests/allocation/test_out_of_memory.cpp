@@ -162,7 +162,7 @@ void check_answers(const Model& model) {
   const std::vector<Token> prompt = model.chat_template().render(messages);
   GenerateOptions generating;
   generating.max_new_tokens = 20;
-  generating.sampling.temperature = 0;
+  generating.sampling = SamplingOptions{.temperature = 0};
   const std::string answer = generate(session, prompt, generating).text;
   try_all(
       "an answer", [&] { session.rewind(0), generate(session, prompt, generating); },

@@ -39,7 +39,7 @@ inline std::vector<Token> some_prompt(int count, unsigned salt) {
 inline GenerateOptions greedy_options(int tokens) {
   GenerateOptions options;
   options.max_new_tokens = tokens;
-  options.sampling.temperature = 0;
+  options.sampling = SamplingOptions{.temperature = 0};
   options.stop_at_end_of_turn = false;
   return options;
 }

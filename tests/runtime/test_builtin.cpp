@@ -114,7 +114,7 @@ TEST_CASE("the bundled model's greedy text does not depend on threads or on the 
   CHECK(greedy_reply(*a, "你好").text == greedy_reply(*b, "你好").text);
   const auto prompt = a->tokenizer().encode("房间很干净，服务也好，");
   GenerateOptions options;
-  options.sampling.temperature = 0;
+  options.sampling = SamplingOptions{.temperature = 0};
   options.max_new_tokens = 24;
   SessionOptions whole, pieces;
   pieces.prefill_chunk = 3;

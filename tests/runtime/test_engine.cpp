@@ -65,7 +65,7 @@ class Gate {
 
 }  // namespace
 
-TEST_CASE("the engine gives the text in whole pieces, and a result with all of it", "[runtime]") {
+TEST_CASE("next() returns all of the text in whole characters, result() the same text", "[runtime]") {
   Engine engine(model(), small());
   GenerateOptions generation = greedy_options(40);
   generation.logprobs = 2;
@@ -122,7 +122,7 @@ TEST_CASE("ends are those of generate", "[runtime]") {
   CHECK(job.result().generation.tokens.size() <= 4);
 }
 
-TEST_CASE("what cannot be is refused before it takes a place", "[runtime]") {
+TEST_CASE("invalid requests are rejected on submit", "[runtime]") {
   Engine engine(model(), small());
   const auto refused = [&](EngineRequest request, ErrorCode code) {
     return throws_code([&] { engine.submit(std::move(request)); }, code);
@@ -133,13 +133,13 @@ TEST_CASE("what cannot be is refused before it takes a place", "[runtime]") {
   CHECK(refused(request_of({1}, greedy_options(-1)), ErrorCode::invalid_argument));
   CHECK(refused(request_of(some_prompt(513, 1), greedy_options(1)), ErrorCode::context_full));
   GenerateOptions bad = greedy_options(1);
-  bad.sampling.top_p = 2;
+  bad.sampling->top_p = 2;
   CHECK(refused(request_of({1}, bad), ErrorCode::invalid_argument));
   bad = greedy_options(1);
   bad.stop = {""};
   CHECK(refused(request_of({1}, bad), ErrorCode::invalid_argument));
   bad = greedy_options(1);
-  bad.sampling.logit_bias = {{1 << 20, 1.0f}};
+  bad.sampling->logit_bias = {{1 << 20, 1.0f}};
   CHECK(refused(request_of({1}, bad), ErrorCode::invalid_argument));
   const Engine::Counters counters = engine.counters();
   CHECK(counters.submitted == 0);
@@ -180,7 +180,7 @@ TEST_CASE("the queue is bounded, and its places count down", "[runtime]") {
   CHECK(second.result().queue_seconds >= first.result().queue_seconds);
 }
 
-TEST_CASE("requests are cancelled while they wait, while they run, and by letting go", "[runtime]") {
+TEST_CASE("cancels queued, running and dropped requests", "[runtime]") {
   Engine engine(model(), long_context(1));
   Gate gate;
   EngineJob running = engine.submit(gate.request());
@@ -205,42 +205,35 @@ TEST_CASE("requests are cancelled while they wait, while they run, and by lettin
   CHECK(engine.counters().finished == 1);
 }
 
-TEST_CASE("on_prompt sees the session with the prompt, and its errors stay with its request", "[runtime]") {
+TEST_CASE("a prompt request returns scores and the hidden state of a session", "[runtime]") {
   Engine engine(model(), small());
   const std::vector<Token> prompt = some_prompt(40, 5), ids{3, 1, 4, 200};
   Session session(model());
   session.prefill(prompt);
-  std::vector<float> expected(4), found(4);
+  std::vector<float> expected(4);
   session.logits_for(ids, expected);
   EngineJob reply = engine.submit(request_of(some_prompt(20, 6), greedy_options(50)));
-  for (int i = 0; i < 2; ++i) {  // the second time from what was kept
-    EngineRequest request = request_of(prompt, {}, Priority::high);
-    request.on_prompt = [&](Session& s) {
-      CHECK(s.position() == 40);
-      s.logits_for(ids, found);
-    };
-    found.assign(4, 0);
+  for (int i = 0; i < 2; ++i) {  // the second time from the prefix cache
+    PromptRequest request;
+    request.prompt = prompt;
+    request.continuations = Continuations({{3}, {1}, {4}, {200}});
+    request.hidden = true;
     EngineJob job = engine.submit(std::move(request));
     CHECK(job.result().cached_tokens == (i == 0 ? 0 : 40));
     CHECK(job.result().first_token_seconds <= job.result().total_seconds);
-    CHECK(found == expected);
+    CHECK(std::ranges::equal(job.result().scores, expected));
+    CHECK(std::ranges::equal(job.result().hidden, session.hidden()));
     CHECK(job.done());
   }
-  EngineRequest bad = request_of(prompt, {}, Priority::high);
-  bad.on_prompt = [](Session&) { throw std::runtime_error("enough"); };
-  EngineJob job = engine.submit(std::move(bad));
-  CHECK_THROWS_WITH(job.result(), "enough");
-  CHECK_FALSE(job.next().has_value());
-  CHECK(job.done());
   EngineRequest worse = request_of(prompt, greedy_options(5));
   worse.on_text = [](std::string_view) -> bool { throw std::runtime_error("text"); };
   CHECK_THROWS_WITH(engine.submit(std::move(worse)).result(), "text");
   CHECK(reply.result().generation.tokens ==
         alone(model(), engine.options(), some_prompt(20, 6), greedy_options(50)).tokens);
-  CHECK(engine.counters().failed == 2);
+  CHECK(engine.counters().failed == 1);
 }
 
-TEST_CASE("interactive requests pass long replies, and never starve them", "[runtime]") {
+TEST_CASE("high-priority requests overtake long replies without starving them", "[runtime]") {
   Engine engine(model(), long_context(1));
   Gate gate;
   EngineJob reply = engine.submit(gate.request());
@@ -277,18 +270,24 @@ TEST_CASE("draining refuses new requests and waits for the old", "[runtime]") {
   CHECK(engine.drain(std::chrono::milliseconds(0)));
 }
 
-TEST_CASE("a drain that takes too long cancels, and so does the destructor", "[runtime]") {
+TEST_CASE("a drain cancels after its time, and so does the destructor", "[runtime]") {
   EngineJob kept, waiting;
   {
     Engine engine(model(), long_context(1));
+    // A queued request cannot run while the gate is closed, so the drain must cancel it.
     Gate gate;
     EngineJob job = engine.submit(gate.request());
+    EngineJob queued = engine.submit(request_of(some_prompt(9, 1), greedy_options(4)));
     gate.wait_until_entered();
-    std::thread opener([&] { gate.open(); });
-    engine.drain(std::chrono::milliseconds(0));  // true where the reply was quicker than the drain
+    std::thread opener([&] {
+      while (!throws_code([&] { engine.submit(endless()); }, ErrorCode::busy)) std::this_thread::yield();
+      gate.open();
+    });
+    CHECK_FALSE(engine.drain(std::chrono::milliseconds(0)));
     opener.join();
-    CHECK((job.result().generation.finish == FinishReason::cancelled ||
-           job.result().generation.finish == FinishReason::context_full));
+    CHECK(job.result().generation.finish == FinishReason::cancelled);
+    CHECK(queued.result().generation.finish == FinishReason::cancelled);
+    CHECK(queued.result().generation.tokens.empty());
   }
   {
     Engine engine(model(), long_context(1));
@@ -298,4 +297,99 @@ TEST_CASE("a drain that takes too long cancels, and so does the destructor", "[r
   CHECK(waiting.result().generation.finish == FinishReason::cancelled);
   kept.result();
   kept.cancel();  // the engine is gone
+}
+
+TEST_CASE("the longest waits are waits without a limit", "[runtime]") {
+  constexpr auto forever = std::chrono::milliseconds::max();
+  for (const bool background : {true, false}) {
+    EngineOptions options = small();
+    options.background = background;
+    Engine engine(model(), options);
+    EngineJob job = engine.submit(request_of(some_prompt(9, 1), greedy_options(20)));
+    std::string text;
+    int calls = 0;
+    while (const auto chunk = job.next(forever)) text += chunk->text, ++calls;
+    CHECK(calls <= 21);
+    CHECK(job.done());
+    CHECK(text == job.result().generation.text);
+    EngineJob left = engine.submit(request_of(some_prompt(9, 2), greedy_options(20)));
+    CHECK(engine.drain(forever));
+    CHECK(left.result().generation.tokens.size() == 20);
+    engine.drain();
+  }
+}
+
+TEST_CASE("an inline engine computes in the threads that wait", "[runtime]") {
+  EngineOptions options = small(3);
+  options.background = false;
+  Engine engine(model(), options);
+  std::vector<EngineJob> jobs;
+  for (unsigned salt = 0; salt < 6; ++salt)
+    jobs.push_back(
+        engine.submit(request_of(some_prompt(20 + static_cast<int>(salt), salt), greedy_options(10))));
+  CHECK(engine.counters().passes == 0);
+  CHECK(jobs[5].queue_position() == 6);
+  CHECK_FALSE(jobs[0].next(std::chrono::milliseconds(0)).has_value() && engine.counters().passes == 0);
+  CHECK(engine.counters().passes >= 1);
+  std::vector<std::thread> readers;
+  for (std::size_t i = 0; i < jobs.size(); ++i) readers.emplace_back([&, i] { jobs[i].result(); });
+  for (std::thread& reader : readers) reader.join();
+  for (unsigned salt = 0; salt < 6; ++salt)
+    CHECK(jobs[salt].result().generation.tokens ==
+          alone(model(), options, some_prompt(20 + static_cast<int>(salt), salt), greedy_options(10)).tokens);
+  EngineJob unfinished;
+  {
+    Engine other(model(), options);
+    unfinished = other.submit(endless());
+  }
+  CHECK(unfinished.result().generation.finish == FinishReason::cancelled);
+}
+
+TEST_CASE("continuations are scored like forward passes over each of them", "[runtime]") {
+  const std::vector<std::vector<Token>> sequences{{5}, {5, 6}, {5, 6, 7}, {9, 1, 2, 3}, {9, 1, 4}, {200}};
+  const std::vector<Token> prompt = some_prompt(250, 8);  // branches begin at a page's end
+  const auto size = static_cast<std::size_t>(model().tokenizer().size());
+  std::vector<double> expected;
+  for (const auto& sequence : sequences) {
+    Session session(model());
+    std::vector<Token> tokens = prompt;
+    tokens.insert(tokens.end(), sequence.begin(), sequence.end());
+    double score = 0;
+    session.forward_all_logits(tokens, [&](int i, std::span<const float> logits) {
+      const auto at = static_cast<std::size_t>(i) + 1;
+      if (at < prompt.size() || at >= tokens.size()) return;
+      score += static_cast<double>(Sampler::logprob(logits.first(size), tokens[at]));
+    });
+    expected.push_back(score);
+  }
+  for (const bool background : {true, false}) {
+    EngineOptions options = small(2);
+    options.background = background;
+    Engine engine(model(), options);
+    EngineJob company = engine.submit(request_of(some_prompt(30, 2), greedy_options(12)));
+    std::vector<EngineJob> jobs;
+    for (int i = 0; i < 3; ++i) {
+      PromptRequest request;
+      request.prompt = prompt;
+      request.continuations = Continuations(sequences);
+      jobs.push_back(engine.submit(std::move(request)));
+    }
+    for (EngineJob& job : jobs) {
+      const std::vector<double>& scores = job.result().scores;
+      REQUIRE(scores.size() == sequences.size());
+      for (std::size_t i = 0; i < scores.size(); ++i)
+        CHECK(scores[i] - scores[0] == Approx(expected[i] - expected[0]).margin(1e-4));
+      CHECK(scores == jobs[0].result().scores);
+    }
+    CHECK(company.result().generation.tokens ==
+          alone(model(), options, some_prompt(30, 2), greedy_options(12)).tokens);
+  }
+  CHECK(throws_code([] { Continuations({}); }, ErrorCode::invalid_argument));
+  CHECK(throws_code([] { Continuations({{1}, {}}); }, ErrorCode::invalid_argument));
+  CHECK(throws_code([] { Continuations({{1, 2}, {3}, {1, 2}}); }, ErrorCode::invalid_argument));
+  Engine engine(model(), small());
+  PromptRequest outside;
+  outside.prompt = {1};
+  outside.continuations = Continuations({{1 << 20}});
+  CHECK(throws_code([&] { engine.submit(std::move(outside)); }, ErrorCode::invalid_argument));
 }

@@ -37,8 +37,8 @@ std::vector<Case> make_cases(const Model& model, const EngineOptions& options, i
     g.logprobs = below(4) - 2;
     const std::uint64_t seed = random();
     g.sampling = samplings[static_cast<std::size_t>(below(5))];
-    g.sampling.seed = seed;
-    if (g.sampling.frequency_penalty > 0) g.sampling.logit_bias = {{below(256), 2.0f}};
+    g.sampling->seed = seed;
+    if (g.sampling->frequency_penalty > 0) g.sampling->logit_bias = {{below(256), 2.0f}};
     if (below(4) == 0) g.stop = {"e", "the"};
     c.expected = alone(model, options, c.prompt, c.generation);
   }
@@ -162,7 +162,9 @@ TEST_CASE("pinned prefixes stay, kept ones go with the room", "[runtime]") {
     Engine engine(model, options);
     engine.pin(fixed);
     engine.pin(fixed);
-    CHECK(engine.counters().submitted == (run == 0 ? 1 : 0));  // then from the folder
+    CHECK(engine.counters().submitted == 1);
+    CHECK(engine.counters().pinned_prefixes == 1);
+    CHECK(engine.counters().loaded_prefixes == (run == 0 ? 0 : 1));
     const std::size_t page = 256 * 2 * 2 * 2 * 16 * 2;  // tokens, layers, heads, keys and values, dim, bytes
     std::size_t most = 0;
     for (unsigned i = 0; i < 30; ++i) {

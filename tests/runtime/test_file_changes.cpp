@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "qwen/engine.h"
+
 #include "support/model_cases.h"
 
 using namespace qwen;
@@ -44,6 +46,30 @@ TEST_CASE("a model that reads rows from its file refuses to compute when the fil
     });
     CHECK(other.position() == 0);
   }
+}
+
+TEST_CASE("an engine and generate() refuse to compute after the model file was truncated", "[runtime]") {
+  const TestFolder folder("truncated-engine");
+  const std::string path = write_tiny_model(with_own_head(), folder / "m.gguf");
+  const Model model = Model::load(path);
+  EngineOptions options;
+  Engine background(model, options);
+  options.background = false;
+  Engine inline_engine(model, options);
+  Session session(model);
+  const std::vector<Token> ids = random_ids(model, 5);
+  EngineRequest request;
+  request.prompt = ids;
+  request.generate.max_new_tokens = 2;
+  background.submit(request).result();
+  truncate_half(path);
+  for (Engine* engine : {&background, &inline_engine}) {
+    check_error(ErrorCode::io, "m.gguf: the file has changed on disk",
+                [&] { engine->submit(request).result(); });
+    CHECK(engine->counters().failed == 1);
+    CHECK(engine->counters().running == 0);
+  }
+  check_error(ErrorCode::io, "m.gguf: the file has changed on disk", [&] { generate(session, ids); });
 }
 
 TEST_CASE("a model whose weights are all packed does not need its file any more", "[runtime]") {

@@ -38,7 +38,7 @@ std::vector<Token> chat_prompt() {
 
 GenerateOptions greedy() {
   GenerateOptions options;
-  options.sampling.temperature = 0;
+  options.sampling = SamplingOptions{.temperature = 0};
   return options;
 }
 
@@ -223,10 +223,7 @@ TEST_CASE("log-probabilities stand beside each token", "[runtime]") {
 
 TEST_CASE("the same seed gives the same text, whatever the prompt's batches", "[runtime]") {
   GenerateOptions options;
-  options.sampling.temperature = 3;
-  options.sampling.top_k = 0;
-  options.sampling.top_p = 1;
-  options.sampling.seed = 99;
+  options.sampling = SamplingOptions{.temperature = 3, .top_k = 0, .top_p = 1, .seed = 99};
   options.max_new_tokens = 60;
   std::vector<std::vector<Token>> runs;
   for (const int batch : {512, 7, 1}) {
@@ -238,7 +235,7 @@ TEST_CASE("the same seed gives the same text, whatever the prompt's batches", "[
   }
   CHECK(runs[0] == runs[1]);
   CHECK(runs[0] == runs[2]);
-  options.sampling.seed = 100;
+  options.sampling->seed = 100;
   Session s = session();
   CHECK(qwen::generate(s, chat_prompt(), options).tokens != runs[0]);
 }
@@ -246,12 +243,12 @@ TEST_CASE("the same seed gives the same text, whatever the prompt's batches", "[
 TEST_CASE("the repetition penalty sees what the session held before", "[runtime]") {
   GenerateOptions options = greedy();
   options.max_new_tokens = 1;
-  options.sampling.repetition_penalty = 1e6f;
+  options.sampling->repetition_penalty = 1e6f;
   Session s = session();
   s.prefill(encode("BA"));
   CHECK(qwen::generate(s, encode("A"), options).text != "B");
   s.rewind(0);
-  options.sampling.repetition_penalty = 1;
+  options.sampling->repetition_penalty = 1;
   s.prefill(encode("BA"));
   CHECK(qwen::generate(s, encode("A"), options).text == "B");
 }
@@ -266,7 +263,7 @@ TEST_CASE("generate refuses what cannot be", "[runtime]") {
   options.stop = {""};
   CHECK_THROWS_AS(qwen::generate(s, encode("A"), options), qwen::Error);
   options = greedy();
-  options.sampling.top_p = 2;
+  options.sampling->top_p = 2;
   CHECK_THROWS_AS(qwen::generate(s, encode("A"), options), qwen::Error);
   const Token beyond = 1 << 20;
   CHECK_THROWS_AS(qwen::generate(s, {&beyond, 1}, greedy()), qwen::Error);

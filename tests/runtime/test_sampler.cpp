@@ -296,18 +296,31 @@ TEST_CASE("the same seed gives the same tokens, reset starts again", "[runtime]"
   CHECK(first != other);
 }
 
-TEST_CASE("draws are the same on every machine", "[runtime]") {
-  // Equal logits: the token is the generator's 53 bits scaled, so these come from mt19937_64's definition
-  // alone.
+TEST_CASE("random numbers depend on the seed and the position alone, on every machine", "[runtime]") {
+  // Equal logits: the token is 53 random bits, scaled.
   const std::vector<float> equal(1000, 0.5f);
   SamplingOptions o = plain();
   o.seed = 7;
-  Sampler sampler(o);
-  std::mt19937_64 random(7);
-  for (int i = 0; i < 20; ++i) {
-    const auto expected = static_cast<Token>(static_cast<double>(random() >> 11) * 0x1p-53 * 1000);
+  Sampler sampler(o), skips(o);
+  const auto mix = [](std::uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+  };
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    const std::uint64_t bits = mix(mix(8) + (i + 1) * 0x9E3779B97F4A7C15u);
+    const auto expected = static_cast<Token>(static_cast<double>(bits >> 11) * 0x1p-53 * 1000);
+    CHECK(skips.peek(equal) == expected);
+    CHECK(skips.peek(equal) == expected);
     CHECK(sampler.sample(equal) == expected);
+    skips.accept(3);  // another token at this position does not change the later numbers
   }
+}
+
+TEST_CASE("a sampler without a seed draws one", "[runtime]") {
+  const Sampler a, b;
+  REQUIRE(a.options().seed.has_value());
+  CHECK(*a.options().seed != *b.options().seed);
 }
 
 TEST_CASE("penalties count what the window holds", "[runtime]") {

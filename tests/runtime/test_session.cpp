@@ -224,7 +224,7 @@ TEST_CASE("what a batch refuses", "[runtime][engine]") {
     CHECK(a.position() == 0);
     CHECK(b.position() == 0);
   };
-  refuse(ErrorCode::invalid_argument, "a session stands in the batch twice",
+  refuse(ErrorCode::invalid_argument, "duplicate session",
          {Item{&a, ids, true, {}}, Item{&b, ids, true, {}}, Item{&a, ids, true, {}}});
   refuse(ErrorCode::invalid_argument, "all sessions must belong to one model",
          {Item{&a, ids, true, {}}, Item{&c, ids, true, {}}});
@@ -233,7 +233,9 @@ TEST_CASE("what a batch refuses", "[runtime][engine]") {
   refuse(ErrorCode::invalid_argument, "expected an id from 0 to",
          {Item{&a, ids, true, {}}, Item{&b, bad, true, {}}});
   const std::vector<Token> many(1025, 1);
-  refuse(ErrorCode::context_full, "the context is full", {Item{&a, ids, true, {}}, Item{&b, many, true, {}}});
+  refuse(ErrorCode::context_full, "context full", {Item{&a, ids, true, {}}, Item{&b, many, true, {}}});
+  refuse(ErrorCode::invalid_argument, "a session is null",
+         {Item{&a, ids, true, {}}, Item{nullptr, ids, true, {}}});
   Session::forward_batch({});
 }
 

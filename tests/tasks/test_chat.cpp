@@ -20,6 +20,13 @@ std::string fresh_answer(const Model& model, const Task& task, const std::vector
       .text;
 }
 
+std::shared_ptr<Engine> engine_of(const Model& model, int context = 0) {
+  EngineOptions options;
+  options.background = false;
+  options.context = context;
+  return std::make_shared<Engine>(model, options);
+}
+
 }  // namespace
 
 TEST_CASE("a chat answers as a fresh session with the same turns does, computing only what is new",
@@ -65,9 +72,8 @@ TEST_CASE("a chat keeps the last turns and says what it drops", "[tasks]") {
 TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
   const Model model = task_model();
   ChatOptions options;
-  options.context = 200;
   options.history_turns = 100;
-  Chat chat(model, reply_task(), options);
+  Chat chat(engine_of(model, 200), reply_task(), options);
   int dropped = 0;
   for (int i = 0; i < 8; ++i) {
     const ChatReply reply = chat.say(std::string(30, static_cast<char>('a' + i)));
@@ -79,7 +85,7 @@ TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
   CHECK(chat.turns().size() == 8u - static_cast<unsigned>(dropped));
   // By tokens, where the caller sets a lower limit than the context does.
   options.history_tokens = 60;
-  Chat narrow(model, reply_task(), options);
+  Chat narrow(engine_of(model, 200), reply_task(), options);
   narrow.say("first message");
   CHECK(narrow.say("second message").prompt_tokens <= 80);
   CHECK(narrow.turns().size() <= 2);
@@ -87,16 +93,14 @@ TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
 
 TEST_CASE("a message that does not fit is cut or refused, and what was said stays", "[tasks]") {
   const Model model = task_model();
-  ChatOptions options;
-  options.context = 128;
   Task task = reply_task();
-  Chat cutting(model, task, options);
+  Chat cutting(engine_of(model, 128), task);
   cutting.say("hello");
   const ChatReply reply = cutting.say(std::string(5000, 'z'));
   CHECK(reply.truncated_tokens > 4000);
   CHECK(reply.dropped_turns == 1);
   task.overflow = TextOverflow::refuse;
-  Chat refusing(model, task, options);
+  Chat refusing(engine_of(model, 128), task);
   const std::string before = refusing.say("hello").text;
   CHECK_THROWS_AS(refusing.say(std::string(5000, 'z')), Error);
   REQUIRE(refusing.turns().size() == 1);
@@ -109,9 +113,8 @@ TEST_CASE("a message that may not be cut takes the room of its reply", "[tasks]"
   Task task = reply_task();
   task.overflow = TextOverflow::refuse;
   ChatOptions options;
-  options.context = 128;
   options.max_new_tokens = 64;
-  Chat chat(model, task, options);
+  Chat chat(engine_of(model, 128), task, options);
   chat.say("hello");
   const Chat::Prompt prompt = chat.prompt(std::string(90, 'z'));
   REQUIRE(prompt.tokens.size() > 64);
@@ -189,16 +192,6 @@ TEST_CASE("a reply that is ended early is kept as far as it went", "[tasks]") {
   CHECK(chat.say("again", {}, cancelled).finish == FinishReason::cancelled);
 }
 
-TEST_CASE("a pinned prefix does not change a reply", "[tasks]") {
-  const Model model = task_model();
-  ChatOptions options;
-  options.prefixes = std::make_shared<PrefixCache>(model);
-  Chat cached(model, reply_task(), options), plain(model, reply_task());
-  const ChatReply reply = cached.say("hello");
-  CHECK(reply.cached_tokens > 10);
-  CHECK(reply.text == plain.say("hello").text);
-}
-
 TEST_CASE("the label comes first, then the reply, steered by it where the task says so", "[tasks]") {
   const Model model = task_model();
   Classifier classifier(model, label_task({"good", "bad"}));
@@ -232,17 +225,14 @@ TEST_CASE("the label comes first, then the reply, steered by it where the task s
   CHECK(silent.turns().empty());
 }
 
-TEST_CASE("label and reply computed in one pass are what they are alone", "[tasks]") {
+TEST_CASE("label and reply computed together are the same as alone", "[tasks]") {
   const Model model = task_model();
-  auto prefixes = std::make_shared<PrefixCache>(model);
+  const auto engine = engine_of(model);
   ClassifierOptions classify;
-  classify.prefixes = prefixes;
   classify.results = std::make_shared<ResultCache<Classification>>();
-  ChatOptions options;
-  options.prefixes = prefixes;
-  Classifier classifier(model, label_task({"good", "bad"}), classify),
+  Classifier classifier(engine, label_task({"good", "bad"}), classify),
       plain(model, label_task({"good", "bad"}));
-  Chat chat(model, reply_task(), options), alone(model, reply_task());
+  Chat chat(engine, reply_task()), alone(model, reply_task());
   // Short texts share a pass, long ones do not; the third label comes from the cache.
   const std::vector<std::string> texts{"a", std::string(200, 'x'), "a", "b"};
   for (const std::string& text : texts) {
@@ -259,7 +249,7 @@ TEST_CASE("label and reply computed in one pass are what they are alone", "[task
   CHECK(chat.say("d").text == alone.say("d").text);
 }
 
-TEST_CASE("chats refuse tasks and options that cannot be", "[tasks]") {
+TEST_CASE("chats reject classifiers and options out of range", "[tasks]") {
   const Model model = task_model();
   CHECK_THROWS_AS(Chat(model, label_task({"a"})), Error);
   ChatOptions options;
@@ -296,4 +286,49 @@ TEST_CASE("evaluation counts as the textbook does", "[tasks]") {
   CHECK_FALSE(none.scored);
   CHECK_THROWS_AS(evaluate(results, std::vector{0}, 2), Error);
   CHECK_THROWS_AS(evaluate(results, std::vector{0, 1, 2, 0, 1}, 2), Error);
+}
+
+TEST_CASE("a chat without a task, and a reply in one call", "[tasks]") {
+  const Model model = task_model();
+  Chat chat(model);
+  std::string streamed;
+  SayOptions seeded;
+  seeded.seed = 3;
+  const ChatReply reply = chat.say(
+      "hello", [&](std::string_view text) { streamed += text; }, seeded);
+  CHECK(reply.text == streamed);
+  CHECK(reply.generation.seed == 3);
+  CHECK(chat.turns().size() == 1);
+  CHECK(chat.prompt("more").tokens == model.chat_template().render(std::vector<Message>{
+                                          {"user", "hello"}, {"assistant", reply.text}, {"user", "more"}}));
+  std::string again;
+  const std::string text = qwen::reply(model, "hello", [&](std::string_view part) { again += part; });
+  CHECK(text == again);
+}
+
+TEST_CASE("a long history is windowed as by trying every number of turns", "[tasks]") {
+  const Model model = task_model();
+  ChatOptions options;
+  options.history_turns = 1000;
+  options.history_tokens = 150;
+  Chat chat(model, reply_task(), options);
+  std::vector<ChatTurn> turns;
+  for (int i = 0; i < 60; ++i)
+    turns.push_back({std::string(static_cast<std::size_t>(i * 7 % 23), 'a'),
+                     std::string(static_cast<std::size_t>(i * 5 % 17), 'b')});
+  chat.set_turns(turns);
+  const Chat::Prompt prompt = chat.prompt("now");
+  CHECK(static_cast<int>(prompt.tokens.size()) <= 150);
+  const auto rendered = [&](std::size_t first) {
+    std::vector<Message> history;
+    for (std::size_t i = first; i < turns.size(); ++i) {
+      history.push_back({"user", turns[i].user});
+      history.push_back({"assistant", turns[i].assistant});
+    }
+    return model.chat_template().render(reply_task().messages("now", history));
+  };
+  const auto first = static_cast<std::size_t>(prompt.dropped_turns);
+  REQUIRE(first > 0);
+  CHECK(prompt.tokens == rendered(first));
+  CHECK(rendered(first - 1).size() > 150);
 }

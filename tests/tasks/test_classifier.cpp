@@ -33,6 +33,16 @@ std::vector<double> reference(const Classifier& classifier, std::string_view tex
   return apply_calibration(scores, {});
 }
 
+std::shared_ptr<Engine> engine_of(const Model& model, int context, int prefill_tokens = 512,
+                                  int sequences = 4) {
+  EngineOptions options;
+  options.background = false;
+  options.context = context;
+  options.max_sequences = sequences;
+  options.prefill_tokens = prefill_tokens;
+  return std::make_shared<Engine>(model, options);
+}
+
 void check_same(const Classification& a, const Classification& b) {
   CHECK(a.label == b.label);
   CHECK(a.scores == b.scores);  // bits
@@ -123,18 +133,12 @@ TEST_CASE("a result has the same bits alone, in a batch, cached or not, in any o
       // Alone: a session that knows nothing but this text.
       std::vector<Classification> alone;
       for (const std::string& text : texts) {
-        PrefixCacheOptions none;
-        none.recent = 0;
-        ClassifierOptions options;
-        options.prefixes = std::make_shared<PrefixCache>(model, none);
-        alone.push_back(Classifier(model, label_task(labels), options).classify(text));
+        alone.push_back(Classifier(model, label_task(labels)).classify(text));
       }
       Classifier classifier(model, label_task(labels));
       const auto batch = classifier.classify_batch(texts);
       REQUIRE(batch.size() == texts.size());
-      ClassifierOptions small;
-      small.batch_tokens = 20;
-      Classifier small_batches(model, label_task(labels), small);
+      Classifier small_batches(engine_of(model, 0, 20, 2), label_task(labels));
       std::vector<std::string> reversed(texts.rbegin(), texts.rend());
       const auto backwards = small_batches.classify_batch(reversed);
       for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -162,17 +166,16 @@ TEST_CASE("tasks on one model do not disturb each other, and share what their pr
                                 label_task({"a", "b", "c"}, "Judge the text badly.")};
   std::vector<Classification> alone;
   for (const Task& task : tasks) alone.push_back(Classifier(model, task).classify("hello"));
-  ClassifierOptions options;
-  options.prefixes = std::make_shared<PrefixCache>(model);
+  const auto engine = engine_of(model, 0);
   std::vector<Classifier> together;
-  for (const Task& task : tasks) together.emplace_back(model, task, options);
+  for (const Task& task : tasks) together.emplace_back(engine, task);
   for (const std::size_t i : {2, 0, 1, 1, 2, 0}) check_same(together[i].classify("hello"), alone[i]);
   // The same prompt, other labels: nothing is computed but the labels.
   CHECK(together[0].classify("again").cached_tokens <
         static_cast<int>(together[0].prompt("again").tokens.size()));
   const Classification second = together[1].classify("again");
   CHECK(second.cached_tokens == second.prompt_tokens);
-  CHECK(options.prefixes->counters().pinned == 2);  // the first two tasks have one prefix
+  CHECK(engine->counters().pinned_prefixes == 2);  // the first two tasks have one prefix
 }
 
 TEST_CASE("a fixed prompt costs nothing", "[tasks]") {
@@ -184,10 +187,8 @@ TEST_CASE("a fixed prompt costs nothing", "[tasks]") {
 
 TEST_CASE("a text that does not fit is cut or refused as the task says", "[tasks]") {
   const Model model = task_model();
-  ClassifierOptions options;
-  options.context = 128;
   Task task = label_task({"good", "bad"});
-  Classifier cutting(model, task, options);
+  Classifier cutting(engine_of(model, 128), task);
   std::string text;
   while (text.size() < 100000) text += "你好 😀 hello, the ";
   const Classification result = cutting.classify(text);
@@ -199,7 +200,7 @@ TEST_CASE("a text that does not fit is cut or refused as the task says", "[tasks
   CHECK(cutting.classify(text, ClassifyMode::generate).truncated_tokens == result.truncated_tokens);
 
   task.overflow = TextOverflow::refuse;
-  Classifier refusing(model, task, options);
+  Classifier refusing(engine_of(model, 128), task);
   try {
     refusing.classify(text);
     FAIL("accepted");
@@ -209,16 +210,12 @@ TEST_CASE("a text that does not fit is cut or refused as the task says", "[tasks
   }
   CHECK(refusing.classify("short").label >= 0);  // and goes on
   task.overflow = TextOverflow::truncate;
-  options.context = 20;  // not even the prompt fits
-  CHECK_THROWS_AS(Classifier(model, task, options).classify(""), Error);
+  CHECK_THROWS_AS(Classifier(engine_of(model, 20), task).classify(""), Error);  // not even the prompt fits
 }
 
-TEST_CASE("texts longer than a batch go in parts", "[tasks]") {
+TEST_CASE("long texts are computed in several passes", "[tasks]") {
   const Model model = task_model();
-  ClassifierOptions options;
-  options.context = 1024;
-  options.batch_tokens = 64;
-  Classifier classifier(model, label_task({"good", "bad"}), options);
+  Classifier classifier(engine_of(model, 1024, 64), label_task({"good", "bad"}));
   const std::vector<std::string> texts{"a", std::string(700, 'q'), "b", "c"};
   const auto results = classifier.classify_batch(texts);
   for (std::size_t i = 0; i < texts.size(); ++i)
@@ -255,7 +252,7 @@ TEST_CASE("generate mode stops at a complete label, else keeps what was written"
   const auto first = generate(session, probe.prompt("hello").tokens, [] {
     GenerateOptions options;
     options.max_new_tokens = 5;
-    options.sampling.temperature = 0;
+    options.sampling = SamplingOptions{.temperature = 0};
     return options;
   }());
   CHECK(first.text == none.raw);
@@ -269,7 +266,7 @@ TEST_CASE("generate mode stops at a complete label, else keeps what was written"
   }
 }
 
-TEST_CASE("an uncertain answer is none where the task says so", "[tasks]") {
+TEST_CASE("abstains below the threshold", "[tasks]") {
   const Model model = task_model();
   Task task = label_task({"good", "bad"});
   const double p = [&] {

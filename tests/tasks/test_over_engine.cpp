@@ -18,18 +18,12 @@ std::shared_ptr<Engine> engine_for(const Model& model, int parallel = 3, int que
   return std::make_shared<Engine>(model, options);
 }
 
-ClassifierOptions classify_over(std::shared_ptr<Engine> engine) {
-  ClassifierOptions options;
+// An engine of its own for each, as a classifier or chat has that was given none.
+std::shared_ptr<Engine> alone_on(const Model& model) {
+  EngineOptions options;
   options.context = 512;
-  options.engine = std::move(engine);
-  return options;
-}
-
-ChatOptions chat_over(std::shared_ptr<Engine> engine) {
-  ChatOptions options;
-  options.context = 512;
-  options.engine = std::move(engine);
-  return options;
+  options.background = false;
+  return std::make_shared<Engine>(model, options);
 }
 
 const std::vector<std::string> kTexts{"hello",       "你好，世界",          "a",     "",
@@ -51,8 +45,7 @@ TEST_CASE("classification over an engine has the same bits, from many threads", 
   for (const auto& labels : {std::vector<std::string>{"正面", "负面"}, {"good", "bad", "good value"}}) {
     Task task = label_task(labels);
     task.content_free = {"", "N/A"};
-    Classifier plain(model, task, classify_over(nullptr)),
-        over(model, task, classify_over(engine_for(model)));
+    Classifier plain(alone_on(model), task), over(engine_for(model), task);
     for (const ClassifyMode mode : {ClassifyMode::score, ClassifyMode::generate}) {
       const std::vector<Classification> expected = plain.classify_batch(kTexts, mode);
       std::vector<std::size_t> order;
@@ -84,9 +77,9 @@ TEST_CASE("classification over an engine has the same bits, from many threads", 
 
 TEST_CASE("a batch is larger than the engine's queue, and a cache answers what it knows", "[tasks]") {
   const Model model = task_model();
-  ClassifierOptions options = classify_over(engine_for(model, 1, 0));
+  ClassifierOptions options;
   options.results = std::make_shared<ResultCache<Classification>>();
-  Classifier classifier(model, label_task({"good", "bad"}), options);
+  Classifier classifier(engine_for(model, 1, 0), label_task({"good", "bad"}), options);
   std::vector<std::string> texts;
   for (int i = 0; i < 20; ++i) texts.push_back(std::to_string(i % 10));
   const auto results = classifier.classify_batch(texts);
@@ -102,10 +95,10 @@ TEST_CASE("a batch is larger than the engine's queue, and a cache answers what i
 TEST_CASE("a task that comes and goes leaves nothing pinned, and is scored the same", "[tasks]") {
   const Model model = task_model();
   const auto engine = engine_for(model);
-  ClassifierOptions passing = classify_over(engine);
+  ClassifierOptions passing;
   passing.pin = false;
   const Task task = label_task({"good", "bad"});
-  Classifier classifier(model, task, passing), plain(model, task, classify_over(nullptr));
+  Classifier classifier(engine, task, passing), plain(alone_on(model), task);
   CHECK(engine->counters().submitted == 0);
   const Classification first = classifier.classify("hello");
   CHECK(first.cached_tokens == 0);
@@ -115,21 +108,13 @@ TEST_CASE("a task that comes and goes leaves nothing pinned, and is scored the s
   check_same(second, plain.classify("you"));
 }
 
-TEST_CASE("an engine of another model is refused", "[tasks]") {
-  const auto engine = engine_for(task_model(TensorType::q8_0, 1));
-  const Model other = task_model(TensorType::q8_0, 2);
-  CHECK_THROWS_WITH(Classifier(other, label_task({"a", "b"}), classify_over(engine)),
-                    Catch::Contains("another model"));
-  CHECK_THROWS_WITH(Chat(other, reply_task(), chat_over(engine)), Catch::Contains("another model"));
-}
-
 TEST_CASE("a conversation over an engine is the same", "[tasks]") {
   const Model model = task_model();
   Task task = reply_task();
   task.sampling.temperature = 1.5f;
   task.max_new_tokens = 20;
   const auto engine = engine_for(model);
-  Chat plain(model, task, chat_over(nullptr)), over(model, task, chat_over(engine));
+  Chat plain(alone_on(model), task), over(engine, task);
   for (const char* text : {"hello", "你好", "the end", "and more"}) {
     SayOptions say;
     say.seed = 7;
@@ -157,10 +142,10 @@ TEST_CASE("a conversation over an engine is the same", "[tasks]") {
   CHECK(over.prompt("next").dropped_turns == plain.prompt("next").dropped_turns);
 }
 
-TEST_CASE("a reader who is slow holds up nobody", "[tasks]") {
+TEST_CASE("a slow reader does not block other requests", "[tasks]") {
   const Model model = task_model();
   const auto engine = engine_for(model);
-  Chat slow(model, reply_task(), chat_over(engine)), quick(model, reply_task(), chat_over(engine));
+  Chat slow(engine, reply_task()), quick(engine, reply_task());
   std::atomic<bool> done{false};
   std::thread other;
   slow.say("hello", [&](std::string_view) {
@@ -177,12 +162,12 @@ TEST_CASE("a reader who is slow holds up nobody", "[tasks]") {
   CHECK(quick.turns()[0].assistant == slow.turns()[0].assistant);
 }
 
-TEST_CASE("a reply is ended by its reader, by its token, and while it waits", "[tasks]") {
+TEST_CASE("a reply ends by its reader, by its token, and while it is queued", "[tasks]") {
   const Model model = task_model();
   const auto engine = engine_for(model, 1);
   Task task = reply_task();
   task.max_new_tokens = 200;
-  Chat chat(model, task, chat_over(engine));
+  Chat chat(engine, task);
   std::string seen;
   ChatReply reply = chat.say("hello", [&](std::string_view part) {
     seen += part;
@@ -209,8 +194,8 @@ TEST_CASE("a reply is ended by its reader, by its token, and while it waits", "[
   while (!entered) std::this_thread::yield();
   std::vector<int> places;
   SayOptions waits;
-  waits.on_wait = [&](int place) {
-    places.push_back(place);
+  waits.on_wait = [&](const JobProgress& progress) {
+    places.push_back(progress.queue_position);
     open = true;
     return false;
   };
@@ -226,13 +211,12 @@ TEST_CASE("a reply is ended by its reader, by its token, and while it waits", "[
 TEST_CASE("label and reply over one engine are what they are alone", "[tasks]") {
   const Model model = task_model();
   const auto engine = engine_for(model);
-  Classifier over(model, label_task({"good", "bad"}), classify_over(engine)),
-      plain(model, label_task({"good", "bad"}), classify_over(nullptr));
+  Classifier over(engine, label_task({"good", "bad"})), plain(alone_on(model), label_task({"good", "bad"}));
   const std::string label = plain.task().labels[static_cast<std::size_t>(plain.classify("hello").label)].text;
   for (const bool steered : {false, true}) {
     Task task = reply_task();
     if (steered) task.system_by_label[label] = "Speak as one who knows.";
-    Chat chat(model, task, chat_over(engine)), alone(model, task, chat_over(nullptr));
+    Chat chat(engine, task), alone(alone_on(model), task);
     for (const char* text : {"hello", "你好", "more"}) {
       std::string order;
       const Analysis found = analyze(
@@ -258,6 +242,6 @@ TEST_CASE("label and reply over one engine are what they are alone", "[tasks]") 
   }
   SayOptions raised;
   raised.cancel.cancel();
-  Chat chat(model, reply_task(), chat_over(engine));
+  Chat chat(engine, reply_task());
   CHECK_THROWS_AS(analyze(over, chat, "hello", {}, {}, raised), Error);
 }

@@ -193,6 +193,11 @@ TEST_CASE("a folder adds and overrides tasks, all of them or none", "[tasks]") {
   CHECK_THROWS_WITH(fresh.add_folder(folder.path()), Catch::Contains("b.yaml:8:"));
   CHECK(fresh.find("mood") == nullptr);
   CHECK_THROWS_AS(fresh.add_folder(folder / "missing"), Error);
+
+  // A symbolic link to itself is a file that cannot be read.
+  const TestFolder circle("task-circle");
+  std::filesystem::create_symlink("loop.yaml", circle / "loop.yaml");
+  CHECK_THROWS_AS(fresh.add_folder(circle.path()), Error);
 }
 
 TEST_CASE("calibrations lie beside the tasks", "[tasks]") {

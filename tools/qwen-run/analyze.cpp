@@ -25,15 +25,12 @@ int analyze(const Flags& flags) {
   const qwen::Task& chat_task = registry.get(flags.chat_task);
   const std::string text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
-  const auto prefixes = flags.prefixes(model);
-  qwen::Classifier classifier = flags.classifier(model, task, prefixes);
+  const auto engine = flags.engine(model);
+  qwen::Classifier classifier = flags.classifier(engine, task);
   qwen::ChatOptions options;
-  options.context = flags.context;
-  options.kv_type = flags.kv();
-  options.prefixes = prefixes;
   options.sampling = flags.answer.sampling(chat_task.sampling);
   if (flags.answer.max_tokens > 0) options.max_new_tokens = flags.answer.max_tokens;
-  qwen::Chat chat(model, chat_task, options);
+  qwen::Chat chat(engine, chat_task, options);
   qwen::SayOptions say;
   say.stop = flags.answer.stop;
   const auto on_label = [&](const qwen::Classification& result) {

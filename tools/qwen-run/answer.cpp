@@ -99,7 +99,7 @@ Json answer_json(const qwen::GenerateResult& result, const qwen::Session& sessio
   Json json = {{"text", result.text},
                {"finish_reason", qwen::to_string(result.finish)},
                {"model", session.model().info().name},
-               {"seed", options.sampling.seed},
+               {"seed", result.seed},
                {"tokens", result.tokens},
                {"usage",
                 {{"prompt_tokens", result.prompt_tokens},

@@ -64,21 +64,25 @@ constexpr const char* kHelp =
 qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::optional<std::string>& system) {
   const qwen::GenerateOptions answer = flags.answer.options(model);
   const qwen::SessionOptions session = flags.session.get();
+  qwen::EngineOptions engine;
+  engine.background = false;
+  engine.context = session.context;
+  engine.kv_type = session.kv_type;
+  engine.max_sequences = 1;
+  engine.prefill_tokens = engine.prefill_tokens_while_decoding = session.prefill_chunk;
+  engine.prefix_bytes = std::numeric_limits<std::size_t>::max();  // the conversation, however long
   qwen::Task task;
   task.name = "chat";
   task.kind = qwen::TaskKind::generate;
   task.user_template = "{text}";
   task.history = true;
   qwen::ChatOptions options;
-  options.context = session.context;
-  options.kv_type = session.kv_type;
-  options.prefill_chunk = session.prefill_chunk;
   options.history_turns = flags.turns < 0 ? std::numeric_limits<int>::max() : flags.turns;
   options.max_new_tokens = answer.max_new_tokens;
   options.sampling = answer.sampling;
   options.system = system;
   options.thinking = flags.chat.think;
-  return qwen::Chat(model, task, options);
+  return qwen::Chat(std::make_shared<qwen::Engine>(model, engine), task, options);
 }
 
 class Repl {
@@ -92,7 +96,7 @@ class Repl {
 
   int run(std::string first) {
     say("%s, %d tokens of context; /help lists the commands\n", model_.info().name.c_str(),
-        chat_.session()->context());
+        chat_.engine()->options().context);
     if (!first.empty()) reply(std::move(first));
     std::string line;
     while (read_message(line)) {
@@ -149,17 +153,22 @@ class Repl {
       const qwen::GenerateOptions answer = flags_.answer.options(model_);
       qwen::SayOptions options;
       options.stop = answer.stop;
-      options.seed = answer.sampling.seed;
+      options.seed = answer.sampling->seed;
       const int dropped = chat_.prompt(text).dropped_turns;
       if (dropped > 0 && flags_.turns != 0)
         say("[the oldest %d turns no longer fit and are left out]\n", dropped);
-      watch_prefill(*chat_.session(), !flags_.model.no_progress);
-      const InterruptGuard guard(options.cancel);
-      const auto stream = [](std::string_view part) {
-        tools::stream_out(part);
-        return true;
+      tools::ProgressBar bar("reading", !flags_.model.no_progress);
+      options.on_wait = [&](const qwen::JobProgress& progress) {
+        bar.update(static_cast<double>(progress.prompt_done) / progress.prompt_total);
+        if (progress.prompt_done == progress.prompt_total) bar.finish();
       };
-      last_ = chat_.say(text, stream, options).generation;
+      const InterruptGuard guard(options.cancel);
+      const auto stream = [&](std::string_view part) {
+        bar.finish();
+        tools::stream_out(part);
+      };
+      last_reply_ = chat_.say(text, stream, options);
+      last_ = last_reply_->generation;
       end_answer(*last_, flags_);
       interrupted_ = options.cancel.cancelled();
       if (last_->text.empty() && interrupted_) {  // drop the unanswered turn
@@ -223,9 +232,9 @@ class Repl {
   }
 
   void show_stats() {
-    const qwen::Session& session = *chat_.session();
-    say("%d of %d tokens of context in use, cache %.1f MB, weights %.1f MB, %d threads\n", session.position(),
-        session.context(), static_cast<double>(session.kv_bytes()) / 1e6,
+    const int used = last_reply_ ? last_reply_->prompt_tokens + static_cast<int>(last_->tokens.size()) : 0;
+    say("%d of %d tokens of context in use, cache %.1f MB, weights %.1f MB, %d threads\n", used,
+        chat_.engine()->options().context, static_cast<double>(chat_.engine()->counters().kv_bytes) / 1e6,
         static_cast<double>(model_.weight_bytes()) / 1e6, model_.threads());
     if (last_) say("last answer: %s\n", timing_line(*last_).c_str());
   }
@@ -250,6 +259,7 @@ class Repl {
   std::optional<std::string> system_;  // not the model's own
   qwen::Chat chat_;
   LineEditor editor_;
+  std::optional<qwen::ChatReply> last_reply_;
   std::optional<qwen::GenerateResult> last_;
   bool interrupted_ = false;  // the last thing that happened was a Ctrl-C
 };

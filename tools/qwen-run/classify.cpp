@@ -122,7 +122,7 @@ int classify(const Flags& flags) {
   else
     text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
-  qwen::Classifier classifier = flags.classifier(model, task, flags.prefixes(model));
+  qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
   if (lines) return LineClassifier(flags, classifier, *lines).run();
   const qwen::Classification result = classifier.classify(text, flags.classify_mode());
   if (result.truncated_tokens > 0)

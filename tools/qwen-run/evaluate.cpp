@@ -127,7 +127,7 @@ int evaluate(const Flags& flags) {
   const LabelledTexts data =
       read_labelled(flags.data, task, flags.limit, tools::parse_encoding(flags.encoding));
   const qwen::Model model = tools::load_model(flags.model);
-  qwen::Classifier classifier = flags.classifier(model, task, flags.prefixes(model));
+  qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
   double seconds = 0;
   const auto results = classify_all(flags, classifier, data.texts, seconds);
   const qwen::Evaluation evaluation = qwen::evaluate(results, data.labels, task.labels.size());
@@ -182,7 +182,7 @@ int calibrate(const Flags& flags) {
       read_labelled(flags.data, task, flags.limit, tools::parse_encoding(flags.encoding));
   const qwen::Model model = tools::load_model(flags.model);
   task.calibration.reset();
-  qwen::Classifier classifier = flags.classifier(model, task, flags.prefixes(model));
+  qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
   double seconds = 0;
   auto results = classify_all(flags, classifier, data.texts, seconds);
   const qwen::Evaluation before = qwen::evaluate(results, data.labels, task.labels.size());

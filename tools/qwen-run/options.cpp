@@ -102,7 +102,6 @@ void AnswerFlags::check() const {
 
 qwen::SamplingOptions AnswerFlags::sampling(qwen::SamplingOptions o) const {
   apply(o);
-  if (!seed) o.seed = std::random_device{}();
   o.penalty_last_n = repeat_last_n;
   for (const std::string& text : logit_bias) {
     const std::size_t sign = text.find_first_of("+-");

@@ -51,7 +51,7 @@ struct AnswerFlags : tools::SamplingChoice {
   void add(tools::CommandLine& app);
   // Call before loading a model. Throws UsageError if a value is invalid.
   void check() const;
-  // `defaults` are the model's. Without --seed each call draws a new seed.
+  // `defaults` are the model's. Without --seed each answer gets a random one.
   qwen::SamplingOptions sampling(qwen::SamplingOptions defaults) const;
   qwen::GenerateOptions options(const qwen::Model& model) const;
 };

@@ -64,20 +64,19 @@ qwen::KvType TaskFlags::kv() const {
                             : qwen::KvType::automatic;
 }
 
-std::shared_ptr<qwen::PrefixCache> TaskFlags::prefixes(const qwen::Model& loaded) const {
-  qwen::PrefixCacheOptions options;
-  options.folder = prefix_folder;
+std::shared_ptr<qwen::Engine> TaskFlags::engine(const qwen::Model& loaded) const {
+  qwen::EngineOptions options;
+  options.background = false;
   options.context = context;
   options.kv_type = kv();
-  return std::make_shared<qwen::PrefixCache>(loaded, options);
+  options.max_sequences = 30;
+  options.prefill_tokens = options.prefill_tokens_while_decoding = 512;
+  options.prefix_folder = prefix_folder;
+  return std::make_shared<qwen::Engine>(loaded, options);
 }
 
-qwen::Classifier TaskFlags::classifier(const qwen::Model& loaded, const qwen::Task& task,
-                                       std::shared_ptr<qwen::PrefixCache> prefixes) const {
+qwen::Classifier TaskFlags::classifier(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task) const {
   qwen::ClassifierOptions options;
-  options.context = context;
-  options.kv_type = kv();
-  options.prefixes = std::move(prefixes);
   if (cache_entries > 0) {
     qwen::ResultCacheOptions cache;
     cache.entries = static_cast<std::size_t>(cache_entries);
@@ -85,7 +84,7 @@ qwen::Classifier TaskFlags::classifier(const qwen::Model& loaded, const qwen::Ta
     cache.time_to_live = std::chrono::seconds(cache_seconds);
     options.results = std::make_shared<qwen::ResultCache<qwen::Classification>>(cache);
   }
-  qwen::Classifier classifier(loaded, task, options);
+  qwen::Classifier classifier(std::move(engine), task, options);
   if (task.calibration && !classifier.calibrated())
     tools::warn("the calibration of task " + task.name +
                 " was fitted with another model or prompt and is not used");

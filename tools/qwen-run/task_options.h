@@ -27,10 +27,10 @@ struct TaskFlags {
   qwen::TaskRegistry registry() const;
   qwen::ClassifyMode classify_mode() const;
   qwen::KvType kv() const;
-  std::shared_ptr<qwen::PrefixCache> prefixes(const qwen::Model& model) const;
+  // An inline engine for the flags: classifiers and chats share its computed prompts.
+  std::shared_ptr<qwen::Engine> engine(const qwen::Model& model) const;
   // Warns if the task's calibration was fitted with another model or prompt.
-  qwen::Classifier classifier(const qwen::Model& model, const qwen::Task& task,
-                              std::shared_ptr<qwen::PrefixCache> prefixes) const;
+  qwen::Classifier classifier(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task) const;
 };
 
 // "😄 LLM 情感判断: 正面 (0.98)"

@@ -68,7 +68,8 @@ void keep_turn(Run& run, const qwen::ChatReply& reply) {
 
 void compute(Run& run, StreamWriter& out) {
   qwen::SayOptions say = say_options(*run.work, run.request.fields);
-  say.on_wait = [&](int place) {
+  say.on_wait = [&](const qwen::JobProgress& progress) {
+    const int place = progress.queue_position;
     return place > 0 ? out.event("queued", {{"position", place}}) : out.comment("waiting");
   };
   const auto on_label = [&](const qwen::Classification& found) {

@@ -8,19 +8,16 @@
 namespace qwen_serve {
 namespace {
 
-// Of labels that clients bring: few, and in small batches, since each classifier has activations of its own.
+// Lists of labels from clients whose classifiers are kept.
 constexpr std::size_t kLabelSets = 4;
-constexpr int kSmallBatch = 64;
 
 }  // namespace
 
 std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool pin) {
   qwen::ClassifierOptions options;
-  options.engine = engine_;
   options.pin = pin;
-  if (!pin) options.batch_tokens = kSmallBatch;
   options.results = results_;
-  auto classifier = std::make_shared<qwen::Classifier>(engine_->model(), task, options);
+  auto classifier = std::make_shared<qwen::Classifier>(engine_, task, options);
   if (task.calibration && !classifier->calibrated())
     tools::warn("the calibration of task " + task.name +
                 " was fitted with another model or prompt and is not used");

@@ -40,7 +40,7 @@ void append_text(std::string& key, const std::string& text) {
 // All that the reply depends on; "" where it would be another one the next time.
 std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions& options,
                    const std::vector<std::vector<qwen::Token>>& prompts) {
-  const qwen::SamplingOptions& s = options.sampling;
+  const qwen::SamplingOptions& s = *options.sampling;
   if (s.temperature > 0 && !request.reply.seed) return {};
   std::string key;
   append(key, request.n);
@@ -51,7 +51,7 @@ std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions
     append(key, value);
   append(key, s.top_k);
   append(key, s.penalty_last_n);
-  append(key, s.temperature > 0 ? s.seed : 0);
+  append(key, s.temperature > 0 ? *s.seed : 0);
   append(key, s.logit_bias.size());
   for (const auto& [token, bias] : s.logit_bias) {
     append(key, token);
@@ -103,9 +103,9 @@ qwen::GenerateOptions generate_options(const Service& service, const CompletionR
   options.stop = request.stop;
   options.logprobs = request.logprobs;
   options.sampling = service.default_sampling();
-  options.sampling.seed = random_seed();
-  request.reply.apply(options.sampling);
-  options.sampling.logit_bias = request.logit_bias;
+  options.sampling->seed = random_seed();
+  request.reply.apply(*options.sampling);
+  options.sampling->logit_bias = request.logit_bias;
   return options;
 }
 
@@ -120,7 +120,7 @@ void submit(Run& run, const CompletionRequest& request, const qwen::GenerateOpti
     job.generate = options;
     job.generate.cancel = run.work->token();
     // Each choice of a prompt has its own seed, the first the request's.
-    job.generate.sampling.seed += i % static_cast<std::size_t>(request.n);
+    *job.generate.sampling->seed += i % static_cast<std::size_t>(request.n);
     run.jobs.push_back(run.service.engine->submit(std::move(job)));
     run.prompt_of.push_back(prompt);
   }
@@ -154,7 +154,7 @@ void take(Run& run, std::size_t index) {
 void keep(Run& run) {
   if (run.cache_key.empty() || !run.work) return;
   auto answer = std::make_shared<const Answer>(run.answer);
-  run.service.answers.put(run.cache_key, answer, bytes_of(*answer));
+  run.service.answers.insert(run.cache_key, answer, bytes_of(*answer));
 }
 
 void send_piece(Run& run, StreamWriter& out, std::size_t index, const Piece& piece, std::size_t& characters) {

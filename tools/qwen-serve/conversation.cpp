@@ -10,7 +10,6 @@ qwen::Chat make_chat(Service& service, const std::string& name, const ReplyField
   if (task->kind != qwen::TaskKind::generate)
     throw ApiError(400, "invalid_value", "task " + name + " names labels: it writes no reply", "reply");
   qwen::ChatOptions options;
-  options.engine = service.engine;
   options.history_turns = service.options.history_turns;
   if (service.options.max_prompt > 0) options.history_tokens = service.max_prompt();
   options.history = history;
@@ -18,7 +17,7 @@ qwen::Chat make_chat(Service& service, const std::string& name, const ReplyField
   qwen::SamplingOptions sampling = task->sampling;
   fields.apply(sampling);
   options.sampling = sampling;
-  qwen::Chat chat(service.model, *task, options);
+  qwen::Chat chat(service.engine, *task, options);
   if (history.value_or(task->history)) chat.set_turns(std::move(turns));
   return chat;
 }
