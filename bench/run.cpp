@@ -20,10 +20,10 @@ struct MatrixCost {
 
   void add(const kernels::Matrix& matrix) {
     const double weights = static_cast<double>(matrix.rows) * matrix.cols;
-    const TensorType type = matrix.type == kernels::kQ8Split ? TensorType::q8_0 : matrix.type;
+    const TensorType type = matrix.type == kernels::kQ8TwoPlane ? TensorType::q8_0 : matrix.type;
     bytes += static_cast<double>(matrix.rows) *
              static_cast<double>(row_bytes(type, static_cast<std::size_t>(matrix.cols)));
-    (kernels::input_form(matrix) == kernels::kInputQ8 ? int8_macs : float_macs) += weights;
+    (kernels::activation_format(matrix) == kernels::kActivationQ8 ? int8_macs : float_macs) += weights;
   }
   double ideal_seconds(const MachinePeaks& peaks) const {
     return 1e-9 * (int8_macs / peaks.int8_gmac_per_s + float_macs / peaks.float_gmac_per_s);
@@ -42,10 +42,10 @@ ModelCost cost_of(const Model& model) {
     for (const kernels::Matrix* matrix :
          {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
       cost.body.add(*matrix);
-  cost.head.add(weights.head);
-  if (weights.head.low != nullptr)
-    cost.high_plane = static_cast<double>(weights.head.stride) /
-                      static_cast<double>(weights.head.stride + weights.head.low_stride);
+  cost.head.add(weights.lm_head);
+  if (weights.lm_head.low != nullptr)
+    cost.high_plane = static_cast<double>(weights.lm_head.stride) /
+                      static_cast<double>(weights.lm_head.stride + weights.lm_head.low_stride);
   return cost;
 }
 
@@ -100,7 +100,7 @@ class ThreadRun {
  private:
   MachinePeaks probe() const {
     ThreadPool pool(result_.threads, options_.pin);
-    return Probe(kernels::choose_kernel_table().isa, pool).measure();
+    return Probe(kernels::choose_kernels().isa, pool).measure();
   }
 
   // The better of before and after is what the machine can do; much less after is a processor that slowed
@@ -121,7 +121,7 @@ class ThreadRun {
     step_("load");
     LoadOptions load;
     load.threads = result_.threads;
-    load.exact = options_.exact;
+    load.reference = options_.exact;
     load.pin_threads = options_.pin;
     load.quantize = options_.quantize;
     double mapped = 0, tokenized = 0;
@@ -146,10 +146,10 @@ class ThreadRun {
     if (most > limit)
       fail(ErrorCode::invalid_argument, "depth and tokens make ", most, ": the model's context is ", limit);
     session_options_.context = std::min(limit, most);
-    session_options_.batch = options_.batches.at(0);
+    session_options_.prefill_chunk = options_.batches.at(0);
     session_options_.kv_type = options_.kv;
     sessions_.emplace_back(*model_, session_options_);
-    const Token first = 1 % model_->shape().vocab;
+    const Token first = 1 % model_->shape().embedding_rows;
     sessions_[0].forward({&first, 1});
     result_.load = {mapped, tokenized - mapped, loaded - tokenized, since(start) - loaded};
   }
@@ -163,7 +163,7 @@ class ThreadRun {
   void fill(Session& session, int depth) {
     if (session.position() > depth) session.rewind(depth);
     const int missing = depth - session.position();
-    if (missing > 0) session.prefill(made_up_tokens(missing, model_->shape().vocab, 7));
+    if (missing > 0) session.prefill(made_up_tokens(missing, model_->shape().embedding_rows, 7));
   }
 
   void prefill(int tokens, int depth, int batch) {
@@ -174,14 +174,14 @@ class ThreadRun {
     out.depth = depth;
     out.batch = batch;
     std::optional<Session> other;
-    if (batch != session_options_.batch) {
+    if (batch != session_options_.prefill_chunk) {
       SessionOptions options = session_options_;
-      options.batch = batch;
+      options.prefill_chunk = batch;
       other.emplace(*model_, options);
     }
     Session& s = other ? *other : session(0);
     fill(s, depth);
-    const std::vector<Token> prompt = made_up_tokens(tokens, model_->shape().vocab, 11);
+    const std::vector<Token> prompt = made_up_tokens(tokens, model_->shape().embedding_rows, 11);
     s.forward(std::span(prompt).first(static_cast<std::size_t>(std::min(tokens, 32))));  // warm up
     for (int i = 0; i < options_.repeats; ++i) {
       s.rewind(depth);
@@ -205,7 +205,7 @@ class ThreadRun {
     out.sequences = sequences;
     out.top = top;
     session(sequences - 1);
-    const std::vector<Token> next = made_up_tokens(tokens * sequences, model_->shape().vocab, 13);
+    const std::vector<Token> next = made_up_tokens(tokens * sequences, model_->shape().embedding_rows, 13);
     std::vector<Session::BatchItem> items(static_cast<std::size_t>(sequences));
     for (int i = -1; i < options_.repeats; ++i) {  // the first one warms up
       for (int k = 0; k < sequences; ++k) fill(session(k), depth);
@@ -215,7 +215,7 @@ class ThreadRun {
       for (int t = 0; t < count; ++t) {
         const auto at = static_cast<std::size_t>(t * sequences);
         if (top > 0) {
-          sessions_[0].forward_top({&next[at], 1}, top);
+          sessions_[0].forward_top_k({&next[at], 1}, top);
         } else if (sequences == 1) {
           sessions_[0].forward({&next[at], 1});
         } else {

@@ -11,7 +11,7 @@
 #include "base/fail.h"
 #include "base/utf8.h"
 #include "formats/gguf_writer.h"
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "process.h"
 #include "quant/quant.h"
 #include "synthetic.h"

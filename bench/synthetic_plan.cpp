@@ -3,7 +3,7 @@
 #include <cctype>
 
 #include "base/fail.h"
-#include "runtime/mixture.h"
+#include "runtime/quant_preset.h"
 #include "synthetic.h"
 
 namespace qwen::bench {
@@ -45,7 +45,8 @@ const std::vector<SyntheticShape>& synthetic_shapes() {
 const std::vector<std::string>& synthetic_types() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names;
-    for (const runtime::Mixture& mixture : runtime::all_mixtures()) names.push_back(lower(mixture.name));
+    for (const runtime::QuantPreset& mixture : runtime::all_quant_presets())
+      names.push_back(lower(mixture.name));
     return names;
   }();
   return kNames;
@@ -63,7 +64,7 @@ SyntheticSpec parse_synthetic(std::string_view text) {
     for (const auto& known : shapes) names.emplace_back(known.name);
     fail(ErrorCode::invalid_argument, "unknown shape ", quoted(shape), ": expected one of ", joined(names));
   }
-  const runtime::Mixture* mixture = runtime::find_mixture(type);
+  const runtime::QuantPreset* mixture = runtime::find_quant_preset(type);
   if (mixture == nullptr)
     fail(ErrorCode::invalid_argument, "unknown type ", quoted(type), ": expected one of ",
          joined(synthetic_types()));
@@ -72,16 +73,16 @@ SyntheticSpec parse_synthetic(std::string_view text) {
 
 std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec) {
   const SyntheticShape& s = spec.shape;
-  const runtime::Mixture& mixture = *runtime::find_mixture(spec.type);
+  const runtime::QuantPreset& mixture = *runtime::find_quant_preset(spec.type);
   std::vector<PlannedTensor> tensors;
-  runtime::TensorPlace place;
+  runtime::TensorRole place;
   place.layers = s.layers;
   place.heads_per_kv = s.heads / s.kv_heads;
   const auto matrix = [&](std::string name, int rows, int cols) {
     place.name = name;
     place.is_head = name == (s.tied_head ? "token_embd.weight" : "output.weight");
     const auto width = static_cast<std::size_t>(cols);
-    const TensorType type = runtime::fitting_type(runtime::mixture_type(mixture, place), width);
+    const TensorType type = runtime::fallback_type(runtime::preset_type(mixture, place), width);
     tensors.push_back({std::move(name), type, {static_cast<std::size_t>(rows), width}});
   };
   const auto vector = [&](std::string name, int n) {

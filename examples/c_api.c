@@ -28,12 +28,12 @@ int main(void) {
 
   if (qwen_model_builtin(NULL, &model, &error) ||
       qwen_classifier_create(model, NULL, "sentiment", NULL, &sentiment, &error) ||
-      qwen_classify(sentiment, text, QWEN_LENGTH_OF_STRING, &found, NULL, &error) ||
+      qwen_classify(sentiment, text, QWEN_NUL_TERMINATED, &found, NULL, &error) ||
       qwen_classifier_get_label(sentiment, (size_t)found.label, &label, &error) ||
       qwen_chat_create(model, NULL, NULL, NULL, &chat, &error))
     return failed(&error);
   printf("libqwen %s: %s %.2f\n", qwen_version(), label.text, found.probability);
-  if (qwen_chat_say(chat, text, QWEN_LENGTH_OF_STRING, &say, &reply, &error) ||
+  if (qwen_chat_say(chat, text, QWEN_NUL_TERMINATED, &say, &reply, &error) ||
       qwen_reply_get_timings(reply, &timings, &error))
     return failed(&error);
   printf("\n%d tokens, the first one after %.1f ms\n", (int)timings.generated_tokens,

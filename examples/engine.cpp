@@ -6,7 +6,7 @@
 
 int main() try {
   const qwen::Model model = qwen::Model::builtin();
-  qwen::Engine engine(model, {.context = 256, .parallel = 4});
+  qwen::Engine engine(model, {.context = 256, .max_sequences = 4});
   const auto ask = [&](const std::string& question) {
     const qwen::Message message{"user", question};
     qwen::EngineRequest request;

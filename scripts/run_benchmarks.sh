@@ -28,7 +28,7 @@ for type in f16 bf16 q8_0 q4_0 iq4_nl iq4_xs q4_k_m; do
 done
 # Forced AVX2, where this CPU has more.
 for type in q8_0 q4_0; do
-  QWEN_ISA=avx2 measure "avx2-$type" --synthetic "$shape:$type"
+  LIBQWEN_ISA=avx2 measure "avx2-$type" --synthetic "$shape:$type"
 done
 # Context, threads, sequences at once, lengths of prompt.
 measure depth-q4_0 --synthetic "$shape:q4_0" -p 0 -d 0,256,1024,2048 -s 1

@@ -5,7 +5,7 @@
 #include "base/cpu.h"
 #include "qwen/error.h"
 
-// Catch2's own, but for QWEN_ISA: a level that this CPU lacks is reported as "skipped" (77), not as failures.
+// Catch2's own, but for LIBQWEN_ISA: a level that this CPU lacks is reported as "skipped" (77), not as failures.
 int main(int argc, char** argv) {
   try {
     const auto isa = qwen::requested_isa();

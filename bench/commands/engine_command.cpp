@@ -44,11 +44,11 @@ EngineRequest reply(const Model& model, int prompt, int tokens) {
 EngineRequest question(const Model& model, int prompt) {
   EngineRequest request;
   request.prompt = fresh_prompt(model, prompt);
-  request.priority = Priority::interactive;
+  request.priority = Priority::high;
   request.on_prompt = [](Session& session) {
     const std::vector<Token> labels{1, 2, 3};
     std::vector<float> logits(labels.size());
-    session.logits_of(labels, logits);
+    session.logits_for(labels, logits);
   };
   return request;
 }
@@ -96,7 +96,7 @@ std::vector<double> measure_questions(Engine& engine, const Flags& flags, int ch
 Engine::Counters fill(Engine& engine, const Flags& flags) {
   std::vector<EngineJob> jobs;
   Engine::Counters most;
-  for (int i = 0; i < engine.options().parallel; ++i)
+  for (int i = 0; i < engine.options().max_sequences; ++i)
     jobs.push_back(engine.submit(reply(engine.model(), flags.context * 7 / 8, flags.context)));
   for (EngineJob& job : jobs)
     while (!job.done()) {
@@ -121,7 +121,7 @@ int engine_bench(Flags& flags) {
   const Model model = Model::load(path, load);
   EngineOptions options;
   options.context = flags.context;
-  options.parallel = std::max(2, *std::max_element(flags.at_once.begin(), flags.at_once.end()));
+  options.max_sequences = std::max(2, *std::max_element(flags.at_once.begin(), flags.at_once.end()));
   Engine engine(model, options);
   tools::ProgressBar bar("measuring", !flags.no_progress);
   std::vector<Rate> rates;
@@ -129,7 +129,7 @@ int engine_bench(Flags& flags) {
     rates.push_back(measure_rate(engine, flags, at_once));
     bar.update(static_cast<double>(rates.size()) / static_cast<double>(flags.at_once.size() + 1));
   }
-  const int chats = options.parallel - 1;
+  const int chats = options.max_sequences - 1;
   const std::vector<double> asked = measure_questions(engine, flags, chats);
   bar.finish();
   Engine::Counters held = flags.full ? fill(engine, flags) : engine.counters();

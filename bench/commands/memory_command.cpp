@@ -27,7 +27,7 @@ std::string megabytes(std::uint64_t bytes) {
 LoadOptions load_options(const Flags& flags) {
   LoadOptions options;
   options.threads = flags.threads;
-  options.exact = flags.exact;
+  options.reference = flags.exact;
   if (flags.quantize == "int8") options.quantize = QuantizeOnLoad::int8;
   if (flags.quantize == "q4") options.quantize = QuantizeOnLoad::q4;
   if (flags.quantize == "q4_k") options.quantize = QuantizeOnLoad::q4_k;
@@ -42,7 +42,7 @@ std::uint64_t measured(const std::string& path, const Flags& flags, int context,
   std::vector<Session> sessions;
   std::vector<Token> tokens(static_cast<std::size_t>(context));
   for (std::size_t i = 0; i < tokens.size(); ++i)
-    tokens[i] = static_cast<Token>(i * 7919 % static_cast<std::size_t>(model.shape().vocab));
+    tokens[i] = static_cast<Token>(i * 7919 % static_cast<std::size_t>(model.shape().embedding_rows));
   for (int i = 0; i < sequences; ++i) sessions.emplace_back(model, options).forward(tokens);
   return process_memory().resident;
 }

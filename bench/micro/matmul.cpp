@@ -40,14 +40,14 @@ struct Weights {
   AlignedBuffer memory;
 };
 
-kernels::Input make_input(model::InputBuffer& buffer, const kernels::KernelTable& table, int tokens,
-                          unsigned form) {
+kernels::Activations make_input(model::ActivationBuffer& buffer, const kernels::Kernels& table, int tokens,
+                                unsigned form) {
   buffer.reserve(tokens, kCols, form);
-  const kernels::Input input = buffer.view(tokens, kCols);
+  const kernels::Activations input = buffer.view(tokens, kCols);
   std::vector<float> x(kCols);
   for (int i = 0; i < kCols; ++i) x[static_cast<std::size_t>(i)] = static_cast<float>(i % 17 - 8) * 0.1f;
   for (int token = 0; token < tokens; ++token) {
-    if (form == kernels::kInputQ8) {
+    if (form == kernels::kActivationQ8) {
       for (int block = 0; block < kCols / kernels::kBlock; ++block)
         table.quantize_block(x.data() + block * kernels::kBlock, token, block, input);
       continue;
@@ -61,12 +61,12 @@ kernels::Input make_input(model::InputBuffer& buffer, const kernels::KernelTable
   return input;
 }
 
-void matmul(benchmark::State& state, const kernels::KernelTable* table, TensorType type, int tokens) {
+void matmul(benchmark::State& state, const kernels::Kernels* table, TensorType type, int tokens) {
   // One token is bound by memory, many by arithmetic.
   const Weights weights(type, tokens == 1 ? std::size_t{96} << 20 : std::size_t{1} << 20);
   const kernels::Matrix& matrix = weights.matrix;
-  model::InputBuffer buffer;
-  const kernels::Input input = make_input(buffer, *table, tokens, kernels::input_form(matrix));
+  model::ActivationBuffer buffer;
+  const kernels::Activations input = make_input(buffer, *table, tokens, kernels::activation_format(matrix));
   AlignedBuffer scratch(kernels::matmul_scratch_bytes(matrix));
   const auto stride = static_cast<std::size_t>(matrix.rows) + kernels::kPanelRows;
   AlignedBuffer out(stride * static_cast<std::size_t>(tokens) * sizeof(float));
@@ -94,11 +94,11 @@ constexpr const char* kTypes[] = {"F32",  "F16",  "BF16", "Q8_0", "Q4_0", "Q4_1"
 
 }  // namespace
 
-std::vector<const kernels::KernelTable*> runnable_tables() {
-  std::vector<const kernels::KernelTable*> tables;
+std::vector<const kernels::Kernels*> runnable_kernels() {
+  std::vector<const kernels::Kernels*> tables;
   for (const Isa isa : kAllIsas) {
     try {
-      tables.push_back(&kernels::kernel_table(isa));
+      tables.push_back(&kernels::kernels_for(isa));
     } catch (const Error&) {  // not on this CPU
     }
   }
@@ -106,7 +106,7 @@ std::vector<const kernels::KernelTable*> runnable_tables() {
 }
 
 void register_matmul() {
-  for (const kernels::KernelTable* table : runnable_tables())
+  for (const kernels::Kernels* table : runnable_kernels())
     for (const char* name : kTypes) {
       const TensorType type = find_tensor_type(std::string_view(name))->type;
       const std::string tail = std::string("/") + name + "/" + to_string(table->isa);

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 
 namespace qwen::bench {
 
@@ -13,7 +13,7 @@ void register_small_kernels();  // attention, norm, RoPE, SiLU, quantising activ
 void register_text();           // tokeniser and sampler
 
 // The levels that this CPU can run.
-std::vector<const kernels::KernelTable*> runnable_tables();
+std::vector<const kernels::Kernels*> runnable_kernels();
 
 inline void count_rate(benchmark::State& state, const char* name, double each) {
   state.counters[name] =

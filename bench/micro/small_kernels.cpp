@@ -18,7 +18,7 @@ std::vector<float> numbers(int n) {
 }
 
 // One KV head: `queries` rows against `keys` tokens, all of them visible.
-void attention(benchmark::State& state, const kernels::KernelTable* table, int queries, int keys, bool f16) {
+void attention(benchmark::State& state, const kernels::Kernels* table, int queries, int keys, bool f16) {
   const std::size_t element = f16 ? 2 : 4;
   const std::size_t part = kernels::kPageTokens * static_cast<std::size_t>(kHeadDim) * element;
   const int pages = (keys + kernels::kPageTokens - 1) / kernels::kPageTokens;
@@ -43,7 +43,7 @@ void attention(benchmark::State& state, const kernels::KernelTable* table, int q
   }
   AlignedBuffer scores(static_cast<std::size_t>(queries) * static_cast<std::size_t>(keys + 16) *
                        sizeof(float));
-  kernels::AttentionTask task;
+  kernels::AttentionArgs task;
   task.kv = {page_list.data(), 0, part, f16};
   task.head_dim = kHeadDim;
   task.queries = queries;
@@ -59,7 +59,7 @@ void attention(benchmark::State& state, const kernels::KernelTable* table, int q
   count_rate(state, "GMAC/s", 2.0 * queries * keys * kHeadDim);
 }
 
-void rms_norm(benchmark::State& state, const kernels::KernelTable* table) {
+void rms_norm(benchmark::State& state, const kernels::Kernels* table) {
   const std::vector<float> x = numbers(kHidden), weight = numbers(kHidden);
   std::vector<float> out(kHidden);
   for (auto _ : state) {
@@ -69,7 +69,7 @@ void rms_norm(benchmark::State& state, const kernels::KernelTable* table) {
   count_rate(state, "GB/s", 3.0 * 4 * kHidden);
 }
 
-void silu_mul(benchmark::State& state, const kernels::KernelTable* table) {
+void silu_mul(benchmark::State& state, const kernels::Kernels* table) {
   const std::vector<float> start = numbers(kFfn), up = numbers(kFfn);
   std::vector<float> gate = start;
   for (auto _ : state) {
@@ -80,7 +80,7 @@ void silu_mul(benchmark::State& state, const kernels::KernelTable* table) {
   count_rate(state, "GB/s", 3.0 * 4 * kFfn);
 }
 
-void rope(benchmark::State& state, const kernels::KernelTable* table) {
+void rope(benchmark::State& state, const kernels::Kernels* table) {
   std::vector<float> x = numbers(kHeadDim), angles(kHeadDim);
   for (int i = 0; i < kHeadDim / 2; ++i) angles[static_cast<std::size_t>(i)] = 1;  // turned by nothing
   for (auto _ : state) {
@@ -89,11 +89,11 @@ void rope(benchmark::State& state, const kernels::KernelTable* table) {
   }
 }
 
-void quantize(benchmark::State& state, const kernels::KernelTable* table) {
+void quantize(benchmark::State& state, const kernels::Kernels* table) {
   const std::vector<float> x = numbers(kHidden);
-  model::InputBuffer buffer;
-  buffer.reserve(1, kHidden, kernels::kInputQ8);
-  const kernels::Input input = buffer.view(1, kHidden);
+  model::ActivationBuffer buffer;
+  buffer.reserve(1, kHidden, kernels::kActivationQ8);
+  const kernels::Activations input = buffer.view(1, kHidden);
   for (auto _ : state) {
     for (int block = 0; block < kHidden / kernels::kBlock; ++block)
       table->quantize_block(x.data() + block * kernels::kBlock, 0, block, input);
@@ -105,7 +105,7 @@ void quantize(benchmark::State& state, const kernels::KernelTable* table) {
 }  // namespace
 
 void register_small_kernels() {
-  for (const kernels::KernelTable* table : runnable_tables()) {
+  for (const kernels::Kernels* table : runnable_kernels()) {
     const auto name = [&](const char* what) { return std::string(what) + "/" + to_string(table->isa); };
     benchmark::RegisterBenchmark(name("attention/decode-7x1024-f16").c_str(), attention, table, kGroup, 1024,
                                  true);

@@ -27,7 +27,7 @@ struct ChatTurn {               // a message and its reply
 struct ChatOptions {                   // how a conversation is kept
   int context = 0;                     // tokens, as SessionOptions
   KvType kv_type = KvType::automatic;  // as SessionOptions
-  int batch = 512;                     // as SessionOptions
+  int prefill_chunk = 512;             // as SessionOptions
   int history_turns = 3;               // turns before the new message that the model sees
   int history_tokens =
       0;  // and at most this many tokens of prompt with them; 0: as many as the context holds
@@ -105,7 +105,7 @@ class QWEN_API Chat {
   // Replaces them: for callers who keep the conversation themselves. What the model has computed of them is
   // used.
   void set_turns(std::vector<ChatTurn> turns);
-  // What computes the replies, for progress (Session::on_batch) and statistics; what it holds is the chat's.
+  // What computes the replies, for progress (Session::set_prefill_callback) and statistics; what it holds is the chat's.
   // nullptr over an engine.
   Session* session() noexcept;
   const Task& task() const noexcept;

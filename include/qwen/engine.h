@@ -22,13 +22,13 @@ namespace runtime {
 class EngineCore;  // internal
 }
 
-struct EngineOptions {                 // how much at once, and how much is kept
-  int context = 0;                     // tokens of each request, prompt and reply, as SessionOptions
-  KvType kv_type = KvType::automatic;  // as SessionOptions
-  int parallel = 8;                    // requests computed at the same time
-  int queue = 64;                      // requests that wait beyond these; more are refused
-  int batch = 128;                     // prompt tokens in one pass while no reply is under way
-  int batch_beside = 64;               // and while some are: bounds the time between their tokens
+struct EngineOptions {                     // how much at once, and how much is kept
+  int context = 0;                         // tokens of each request, prompt and reply, as SessionOptions
+  KvType kv_type = KvType::automatic;      // as SessionOptions
+  int max_sequences = 8;                   // requests computed at the same time
+  int max_queued = 64;                     // requests that wait beyond these; more are refused
+  int prefill_tokens = 128;                // prompt tokens in one pass while no reply is under way
+  int prefill_tokens_while_decoding = 64;  // and while some are: bounds the time between their tokens
   // KV of finished requests that is kept for prompts that begin alike. It takes the room that running
   // requests leave: with theirs it is never more than `parallel` requests of `context` tokens need.
   std::size_t prefix_bytes = std::size_t{64} << 20;
@@ -42,7 +42,7 @@ enum class Priority {
   // alone. Of each pass's prompt tokens they get what they need, three quarters at most while a reply's
   // prompt
   // is being computed.
-  interactive,
+  high,
   // A reply. The interactive ones never starve it: they take none of the `parallel` places while it waits.
   normal,
 };
@@ -52,7 +52,7 @@ struct EngineRequest {                   // what is to be computed
   GenerateOptions generate;              // cancel may be raised by any thread at any moment
   Priority priority = Priority::normal;  // against other requests that wait
   // Where set, nothing is generated: it is called on the engine's thread with a session that has just
-  // computed the prompt (so that Session::logits_of works), and the request ends with it. What it throws,
+  // computed the prompt (so that Session::logits_for works), and the request ends with it. What it throws,
   // result() throws. It must leave the session as it was.
   std::function<void(Session&)> on_prompt{};
   // As generate()'s on_text, called on the engine's thread: everybody waits for it, so only for quick
@@ -97,7 +97,7 @@ class QWEN_API EngineJob {
   // The request's place is free again after the pass that is being computed. May come at any moment.
   void cancel() const noexcept;
   // Its place in the queue: 1 is the next to be computed, 0 is no longer in the queue.
-  int waiting() const noexcept;
+  int queue_position() const noexcept;
 
  private:
   friend class Engine;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,11 +31,27 @@ struct LoadProgress {
 // is.
 enum class QuantizeOnLoad { none, int8, q4, q4_k };
 
+// How positions beyond the trained context are computed. linear divides positions by a factor; yarn divides only
+// the slow rotations (https://arxiv.org/abs/2309.00071), as Qwen's documents prescribe beyond 32,768 tokens.
+enum class RopeScaling { none, linear, yarn };
+
+// Overrides the rotary position embedding of a file. Unset fields keep the file's values.
+struct RopeOptions {
+  std::optional<RopeScaling> scaling;
+  std::optional<float> factor;            // how many times longer the context becomes; without `scaling`: linear
+  std::optional<float> freq_base;         // base of the rotary angles
+  std::optional<int> original_context;    // yarn: context before scaling, in tokens
+  std::optional<float> ext_factor;        // yarn: 1 keeps fast rotations, 0 divides all as linear does
+  std::optional<float> attention_factor;  // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1
+  std::optional<float> beta_fast, beta_slow;  // yarn: rotations within the original context that count as fast, slow
+};
+
 struct LoadOptions {         // how to load a model
   int threads = 0;           // 0: physical cores that affinity and the cgroup quota allow
   bool pin_threads = false;  // bind each worker thread to one core
-  bool exact = false;        // float weights and float activations everywhere: slow, the reference path
+  bool reference = false;    // float weights and float activations everywhere: slow, the reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
+  RopeOptions rope;
   std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
   // Called from the loading thread; returning false stops the load with Error(cancelled).
   std::function<bool(const LoadProgress&)> on_progress;
@@ -51,9 +68,16 @@ struct ModelShape {
   int kv_heads = 0;        // key/value heads; heads % kv_heads == 0
   int head_dim = 0;        // even
   int ffn = 0;             // width of the gated feed-forward layer
-  int vocab = 0;           // rows of the embedding, at least Tokenizer::size()
-  int max_context = 0;     // positions the model was trained for
+  int embedding_rows = 0;  // rows of the embedding, at least Tokenizer::size()
+  int max_context = 0;     // positions the model was trained for, times the factor of RoPE scaling
   float rope_theta = 0;    // the base of the rotary angles
+  RopeScaling rope_scaling = RopeScaling::none;
+  // Without scaling the rest has its defaults. See RopeOptions.
+  float rope_factor = 1;
+  int rope_original_context = 0;
+  float yarn_ext_factor = 0;
+  float yarn_attention_factor = 1;
+  float yarn_beta_fast = 32, yarn_beta_slow = 1;
   float rms_eps = 0;       // added to the mean square in norms
   bool tied_head = false;  // the output head is the embedding
   bool qkv_bias = false;   // Qwen1.5, Qwen2, Qwen2.5
@@ -79,10 +103,11 @@ struct ModelInfo {
   std::uint64_t tensor_bytes = 0;      // in the file
   double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
   std::string tokenizer;               // "bpe" or "sentencepiece"
-  int vocabulary = 0;                  // Tokenizer::size()
+  int vocab_size = 0;                  // Tokenizer::size()
   std::string chat_template;           // ChatTemplate::name(), or "" where the file has none that is known
   std::string chat_template_error;     // why chat_template is "", one line
   SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's
+  std::vector<std::string> warnings;   // what load() reports through on_log, one line each
 };
 
 // What a model will need before it is loaded. All in bytes.
@@ -108,7 +133,7 @@ class QWEN_API Model {
   static Model builtin(const LoadOptions& options = {});
   // Reads the metadata of a file or directory; no weights are read. A vocabulary-only GGUF file is fine.
   // Errors of these three as load().
-  static ModelInfo inspect(const std::string& path);
+  static ModelInfo inspect(const std::string& path, const LoadOptions& options = {});
   // The tokeniser alone, from any file that load() or inspect() reads.
   static Tokenizer load_tokenizer(const std::string& path);
   // Memory for `sequences` sessions of `context` tokens each; from the file's metadata alone.

@@ -44,7 +44,7 @@ class QWEN_API PrefixCache {
   bool find_pinned(std::span<const Token> tokens);
   // Leaves the longest known prefix of `prompt` in the session, what the session holds itself included, and
   // returns its length. At least one token of the prompt is left to compute, unless the very same prompt was
-  // remembered or kept: then the session also knows the state of its last token (Session::logits_of works).
+  // remembered or kept: then the session also knows the state of its last token (Session::logits_for works).
   int begin(Session& session, std::span<const Token> prompt);
   // Keeps what the session holds, just computed, until `recent` others were used after it.
   void remember(const Session& session);

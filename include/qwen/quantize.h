@@ -20,7 +20,7 @@ struct QuantizeProgress {   // how far a file is
 };
 
 struct QuantizeOptions {  // what becomes of which tensor
-  // A name of quantize_types(): a storage type or a mixture, in any letter case.
+  // A name of quantize_types(): a storage type or a preset such as Q4_K_M, in any letter case.
   std::string type = "Q4_K_M";
   // Storage types ("Q8_0") of the output head and of the token embedding; "" leaves the choice to `type`.
   // Where the head is the embedding (tied), embedding_type counts, else output_type.
@@ -30,7 +30,7 @@ struct QuantizeOptions {  // what becomes of which tensor
   // '*' stands for any text and '?' for one character; without either, it matches every name that contains
   // it.
   std::vector<std::pair<std::string, std::string>> tensor_types;
-  bool pure = false;       // every matrix in the type that the mixture is named for
+  bool pure = false;       // every matrix in the type that the preset is named for
   int threads = 0;         // 0: physical cores that affinity and the cgroup quota allow
   bool overwrite = false;  // where the target exists
   // Called from the calling thread; returning false stops with Error(cancelled), and nothing is left behind.
@@ -64,7 +64,7 @@ struct QuantizeType {       // a choice of type
   std::string name;         // its name
   std::string description;  // one line for people
 };
-// The types and mixtures that QuantizeOptions::type knows.
+// The storage types and presets that QuantizeOptions::type accepts.
 QWEN_API std::vector<QuantizeType> quantize_types();
 
 // Reads `in` (a GGUF file or a Hugging Face directory) and writes the GGUF file `out`, tensor by tensor, on

@@ -14,7 +14,7 @@
 // freeing does not matter. A qwen_model, qwen_classifier or qwen_cancel may be used by many threads at once,
 // any other handle by one thread at a time. What a handle gives as `const` belongs to it.
 //
-// Text is UTF-8 with its length, or with QWEN_LENGTH_OF_STRING up to the first NUL.
+// Text is UTF-8 with its length, or with QWEN_NUL_TERMINATED up to the first NUL.
 #ifndef QWEN_QWEN_C_H
 #define QWEN_QWEN_C_H
 
@@ -29,7 +29,7 @@ extern "C" {
 #endif
 
 // A length: the text ends with a NUL.
-#define QWEN_LENGTH_OF_STRING ((size_t)-1)
+#define QWEN_NUL_TERMINATED ((size_t)-1)
 
 // What a call can come to. The numbers never change.
 enum {
@@ -78,7 +78,7 @@ typedef struct qwen_load_options {
   size_t struct_size;
   int32_t threads;      // 0: the physical cores that this process may use
   int32_t pin_threads;  // 1: each thread on one core
-  int32_t exact;        // 1: float throughout; slow, the reference
+  int32_t reference;    // 1: float throughout; slow, the reference
   int32_t quantize;     // QWEN_QUANTIZE_...
   const char*
       chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
@@ -103,8 +103,8 @@ typedef struct qwen_model_info {
   const char* chat_template;  // the template's name; "" where the model has none that is known
   const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
   int32_t layers, hidden, heads, kv_heads, head_dim, ffn;  // the shape (docs/model.md)
-  int32_t vocab;                                           // logits of a token
-  int32_t vocabulary;                                      // token ids; at most `vocab`
+  int32_t embedding_rows;                                  // logits of a token
+  int32_t vocab_size;                                      // token ids; at most embedding_rows
   int32_t max_context;                                     // tokens that the model was trained for
   int32_t threads;                                         // of the pool
   uint64_t parameters;                                     // weights in all tensors
@@ -120,9 +120,9 @@ QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* i
 #define QWEN_PARSE_CONTROL 1u
 // Flags of qwen_detokenize: control tokens are shown.
 #define QWEN_SHOW_CONTROL 1u
-// Flags of qwen_render: the prompt does not end with the beginning of a reply.
+// Flags of qwen_apply_chat_template: the prompt does not end with the beginning of a reply.
 #define QWEN_NO_GENERATION_PROMPT 1u
-// Flags of qwen_render: Qwen3 may think before it answers.
+// Flags of qwen_apply_chat_template: Qwen3 may think before it answers.
 #define QWEN_ENABLE_THINKING 2u
 
 // Token ids of a text. Free `*tokens` with qwen_free.
@@ -138,8 +138,9 @@ typedef struct qwen_message {
   const char* content;  // control tokens in it are ordinary text
 } qwen_message;
 // A conversation as tokens, by the model's chat template. Free `*tokens` with qwen_free.
-QWEN_API int32_t qwen_render(const qwen_model* model, const qwen_message* messages, size_t message_count,
-                             uint32_t flags, int32_t** tokens, size_t* count, qwen_error* error);
+QWEN_API int32_t qwen_apply_chat_template(const qwen_model* model, const qwen_message* messages,
+                                          size_t message_count, uint32_t flags, int32_t** tokens,
+                                          size_t* count, qwen_error* error);
 
 // ---- Sessions
 
@@ -154,9 +155,9 @@ enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
 // How to make a session: its room.
 typedef struct qwen_session_options {
   size_t struct_size;
-  int32_t context;  // tokens; 0: 2048, or what the model was trained for where that is less
-  int32_t kv_type;  // QWEN_KV_...
-  int32_t batch;    // prompt tokens computed at once; 0: 512
+  int32_t context;        // tokens; 0: 2048, or what the model was trained for where that is less
+  int32_t kv_type;        // QWEN_KV_...
+  int32_t prefill_chunk;  // prompt tokens computed at once; 0: 512
 } qwen_session_options;
 
 // An empty session.
@@ -167,7 +168,7 @@ QWEN_API void qwen_session_free(qwen_session* session);
 QWEN_API int32_t qwen_session_position(const qwen_session* session);
 // Tokens that it has room for; 0 for NULL.
 QWEN_API int32_t qwen_session_context(const qwen_session* session);
-// Appends tokens. `*logits` are those of the last one, [qwen_model_info.vocab], and belong to the session
+// Appends tokens. `*logits` are those of the last one, [qwen_model_info.embedding_rows], and belong to the session
 // until its next call; `logits` may be NULL.
 QWEN_API int32_t qwen_session_forward(qwen_session* session, const int32_t* tokens, size_t count,
                                       const float** logits, qwen_error* error);
@@ -195,7 +196,7 @@ typedef struct qwen_cancel qwen_cancel;
 // A flag that is down.
 QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
 // Raises the flag, for good.
-QWEN_API void qwen_cancel_raise(const qwen_cancel* cancel);
+QWEN_API void qwen_cancel_request(const qwen_cancel* cancel);
 QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
 
 // How the next token is chosen. The one struct whose zeros are no defaults: fill it with qwen_sampling_init.

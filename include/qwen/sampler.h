@@ -52,14 +52,14 @@ class QWEN_API Sampler {
   // vocabulary.
   Token sample(std::span<const float> logits);
   // The logits that decide the next sample(), where greedy or top-k choice needs only some: the `count`
-  // largest of the tokens not in `also`, and those in `also` (what penalties and biases touch). For
-  // Session::forward_top. No value where all logits are needed. Valid until the next call of any other
+  // largest of the tokens not in `must_include`, and those in `must_include` (what penalties and biases touch). For
+  // Session::forward_top_k. No value where all logits are needed. Valid until the next call of any other
   // function.
-  struct Need {
-    int count;                    // of the largest logits
-    std::span<const Token> also;  // ids that are needed whatever their logits
+  struct LogitsRequest {
+    int count;                            // of the largest logits
+    std::span<const Token> must_include;  // ids that are needed whatever their logits
   };
-  std::optional<Need> need();  // see Need
+  std::optional<LogitsRequest> required_logits();  // see LogitsRequest
   // Forgets the tokens seen and starts again from the seed.
   void reset();
   const SamplingOptions& options() const noexcept { return options_; }
@@ -107,7 +107,7 @@ class QWEN_API Sampler {
   std::vector<float> adjusted_;           // [vocab]
   std::vector<float> weights_;            // of candidates_, or of the vocabulary
   std::vector<Candidate> candidates_;
-  std::vector<Token> also_;  // what need() points to
+  std::vector<Token> must_include_;  // what required_logits() points to
 };
 
 }  // namespace qwen

@@ -17,7 +17,7 @@ struct SessionState;  // internal
 }
 
 enum class KvType {  // in which numbers keys and values are kept
-  automatic,         // f32 for F32 checkpoints and LoadOptions::exact, else f16
+  automatic,         // f32 for F32 checkpoints and LoadOptions::reference, else f16
   f16,
   f32,
 };
@@ -26,7 +26,7 @@ struct SessionOptions {  // how much a session can hold
   int context = 0;  // tokens, at most the model's max_context; 0: 2048 or that, the smaller. Memory is taken
                     // as it fills
   KvType kv_type = KvType::automatic;  // of the cache
-  int batch = 512;                     // prompt tokens computed at once; results do not depend on it
+  int prefill_chunk = 512;             // prompt tokens computed at once; results do not depend on it
 };
 
 // An immutable copy of a session's first tokens and their KV: cheap to keep, shared by reference.
@@ -62,31 +62,31 @@ class QWEN_API Session {
 
   // Appends tokens and returns the logits [vocab] of the last one, valid until the next call on this session.
   // Error(invalid_argument) for no tokens or an id out of range; Error(context_full) where they do not fit
-  // (then nothing changes); Error(cancelled) where on_batch returned false (the batches done so far stay);
+  // (then nothing changes); Error(cancelled) where set_prefill_callback returned false (the batches done so far stay);
   // Error(io) where a model file that is read in place has changed.
   std::span<const float> forward(std::span<const Token> tokens);
   // The same, but only the logits that can matter to a choice among the largest ones: exact for every token
-  // that may be among the `count` largest of those not in `also`, and for those in `also`; others, and rows
+  // that may be among the `count` largest of those not in `must_include`, and for those in `must_include`; others, and rows
   // of padding beyond the tokeniser's size, may be minus infinity. With a Q8_0 head this reads half of it.
-  // Sampler::need() says what a sampler's options ask for.
-  std::span<const float> forward_top(std::span<const Token> tokens, int count,
-                                     std::span<const Token> also = {});
+  // Sampler::required_logits() says what a sampler's options ask for.
+  std::span<const float> forward_top_k(std::span<const Token> tokens, int count,
+                                       std::span<const Token> must_include = {});
   // forward() without the output head.
   void prefill(std::span<const Token> tokens);
   // forward() with the logits of every one of the tokens, row by row: on_row(index, logits [vocab]), which
   // are valid during the call.
-  void forward_each(std::span<const Token> tokens,
-                    const std::function<void(int index, std::span<const float> logits)>& on_row);
+  void forward_all_logits(std::span<const Token> tokens,
+                          const std::function<void(int index, std::span<const float> logits)>& on_row);
   // Logits of the given ids only, for the last token in the cache: out[i] is bit-equal to forward()'s
   // logits[ids[i]]. Valid after any call that computes tokens. Error(invalid_argument) where nothing was
   // computed since the last rewind, for an id out of range, or for less room in `out` than ids.
-  void logits_of(std::span<const Token> ids, std::span<float> out) const;
+  void logits_for(std::span<const Token> ids, std::span<float> out) const;
   // The logits [vocab] of the last token in the cache once more, valid until the next call. Needs what
-  // logits_of() needs.
+  // logits_for() needs.
   std::span<const float> logits();
   // Called after each batch of a long prompt with the tokens done and in all; returning false cancels.
   // Returns the callback that stood before.
-  std::function<bool(int, int)> on_batch(std::function<bool(int done, int total)> callback);
+  std::function<bool(int, int)> set_prefill_callback(std::function<bool(int done, int total)> callback);
 
   // Forgets all but the first `length` tokens; their memory is given back in whole pages of 256.
   // Error(invalid_argument) for less than 0 or more than position().

@@ -1,4 +1,4 @@
-// Text to token ids and back, exactly as the reference tokeniser of the Qwen family does it.
+// Text to token ids and back, equal to the reference tokenizer of the Qwen family.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -18,53 +18,55 @@ namespace tokenizer {
 class TokenizerBackend;
 }
 
-// Immutable and safe to use from many threads at once; copying shares the vocabulary.
+// Immutable and thread-safe; copies share the vocabulary.
 class QWEN_API Tokenizer {
  public:
-  enum class Special {  // what control tokens in a text are
-    as_text,            // "<|im_end|>" in the text is ordinary text: the only safe choice for text from users
-    parse,              // control tokens in the text, and others added to the vocabulary, become their ids
+  enum class ControlTokens {  // how encode() treats control tokens in a text
+    as_text,                  // "<|im_end|>" is ordinary text: the only safe choice for text from users
+    parse,                    // control tokens and other added tokens in the text become their ids
   };
 
   explicit Tokenizer(std::shared_ptr<const tokenizer::TokenizerBackend> backend)
       : backend_(std::move(backend)) {}  // internal
 
-  // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD. Never fails on
-  // content; an empty text gives no tokens. No token is added at the front or the end.
-  std::vector<Token> encode(std::string_view text, Special special = Special::as_text) const;
+  // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD, so any bytes have a
+  // defined result. Adds no token at the front or the end; empty text has no tokens.
+  std::vector<Token> encode(std::string_view text, ControlTokens control = ControlTokens::as_text) const;
 
-  // The bytes of the tokens joined. Control tokens are left out unless `show_control`. Half characters at
-  // either end become U+FFFD; use TextStream to decode token by token. Takes away the space that
-  // SentencePiece puts before a text. Error(invalid_argument) for an id out of range.
+  // encode(), between the BOS and EOS token if the model's tokenizer adds them (add_bos_token, add_eos_token; no
+  // official Qwen model does). For raw prompts; a chat template writes such tokens itself.
+  std::vector<Token> encode_prompt(std::string_view text, ControlTokens control = ControlTokens::as_text) const;
+
+  // The text of the tokens, as valid UTF-8: incomplete characters become U+FFFD (use TextStream to decode token
+  // by token). Control tokens are left out unless `show_control`. SentencePiece: without the space that it adds
+  // before a text.
+  // Throws invalid_argument if an id is out of range.
   std::string decode(std::span<const Token> tokens, bool show_control = false) const;
 
-  // The bytes that one token stands for (may be a part of a UTF-8 character). Control tokens give their own
-  // text.
+  // The bytes of one token, which may be a part of a UTF-8 character; for a control token its spelling.
+  // Throws invalid_argument if the id is out of range.
   std::string token_bytes(Token token) const;
 
-  // Number of ids; every id in [0, size()) is valid for decode (padding rows of the vocabulary decode to
-  // nothing).
+  // Number of ids, 0 to size() - 1. Padding rows of the vocabulary decode to nothing.
   int size() const noexcept;
-  bool is_control(Token token) const noexcept;  // false for ids out of range
-  // The id of a control token, or of another token added to the vocabulary, by its exact text: "<|im_end|>",
-  // "<think>".
-  std::optional<Token> find_control(std::string_view text) const;
+  bool is_control(Token token) const noexcept;  // false if the id is out of range
+  // The id of a control token or of another added token, by its exact text: "<|im_end|>", "<think>".
+  std::optional<Token> find_added_token(std::string_view text) const;
 
  private:
   std::shared_ptr<const tokenizer::TokenizerBackend> backend_;
 };
 
-// Decodes a stream of tokens into whole UTF-8 characters: bytes of an unfinished character are held back
-// until the tokens that complete it arrive. One thread at a time. A stream continues a text: SentencePiece's
-// space before a first word stays.
+// Decodes a stream of tokens into whole UTF-8 characters: holds back the bytes of an unfinished character until
+// the tokens that complete it arrive. A stream continues a text: SentencePiece's space before the first word
+// stays. One thread at a time.
 class QWEN_API TextStream {
  public:
-  explicit TextStream(Tokenizer tokenizer)
-      : tokenizer_(std::move(tokenizer)) {}  // at the beginning of a reply
-  // Adds a token and returns the text that is complete now (often empty, never half a character). Bytes that
-  // cannot become a valid character come out as U+FFFD at once. Control tokens add nothing.
+  explicit TextStream(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  // Adds a token and returns the text that is complete now: often empty, never part of a character. Bytes that
+  // cannot become a valid character are returned as U+FFFD at once. Control tokens add nothing.
   std::string push(Token token);
-  // Ends the stream: an unfinished character comes out as U+FFFD. The stream is empty again afterwards.
+  // Returns U+FFFD for an unfinished character, and starts a new stream.
   std::string finish();
 
  private:

@@ -73,7 +73,7 @@ bool isa_supported(Isa isa) noexcept {
 }
 
 std::optional<Isa> requested_isa() {
-  const char* wanted = std::getenv("QWEN_ISA");
+  const char* wanted = std::getenv("LIBQWEN_ISA");
   if (wanted == nullptr || *wanted == '\0') return std::nullopt;
   return parse_isa(wanted);
 }

@@ -16,7 +16,7 @@ Isa parse_isa(std::string_view name);
 
 // CPU and operating system support the level (XGETBV included).
 bool isa_supported(Isa isa) noexcept;
-// The level that the environment variable QWEN_ISA names, if it is set. Error(invalid_argument) for an
+// The level that the environment variable LIBQWEN_ISA names, if it is set. Error(invalid_argument) for an
 // unknown name.
 std::optional<Isa> requested_isa();
 

@@ -1,5 +1,6 @@
 // Throwing qwen::Error with a message put together from parts.
 #pragma once
+#include <locale>
 #include <sstream>
 #include <string>
 
@@ -7,10 +8,11 @@
 
 namespace qwen {
 
-// Joins its arguments as an ostream would print them.
+// Joins its arguments as an ostream would print them; numbers do not follow the program's locale.
 template <class... Parts>
 std::string cat(const Parts&... parts) {
   std::ostringstream out;
+  out.imbue(std::locale::classic());
   (out << ... << parts);
   return out.str();
 }

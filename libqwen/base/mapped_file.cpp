@@ -21,13 +21,17 @@ long long modified_ns(const struct stat& status) {
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Opening a FIFO would wait for a writer.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io, "cannot open ", path, ": ",
          std::strerror(errno));
   struct stat status {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-    const std::string reason = S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file";
+    const std::string reason = S_ISDIR(status.st_mode) ? "it is a directory"
+                               : S_ISFIFO(status.st_mode)
+                                   ? "it is a named pipe (FIFO), expected a regular file"
+                                   : "it is not a regular file";
     ::close(fd);
     fail(ErrorCode::io, "cannot read ", path, ": ", reason);
   }

@@ -1,5 +1,5 @@
 // Sessions and what they generate.
-#include "capi/call.h"
+#include "capi/boundary.h"
 
 using namespace qwen;
 using namespace qwen::capi;
@@ -9,12 +9,12 @@ extern "C" {
 std::int32_t qwen_session_create(const qwen_model* model, const qwen_session_options* options,
                                  qwen_session** session, qwen_error* error) {
   return create(session, error, [&] {
-    const qwen_session_options from = sized(options, "qwen_session_options");
+    const qwen_session_options from = read_sized(options, "qwen_session_options");
     SessionOptions out;
     out.context = from.context;
     out.kv_type = kv_type_of(from.kv_type);
-    if (from.batch != 0) out.batch = from.batch;
-    return Session(need(model, "model").model, out);
+    if (from.prefill_chunk != 0) out.prefill_chunk = from.prefill_chunk;
+    return Session(require_not_null(model, "model").model, out);
   });
 }
 
@@ -34,8 +34,8 @@ std::int32_t qwen_session_forward(qwen_session* session, const std::int32_t* tok
                                   const float** logits, qwen_error* error) {
   return call(error, [&] {
     if (logits != nullptr) *logits = nullptr;
-    const auto given = array(tokens, count, "tokens");
-    Session& of = need(session, "session").session;
+    const auto given = as_span(tokens, count, "tokens");
+    Session& of = require_not_null(session, "session").session;
     if (logits != nullptr)
       *logits = of.forward(given).data();
     else
@@ -44,19 +44,21 @@ std::int32_t qwen_session_forward(qwen_session* session, const std::int32_t* tok
 }
 
 std::int32_t qwen_session_rewind(qwen_session* session, std::int32_t length, qwen_error* error) {
-  return call(error, [&] { need(session, "session").session.rewind(length); });
+  return call(error, [&] { require_not_null(session, "session").session.rewind(length); });
 }
 
 std::int32_t qwen_session_save(const qwen_session* session, const char* path, qwen_error* error) {
-  return call(error, [&] { need(session, "session").session.save(&need(path, "path")); });
+  return call(error,
+              [&] { require_not_null(session, "session").session.save(&require_not_null(path, "path")); });
 }
 
 std::int32_t qwen_session_load(qwen_session* session, const char* path, qwen_error* error) {
-  return call(error, [&] { need(session, "session").session.load(&need(path, "path")); });
+  return call(error,
+              [&] { require_not_null(session, "session").session.load(&require_not_null(path, "path")); });
 }
 
 std::int32_t qwen_snapshot_create(const qwen_session* session, qwen_snapshot** snapshot, qwen_error* error) {
-  return create(snapshot, error, [&] { return need(session, "session").session.snapshot(); });
+  return create(snapshot, error, [&] { return require_not_null(session, "session").session.snapshot(); });
 }
 
 void qwen_snapshot_free(qwen_snapshot* snapshot) {
@@ -64,14 +66,16 @@ void qwen_snapshot_free(qwen_snapshot* snapshot) {
 }
 
 std::int32_t qwen_session_restore(qwen_session* session, const qwen_snapshot* snapshot, qwen_error* error) {
-  return call(error, [&] { need(session, "session").session.restore(need(snapshot, "snapshot").snapshot); });
+  return call(error, [&] {
+    require_not_null(session, "session").session.restore(require_not_null(snapshot, "snapshot").snapshot);
+  });
 }
 
 std::int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error) {
   return create(cancel, error, [] { return CancelToken(); });
 }
 
-void qwen_cancel_raise(const qwen_cancel* cancel) {
+void qwen_cancel_request(const qwen_cancel* cancel) {
   if (cancel != nullptr) cancel->token.cancel();
 }
 
@@ -84,7 +88,7 @@ std::int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model
     const SamplingOptions from = model != nullptr ? model->model.info().sampling : SamplingOptions();
     qwen_sampling out{};
     copy_sampling(from, out);
-    give(sampling, out, "sampling");
+    write_sized(sampling, out, "sampling");
   });
 }
 
@@ -92,8 +96,8 @@ std::int32_t qwen_generate(qwen_session* session, const std::int32_t* prompt, st
                            const qwen_generate_options* options, qwen_reply** reply, qwen_error* error) {
   return call(error, [&] {
     if (reply != nullptr) *reply = nullptr;
-    Session& of = need(session, "session").session;
-    const qwen_generate_options from = sized(options, "qwen_generate_options");
+    Session& of = require_not_null(session, "session").session;
+    const qwen_generate_options from = read_sized(options, "qwen_generate_options");
     GenerateOptions out;
     if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens;
     out.stop_at_end_of_turn = from.ignore_end_of_turn == 0;
@@ -102,9 +106,9 @@ std::int32_t qwen_generate(qwen_session* session, const std::int32_t* prompt, st
     out.cancel = cancel_of(from.cancel);
     qwen_timings more{};
     GenerateResult result =
-        generate(of, array(prompt, count, "prompt"), out, text_callback(from.on_text, from.user));
+        generate(of, as_span(prompt, count, "prompt"), out, text_callback(from.on_text, from.user));
     more.prompt_tokens = result.prompt_tokens;
-    give_reply(reply, std::move(result), more);
+    write_reply(reply, std::move(result), more);
   });
 }
 
@@ -127,7 +131,7 @@ std::int32_t qwen_reply_finish(const qwen_reply* reply) {
 }
 
 std::int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error) {
-  return call(error, [&] { give(timings, need(reply, "reply").timings, "timings"); });
+  return call(error, [&] { write_sized(timings, require_not_null(reply, "reply").timings, "timings"); });
 }
 
 }  // extern "C"

@@ -1,5 +1,5 @@
 // Tasks: classification and chat.
-#include "capi/call.h"
+#include "capi/boundary.h"
 
 using namespace qwen;
 using namespace qwen::capi;
@@ -11,11 +11,11 @@ Task find_task(const qwen_tasks* tasks, const char* name) {
 }
 
 Classifier make_classifier(const qwen_model* model, Task task, const qwen_classifier_options* options) {
-  const qwen_classifier_options from = sized(options, "qwen_classifier_options");
+  const qwen_classifier_options from = read_sized(options, "qwen_classifier_options");
   ClassifierOptions out;
   out.context = from.context;
   out.kv_type = kv_type_of(from.kv_type);
-  return Classifier(need(model, "model").model, std::move(task), out);
+  return Classifier(require_not_null(model, "model").model, std::move(task), out);
 }
 
 qwen_classification plain(const Classification& from) {
@@ -33,7 +33,7 @@ qwen_classification plain(const Classification& from) {
 }
 
 void give_classification(const Classification& from, qwen_classification* result, double* probabilities) {
-  give(result, plain(from), "result");
+  write_sized(result, plain(from), "result");
   if (probabilities != nullptr)
     std::copy(from.probabilities.begin(), from.probabilities.end(), probabilities);
 }
@@ -54,7 +54,7 @@ void give_chat_reply(qwen_reply** out, ChatReply&& reply) {
   more.truncated_tokens = reply.truncated_tokens;
   reply.generation.text = std::move(reply.text);
   reply.generation.finish = reply.finish;
-  give_reply(out, std::move(reply.generation), more);
+  write_reply(out, std::move(reply.generation), more);
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ extern "C" {
 
 std::int32_t qwen_tasks_create(qwen_tasks** tasks, qwen_error* error) {
   return call(error, [&] {
-    need(tasks, "tasks") = nullptr;
+    require_not_null(tasks, "tasks") = nullptr;
     TaskRegistry registry;
     auto names = registry.names();
     *tasks = new qwen_tasks{std::move(registry), std::move(names)};
@@ -76,15 +76,15 @@ void qwen_tasks_free(qwen_tasks* tasks) {
 
 std::int32_t qwen_tasks_add_folder(qwen_tasks* tasks, const char* path, qwen_error* error) {
   return call(error, [&] {
-    qwen_tasks& to = need(tasks, "tasks");
-    to.registry.add_folder(&need(path, "path"));
+    qwen_tasks& to = require_not_null(tasks, "tasks");
+    to.registry.add_folder(&require_not_null(path, "path"));
     to.names = to.registry.names();
   });
 }
 
 std::int32_t qwen_tasks_add_yaml(qwen_tasks* tasks, const char* yaml, std::size_t length, qwen_error* error) {
   return call(error, [&] {
-    qwen_tasks& to = need(tasks, "tasks");
+    qwen_tasks& to = require_not_null(tasks, "tasks");
     to.registry.add(Task::parse(text_of(yaml, length, "yaml"), "a task"));
     to.names = to.registry.names();
   });
@@ -101,8 +101,9 @@ const char* qwen_tasks_name(const qwen_tasks* tasks, std::size_t index) {
 std::int32_t qwen_classifier_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
                                     const qwen_classifier_options* options, qwen_classifier** classifier,
                                     qwen_error* error) {
-  return create(classifier, error,
-                [&] { return make_classifier(model, find_task(tasks, &need(task, "task")), options); });
+  return create(classifier, error, [&] {
+    return make_classifier(model, find_task(tasks, &require_not_null(task, "task")), options);
+  });
 }
 
 std::int32_t qwen_classifier_create_labels(const qwen_model* model, const char* const* labels,
@@ -124,24 +125,24 @@ std::size_t qwen_classifier_label_count(const qwen_classifier* classifier) {
 std::int32_t qwen_classifier_get_label(const qwen_classifier* classifier, std::size_t index,
                                        qwen_label* label, qwen_error* error) {
   return call(error, [&] {
-    const auto& labels = need(classifier, "classifier").classifier.task().labels;
+    const auto& labels = require_not_null(classifier, "classifier").classifier.task().labels;
     if (index >= labels.size())
-      refuse("index: expected less than " + std::to_string(labels.size()) + ", found " +
-             std::to_string(index));
+      invalid_argument("index: expected less than " + std::to_string(labels.size()) + ", found " +
+                       std::to_string(index));
     qwen_label out{};
     out.text = labels[index].text.c_str();
     out.display = labels[index].display.c_str();
     out.emoji = labels[index].emoji.c_str();
-    give(label, out, "label");
+    write_sized(label, out, "label");
   });
 }
 
 std::int32_t qwen_classify(qwen_classifier* classifier, const char* text, std::size_t length,
                            qwen_classification* result, double* probabilities, qwen_error* error) {
   return call(error, [&] {
-    need(result, "result");
+    require_not_null(result, "result");
     const Classification found =
-        need(classifier, "classifier").classifier.classify(text_of(text, length, "text"));
+        require_not_null(classifier, "classifier").classifier.classify(text_of(text, length, "text"));
     give_classification(found, result, probabilities);
   });
 }
@@ -149,7 +150,7 @@ std::int32_t qwen_classify(qwen_classifier* classifier, const char* text, std::s
 std::int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
                               const qwen_chat_options* options, qwen_chat** chat, qwen_error* error) {
   return create(chat, error, [&] {
-    const qwen_chat_options from = sized(options, "qwen_chat_options");
+    const qwen_chat_options from = read_sized(options, "qwen_chat_options");
     ChatOptions out;
     out.context = from.context;
     out.kv_type = kv_type_of(from.kv_type);
@@ -162,7 +163,7 @@ std::int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, 
     if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
     Task by = find_task(tasks, task != nullptr ? task : "chat");
     if (from.system != nullptr) by.system = from.system;
-    return Chat(need(model, "model").model, std::move(by), out);
+    return Chat(require_not_null(model, "model").model, std::move(by), out);
   });
 }
 
@@ -175,15 +176,15 @@ std::size_t qwen_chat_turn_count(const qwen_chat* chat) {
 }
 
 std::int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error) {
-  return call(error, [&] { need(chat, "chat").chat.set_turns({}); });
+  return call(error, [&] { require_not_null(chat, "chat").chat.set_turns({}); });
 }
 
 std::int32_t qwen_chat_say(qwen_chat* chat, const char* text, std::size_t length,
                            const qwen_say_options* options, qwen_reply** reply, qwen_error* error) {
   return call(error, [&] {
     if (reply != nullptr) *reply = nullptr;
-    const qwen_say_options from = sized(options, "qwen_say_options");
-    ChatReply answer = need(chat, "chat")
+    const qwen_say_options from = read_sized(options, "qwen_say_options");
+    ChatReply answer = require_not_null(chat, "chat")
                            .chat.say(text_of(text, length, "text"), text_callback(from.on_text, from.user),
                                      say_options(from));
     give_chat_reply(reply, std::move(answer));
@@ -196,17 +197,17 @@ std::int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const ch
                           qwen_error* error) {
   return call(error, [&] {
     if (reply != nullptr) *reply = nullptr;
-    need(result, "result");
-    const qwen_say_options from = sized(options, "qwen_say_options");
+    require_not_null(result, "result");
+    const qwen_say_options from = read_sized(options, "qwen_say_options");
     std::function<bool(const Classification&)> label;
     if (on_label != nullptr)
       label = [&](const Classification& found) {
         const qwen_classification given = plain(found);
         return on_label(from.user, &given) == 0;
       };
-    Analysis analysis = analyze(need(classifier, "classifier").classifier, need(chat, "chat").chat,
-                                text_of(text, length, "text"), label, text_callback(from.on_text, from.user),
-                                say_options(from));
+    Analysis analysis = analyze(require_not_null(classifier, "classifier").classifier,
+                                require_not_null(chat, "chat").chat, text_of(text, length, "text"), label,
+                                text_callback(from.on_text, from.user), say_options(from));
     give_classification(analysis.classification, result, probabilities);
     give_chat_reply(reply, std::move(analysis.reply));
   });

@@ -15,8 +15,15 @@ namespace qwen::formats {
 static_assert(std::endian::native == std::endian::little,
               "model files are read as little-endian bytes in place");
 
-// Every read names what it reads; running out of bytes is an Error(bad_format) with file, position and that
-// name.
+// Throws bad_format if the bytes are a Git LFS pointer, which git leaves in place of a file that was not downloaded.
+inline void refuse_lfs_pointer(std::string_view bytes, std::string_view file) {
+  if (bytes.starts_with("version https://git-lfs.github.com/spec/"))
+    fail(ErrorCode::bad_format, file,
+         ": a Git LFS pointer, not the file itself: run git lfs pull, or download the file");
+}
+
+// Every read takes the name of the item read.
+// Throws bad_format, with file, position and that name, if too few bytes are left.
 class ByteReader {
  public:
   ByteReader(std::span<const std::byte> bytes, std::string_view file) : bytes_(bytes), file_(file) {}
@@ -34,12 +41,12 @@ class ByteReader {
   std::span<const std::byte> take(std::size_t size, std::string_view what) {
     if (size > remaining())
       bad(what, ": expected ", size, " bytes, found ", remaining(), ": the file is truncated or damaged");
-    const auto part = bytes_.subspan(position_, size);
+    const auto taken = bytes_.subspan(position_, size);
     position_ += size;
-    return part;
+    return taken;
   }
 
-  // `count` elements of `size` bytes, the product checked against what remains.
+  // `count` elements of `size` bytes.
   std::span<const std::byte> take(std::uint64_t count, std::size_t size, std::string_view what) {
     if (count > remaining() / size)
       bad(what, ": expected ", count, size == 1 ? "" : cat(" x ", size), " bytes, found ", remaining(),
@@ -48,8 +55,8 @@ class ByteReader {
   }
 
   std::string_view text(std::uint64_t size, std::string_view what) {
-    const auto part = take(size, 1, what);
-    return {reinterpret_cast<const char*>(part.data()), part.size()};
+    const auto taken = take(size, 1, what);
+    return {reinterpret_cast<const char*>(taken.data()), taken.size()};
   }
 
   template <class... Parts>

@@ -10,13 +10,11 @@
 namespace qwen::formats {
 namespace {
 
-// More than any vocabulary; keeps a damaged count from growing a list of empty strings over a whole file of
-// zeros.
+// Far above any vocabulary: bounds the memory that a file of zeros (empty strings) can take.
 constexpr std::uint64_t kMaxStrings = std::uint64_t{1} << 24;
-// Far beyond any model: what is kept of a key or a tensor takes more memory than the few bytes that it can be
-// in a file.
+// Far above any model: an entry takes more memory than its bytes in the file.
 constexpr std::uint64_t kMaxPairs = 1 << 16, kMaxTensors = 1 << 16;
-// The fewest bytes that a key with its value and that a tensor's entry can take.
+// Smallest size in the file of a key with its value, and of a tensor's entry.
 constexpr std::size_t kMinPairBytes = 8 + 1 + 4 + 1;
 constexpr std::size_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;
 
@@ -34,8 +32,9 @@ Header read_header(ByteReader& in) {
   }
   const auto version = in.number<std::uint32_t>("the version");
   if (version == 1)
-    in.refuse(ErrorCode::unsupported, "GGUF version 1 is not supported, only 2 and 3; convert the file anew");
-  // The magic number is the same in either byte order; the version tells.
+    in.refuse(ErrorCode::unsupported,
+              "GGUF version 1 is not supported, expected 2 or 3: convert the model again");
+  // The magic number reads the same in both byte orders; the version shows which it is.
   if (version == 0x02000000u || version == 0x03000000u)
     in.refuse(ErrorCode::unsupported, "a big-endian GGUF file; only little-endian ones are supported");
   if (version != 2 && version != 3) in.bad("GGUF version: expected 2 or 3, found ", version);
@@ -73,7 +72,8 @@ void read_array(ByteReader& in, std::string_view key, MetaValue& value) {
   if (value.element != MetaType::string) {
     const std::size_t size = meta_type_bytes(value.element);
     if (size == 0)
-      in.bad("key ", key, ": ", static_cast<std::uint32_t>(value.element), " is no type of GGUF (0 to 12)");
+      in.bad("key ", key, ": ", static_cast<std::uint32_t>(value.element),
+             " is not a GGUF value type (0 to 12)");
     value.numbers = in.take(count, size, key);
     value.count = static_cast<std::size_t>(count);
     if (value.element == MetaType::boolean) check_booleans(in, value.numbers, key);
@@ -111,7 +111,8 @@ MetaValue read_value(ByteReader& in, std::string_view key) {
     case MetaType::string: value.string = read_string(in, key); break;
     case MetaType::array: read_array(in, key, value); break;
     default:
-      in.bad("key ", key, ": ", static_cast<std::uint32_t>(value.type), " is no type of GGUF (0 to 12)");
+      in.bad("key ", key, ": ", static_cast<std::uint32_t>(value.type),
+             " is not a GGUF value type (0 to 12)");
   }
   return value;
 }
@@ -126,18 +127,18 @@ std::string_view read_key(ByteReader& in) {
   return key;
 }
 
-struct Placed {
+struct TensorEntry {
   Tensor tensor;
   std::uint64_t offset;  // from the start of the tensor data
   std::size_t bytes;
 };
 
-Placed read_tensor_info(ByteReader& in) {
+TensorEntry read_tensor_info(ByteReader& in) {
   const auto length = in.number<std::uint64_t>("the length of a tensor's name");
   if (length == 0 || length > kGgufMaxTensorName)
     in.bad("the length of a tensor's name: expected 1 to ", kGgufMaxTensorName, ", found ", length);
-  Placed placed{};
-  Tensor& tensor = placed.tensor;
+  TensorEntry entry{};
+  Tensor& tensor = entry.tensor;
   tensor.name = in.text(length, "a tensor's name");
   const std::string name = quoted(tensor.name);
   const auto dimensions = in.number<std::uint32_t>(name);
@@ -151,7 +152,7 @@ Placed read_tensor_info(ByteReader& in) {
       in.bad("tensor ", name, ": the product of its dimensions is too large");
     tensor.shape.push_back(static_cast<std::size_t>(size));
   }
-  std::reverse(tensor.shape.begin(), tensor.shape.end());  // GGUF counts from the fastest dimension
+  std::reverse(tensor.shape.begin(), tensor.shape.end());  // GGUF stores the fastest dimension first
   const auto number = in.number<std::uint32_t>(name);
   const TensorTypeInfo* type = find_tensor_type(number);
   if (type == nullptr)
@@ -161,10 +162,10 @@ Placed read_tensor_info(ByteReader& in) {
   if (tensor.cols() % block != 0)
     in.bad("tensor ", name, ": rows of ", tensor.cols(), " weights cannot be ", type->name,
            ": expected a multiple of ", block);
-  if (__builtin_mul_overflow(weights / block, type->block_bytes, &placed.bytes))
+  if (__builtin_mul_overflow(weights / block, type->block_bytes, &entry.bytes))
     in.bad("tensor ", name, ": its size in bytes is too large");
-  placed.offset = in.number<std::uint64_t>(name);
-  return placed;
+  entry.offset = in.number<std::uint64_t>(name);
+  return entry;
 }
 
 std::size_t read_alignment(const ByteReader& in, const MetaValue* value) {
@@ -180,52 +181,51 @@ std::size_t read_alignment(const ByteReader& in, const MetaValue* value) {
 }
 
 // Points each tensor at its bytes. `data`: all bytes from the aligned end of the header on.
-void place_tensors(const ByteReader& in, std::vector<Placed>& all, std::span<const std::byte> data,
-                   std::size_t alignment) {
-  for (Placed& placed : all) {
-    const auto name = [&] { return quoted(placed.tensor.name); };
-    if (placed.offset % alignment != 0)
-      in.bad("tensor ", name(), ": offset ", placed.offset, " is no multiple of the alignment ", alignment);
-    if (placed.offset > data.size() || placed.bytes > data.size() - placed.offset)
-      in.bad("tensor ", name(), " needs ", placed.bytes, " bytes at offset ", placed.offset,
-             ", the file has ", data.size(), " bytes of tensor data: it is truncated or damaged");
-    placed.tensor.data = data.subspan(static_cast<std::size_t>(placed.offset), placed.bytes);
+void locate_tensors(const ByteReader& in, std::vector<TensorEntry>& all, std::span<const std::byte> data,
+                    std::size_t alignment) {
+  for (TensorEntry& entry : all) {
+    const auto name = [&] { return quoted(entry.tensor.name); };
+    if (entry.offset % alignment != 0)
+      in.bad("tensor ", name(), ": offset ", entry.offset, " is not a multiple of the alignment ", alignment);
+    if (entry.offset > data.size() || entry.bytes > data.size() - entry.offset)
+      in.bad("tensor ", name(), " needs ", entry.bytes, " bytes at offset ", entry.offset, ", the file has ",
+             data.size(), " bytes of tensor data: it is truncated or damaged");
+    entry.tensor.data = data.subspan(static_cast<std::size_t>(entry.offset), entry.bytes);
   }
-  std::vector<const Placed*> order;
+  std::vector<const TensorEntry*> order;
   order.reserve(all.size());
-  for (const Placed& placed : all) order.push_back(&placed);
+  for (const TensorEntry& entry : all) order.push_back(&entry);
   std::sort(order.begin(), order.end(),
-            [](const Placed* a, const Placed* b) { return a->offset < b->offset; });
+            [](const TensorEntry* a, const TensorEntry* b) { return a->offset < b->offset; });
   for (std::size_t i = 1; i < order.size(); ++i)
     if (order[i]->offset - order[i - 1]->offset < order[i - 1]->bytes)
       in.bad("tensors ", quoted(order[i - 1]->tensor.name), " and ", quoted(order[i]->tensor.name),
              " overlap");
 }
 
-// Adds what one file (or part of a split one) holds. The metadata goes to `metadata`, the tensors to
-// `tensors`.
-void read_gguf(std::span<const std::byte> bytes, const std::string& name, int part, ModelFile& metadata,
+// Reads one file; `shard` is its index in `tensors`.
+void read_gguf(std::span<const std::byte> bytes, const std::string& name, int shard, ModelFile& metadata,
                ModelFile& tensors) {
+  refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name);
   ByteReader in(bytes, name);
   const Header header = read_header(in);
   for (std::uint64_t i = 0; i < header.pairs; ++i) {
     const auto key = read_key(in);
-    if (metadata.find(key) != nullptr) in.bad("the metadata key ", key, " stands twice");
+    if (metadata.find(key) != nullptr) in.bad("duplicate metadata key ", key);
     metadata.add(key, read_value(in, key));
   }
   const std::size_t alignment = read_alignment(in, metadata.find("general.alignment"));
   if (header.tensors == 0) return;  // a vocabulary alone
-  std::vector<Placed> placed;
-  for (std::uint64_t i = 0; i < header.tensors; ++i) placed.push_back(read_tensor_info(in));
+  std::vector<TensorEntry> entry;
+  for (std::uint64_t i = 0; i < header.tensors; ++i) entry.push_back(read_tensor_info(in));
   const std::size_t padding = (0 - in.position()) & (alignment - 1);
   in.take(padding, "the padding before the tensor data");
-  place_tensors(in, placed, bytes.subspan(in.position()), alignment);
-  for (Placed& p : placed) {
-    if (tensors.find_tensor(p.tensor.name) != nullptr)
-      in.bad("the tensor ", quoted(p.tensor.name), " stands twice");
-    p.tensor.part = part;
-    // Looked up while weights are read, before it is known that the file is still whole: not in the mapping.
-    p.tensor.name = tensors.keep(std::string(p.tensor.name));
+  locate_tensors(in, entry, bytes.subspan(in.position()), alignment);
+  for (TensorEntry& p : entry) {
+    if (tensors.find_tensor(p.tensor.name) != nullptr) in.bad("duplicate tensor ", quoted(p.tensor.name));
+    p.tensor.shard = shard;
+    // Copied: a lookup must not touch the mapping of a file that may have been truncated since.
+    p.tensor.name = tensors.own(std::string(p.tensor.name));
     tensors.add_tensor(std::move(p.tensor));
   }
 }
@@ -241,12 +241,12 @@ Split read_split(const ModelFile& metadata) {
   split.tensors = metadata.optional_integer("split.tensors.count").value_or(-1);
   if (split.count > 99999 || split.number < 0 || split.number >= split.count)
     fail(ErrorCode::bad_format, metadata.path(), ": split.no is ", split.number, " and split.count is ",
-         split.count, ": expected a part below a count of at most 99999");
+         split.count, ": expected split.no < split.count <= 99999");
   return split;
 }
 
 // "model-00002-of-00003.gguf"
-std::string part_name(const std::string& prefix, std::int64_t number, std::int64_t count) {
+std::string shard_name(const std::string& prefix, std::int64_t number, std::int64_t count) {
   const auto five = [](std::int64_t n) {
     const std::string digits = std::to_string(n);
     return std::string(digits.size() < 5 ? 5 - digits.size() : 0, '0') + digits;
@@ -254,30 +254,30 @@ std::string part_name(const std::string& prefix, std::int64_t number, std::int64
   return prefix + "-" + five(number + 1) + "-of-" + five(count) + ".gguf";
 }
 
-constexpr std::size_t kPartSuffix = std::string_view("-00001-of-00001.gguf").size();
+constexpr std::size_t kShardSuffix = std::string_view("-00001-of-00001.gguf").size();
 
-void read_other_parts(ModelFile& file, const Split& split) {
+void read_other_shards(ModelFile& file, const Split& split) {
   const std::string& path = file.path();
-  const std::string prefix = path.size() > kPartSuffix ? path.substr(0, path.size() - kPartSuffix) : "";
-  if (prefix.empty() || path != part_name(prefix, split.number, split.count))
-    fail(ErrorCode::bad_format, path, ": it is part ", split.number + 1, " of a file split into ",
-         split.count, "; expected a name that ends in ", part_name("", split.number, split.count));
+  const std::string prefix = path.size() > kShardSuffix ? path.substr(0, path.size() - kShardSuffix) : "";
+  if (prefix.empty() || path != shard_name(prefix, split.number, split.count))
+    fail(ErrorCode::bad_format, path, ": file ", split.number + 1, " of a model split into ", split.count,
+         "; expected a name that ends in ", shard_name("", split.number, split.count));
   if (split.number != 0)
-    fail(ErrorCode::invalid_argument, path, ": it is part ", split.number + 1, " of ", split.count,
-         "; open the first part: ", part_name(prefix, 0, split.count));
+    fail(ErrorCode::invalid_argument, path, ": file ", split.number + 1, " of ", split.count,
+         " of a split model; open the first one: ", shard_name(prefix, 0, split.count));
   for (std::int64_t number = 1; number < split.count; ++number) {
-    const std::string name = part_name(prefix, number, split.count);
-    const int part = file.add_part(MappedFile(name));
-    ModelFile own(name);  // a later part's metadata only says which part it is
-    read_gguf(file.part(part).bytes(), name, part, own, file);
+    const std::string name = shard_name(prefix, number, split.count);
+    const int shard = file.add_shard(MappedFile(name));
+    ModelFile own(name);  // the metadata of later files holds only split.*
+    read_gguf(file.shard(shard).bytes(), name, shard, own, file);
     const Split other = read_split(own);
     if (other.number != number || other.count != split.count)
-      fail(ErrorCode::bad_format, name, ": expected part ", number + 1, " of ", split.count, ", found part ",
+      fail(ErrorCode::bad_format, name, ": expected file ", number + 1, " of ", split.count, ", found ",
            other.number + 1, " of ", other.count);
   }
   if (split.tensors >= 0 && static_cast<std::size_t>(split.tensors) != file.tensors().size())
     fail(ErrorCode::bad_format, path, ": split.tensors.count is ", split.tensors, ", the ", split.count,
-         " parts hold ", file.tensors().size(), " tensors");
+         " files have ", file.tensors().size(), " tensors");
 }
 
 }  // namespace
@@ -310,10 +310,10 @@ const char* name_of(MetaType type) noexcept {
 
 std::shared_ptr<const ModelFile> open_gguf_file(const std::string& path) {
   auto file = std::make_shared<ModelFile>(path);
-  const int part = file->add_part(MappedFile(path));
-  read_gguf(file->part(part).bytes(), path, part, *file, *file);
+  const int shard = file->add_shard(MappedFile(path));
+  read_gguf(file->shard(shard).bytes(), path, shard, *file, *file);
   const Split split = read_split(*file);
-  if (split.count > 1) read_other_parts(*file, split);
+  if (split.count > 1) read_other_shards(*file, split);
   return file;
 }
 

@@ -14,12 +14,12 @@ inline constexpr std::size_t kGgufMaxTensorName = 64;  // the limit that the for
 inline constexpr std::size_t kGgufMaxKey = 65535;
 inline constexpr std::size_t kGgufMaxDimensions = 4;
 
-// Bytes of one element of a fixed-size type; 0 for strings, arrays and numbers that are no type.
+// Bytes of one element of a fixed-size type; 0 for strings, arrays and unknown types.
 std::size_t meta_type_bytes(MetaType type) noexcept;
-// "u32", "string", ...; "unknown" for numbers that are no type.
+// "u32", "string", ...; "unknown" for unknown types.
 const char* name_of(MetaType type) noexcept;
 
-// A GGUF file on disk; given the first part of a split file, all of its parts.
+// Opens a GGUF file on disk; for the first file of a split model, all of its files.
 std::shared_ptr<const ModelFile> open_gguf_file(const std::string& path);
 
 }  // namespace qwen::formats

@@ -23,7 +23,7 @@ void append_string(std::string& out, std::string_view text) {
   out += text;
 }
 
-// The value as it stands in the file, after its key: type number, then content.
+// The encoded value: type number, then content.
 std::string encode(std::string_view key, const MetaValue& value) {
   std::string out;
   append(out, static_cast<std::uint32_t>(value.type));
@@ -49,7 +49,7 @@ std::string encode(std::string_view key, const MetaValue& value) {
       break;
     default: {
       const std::size_t size = meta_type_bytes(value.type);  // little-endian: the low bytes come first
-      if (size == 0) fail(ErrorCode::invalid_argument, "key ", key, ": no type of GGUF");
+      if (size == 0) fail(ErrorCode::invalid_argument, "key ", key, ": not a GGUF value type");
       char bytes[sizeof value.integer];
       std::memcpy(bytes, &value.integer, sizeof bytes);
       out.append(bytes, size);
@@ -105,7 +105,7 @@ void GgufWriter::add_tensor(std::string_view name, TensorType type, std::span<co
   std::size_t bytes = row_bytes(type, shape.back());
   for (const std::size_t n : shape.first(shape.size() - 1)) bytes = checked_mul(bytes, n, name);
   if (!tensor_index_.emplace(name, tensors_.size()).second)
-    fail(ErrorCode::invalid_argument, "the tensor ", quoted(name), " stands twice");
+    fail(ErrorCode::invalid_argument, "duplicate tensor ", quoted(name));
   tensors_.push_back({std::string(name), type, {shape.begin(), shape.end()}, bytes, 0});
 }
 
@@ -163,7 +163,7 @@ void GgufWriter::write(std::span<const std::byte> bytes) {
   expect(Stage::writing, "write");
   while (!bytes.empty()) {
     if (current_ == tensors_.size())
-      fail(ErrorCode::invalid_argument, path_, ": ", bytes.size(), " bytes beyond the last tensor");
+      fail(ErrorCode::invalid_argument, path_, ": ", bytes.size(), " bytes after the last tensor");
     const std::uint64_t left = tensors_[current_].bytes - current_done_;
     const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(left, bytes.size()));
     put(bytes.data(), n);

@@ -13,34 +13,36 @@
 
 namespace qwen::formats {
 
-// Describe everything (set, add_tensor), then begin(), then the tensors' bytes in the order of add_tensor,
-// then finish(). The file takes its name in finish(): nothing that goes wrong before (an error, a full disk,
-// a kill) leaves anything under it. The same calls give the same bytes. Used by one thread at a time.
+// Call set and add_tensor for everything, then begin(), write() with the tensors in the order of add_tensor,
+// and finish(). The file appears under its name only in finish(): an error, a full disk or a kill before that
+// leaves nothing. The same calls write the same bytes. One thread at a time.
 class GgufWriter {
  public:
-  // Error(invalid_argument) where `path` exists and `overwrite` is false, or where it is no regular file.
+  // Throws invalid_argument if `path` exists and `overwrite` is false, or if it is not a regular file.
   GgufWriter(std::string path, bool overwrite);
-  // Into an open, empty file (a memfd) that stays the caller's.
+  // Writes to an open, empty file (a memfd), which the caller owns.
   explicit GgufWriter(int file) : path_(std::to_string(file)), out_(file) {}
 
   // Adds a key or replaces its value in place; the value is copied. "general.alignment" sets the alignment of
   // the tensors (else 32).
   void set(std::string_view key, const MetaValue& value);
-  // All keys of `source` but those that describe how it is cut into files (split.*).
+  // Copies all keys of `source` except split.*.
   void copy_metadata(const ModelFile& source);
   // `shape` slowest first, as in Tensor.
   void add_tensor(std::string_view name, TensorType type, std::span<const std::size_t> shape);
 
-  // Writes the header. Error(io) at once where the disk has no room for the whole file.
+  // Writes the header.
+  // Throws io if the disk has no room for the whole file.
   void begin();
-  // The next bytes of the tensors, in any pieces: a whole tensor, one row, or several tensors' worth.
+  // Writes the next bytes of the tensors, in pieces of any size.
   void write(std::span<const std::byte> bytes);
-  // Syncs and renames. Error(invalid_argument) where bytes of a tensor are missing.
+  // Syncs and renames.
+  // Throws invalid_argument if bytes of a tensor are missing.
   void finish();
 
   // Size of the whole file; valid after begin().
   std::uint64_t file_bytes() const noexcept { return file_bytes_; }
-  // Bytes that write() takes for tensor `index`.
+  // Size of tensor `index`.
   std::uint64_t tensor_bytes(std::size_t index) const { return tensors_.at(index).bytes; }
 
  private:
@@ -60,12 +62,12 @@ class GgufWriter {
   AtomicFile out_;
   Stage stage_ = Stage::describing;
   std::uint64_t alignment_ = 32;
-  std::vector<std::pair<std::string, std::string>> metadata_;  // key, value as in the file
+  std::vector<std::pair<std::string, std::string>> metadata_;  // key, encoded value
   std::unordered_map<std::string, std::size_t> key_index_, tensor_index_;
   std::vector<Entry> tensors_;
   std::uint64_t written_ = 0;       // bytes of the file
-  std::size_t current_ = 0;         // the tensor whose bytes come next
-  std::uint64_t current_done_ = 0;  // bytes of it that are written
+  std::size_t current_ = 0;         // index of the tensor being written
+  std::uint64_t current_done_ = 0;  // bytes of it written so far
   std::uint64_t file_bytes_ = 0;
 };
 

@@ -10,10 +10,9 @@
 #include <unordered_map>
 
 #include "base/fail.h"
-#include "formats/hf_config.h"
-#include "formats/hf_tokenizer.h"
-#include "formats/json_file.h"
-#include "formats/meta_value.h"
+#include "formats/harmless_tensors.h"
+#include "formats/json_reader.h"
+#include "formats/model_file.h"
 #include "formats/safetensors.h"
 
 namespace qwen::formats {
@@ -60,12 +59,11 @@ std::optional<std::string_view> look_up(const std::array<Name, N>& names, std::s
   return std::nullopt;
 }
 
-// GGUF's name for a tensor, none for one that is not needed. Error(unsupported) for a name that means nothing
-// here.
+// GGUF's name for a tensor; nullopt if it is not needed.
+// Throws unsupported if the model has no such tensor.
 std::optional<std::string> gguf_name(std::string_view name, const HfConfig& config, const std::string& file) {
   if (const auto to = look_up(kNames, name)) {
-    if (*to == "output.weight" && config.tied_head)
-      return std::nullopt;  // some files hold a copy of the embedding
+    if (*to == "output.weight" && config.tied_head) return std::nullopt;  // a copy of the embedding
     return std::string(*to);
   }
   constexpr std::string_view kLayer = "model.layers.";
@@ -77,31 +75,32 @@ std::optional<std::string> gguf_name(std::string_view name, const HfConfig& conf
     if (error == std::errc() && layer >= 0 && suffix.starts_with('.') &&
         rest.substr(0, rest.size() - suffix.size()) == cat(layer)) {
       if (layer >= config.layers)
-        fail(ErrorCode::bad_format, file, ": tensor ", quoted(name), " belongs to layer ", layer,
+        fail(ErrorCode::bad_format, file, ": tensor ", quoted(name), " is of layer ", layer,
              ", config.json has ", config.layers, " layers");
-      if (suffix == ".self_attn.rotary_emb.inv_freq") return std::nullopt;  // follows from rope_theta
+      if (is_harmless(name)) return std::nullopt;
       if (const auto to = look_up(kLayerNames, suffix.substr(1))) return cat("blk.", layer, ".", *to);
     }
   }
-  fail(ErrorCode::unsupported, file, ": tensor ", quoted(name), " is none of a ", config.architecture,
+  fail(ErrorCode::unsupported, file, ": unexpected tensor ", quoted(name), " in a ", config.architecture,
        " model");
 }
 
-void add_weight(const SafeTensor& from, std::string name, int part, const std::string& file, ModelFile& out) {
+void add_weight(const SafeTensor& from, std::string name, int shard, const std::string& file,
+                ModelFile& out) {
   if (from.shape.empty() || from.shape.size() > 4 || from.data.empty())
     fail(ErrorCode::bad_format, file, ": tensor ", quoted(from.name),
          ": expected 1 to 4 dimensions of at least 1, found ", from.shape.size(), " dimensions and ",
          from.data.size(), " bytes");
   Tensor tensor;
-  tensor.name = out.keep(std::move(name));
+  tensor.name = out.own(std::move(name));
   tensor.type = from.type;
   tensor.shape = from.shape;
   tensor.data = from.data;
-  tensor.part = part;
-  // The format promises no alignment; where a file lacks it, the tensor is copied.
+  tensor.shard = shard;
+  // safetensors does not guarantee alignment: copy tensors that are not aligned.
   if (reinterpret_cast<std::uintptr_t>(from.data.data()) % info_of(from.type).block_bytes != 0) {
-    tensor.data = out.keep(std::vector<std::byte>(from.data.begin(), from.data.end()));
-    tensor.part = -1;
+    tensor.data = out.own(std::vector<std::byte>(from.data.begin(), from.data.end()));
+    tensor.shard = -1;
   }
   out.add_tensor(std::move(tensor));
 }
@@ -126,7 +125,7 @@ WeightMap read_index(const std::string& path) {
       if (!is_plain_name(shard))
         in.bad("tensor ", quoted(name), " is in ", quoted(shard),
                ", expected the name of a .safetensors file in the same folder");
-      if (!map.emplace(name, shard).second) in.bad("the tensor ", quoted(name), " stands twice");
+      if (!map.emplace(name, shard).second) in.bad("duplicate tensor ", quoted(name));
     });
   });
   in.finish();
@@ -136,7 +135,7 @@ WeightMap read_index(const std::string& path) {
 
 int open_shard(const fs::path& path, bool from_index, ModelFile& out) {
   try {
-    return out.add_part(MappedFile(path.string()));
+    return out.add_shard(MappedFile(path.string()));
   } catch (const Error& error) {
     if (!from_index) throw;
     fail(error.code(), error.what(), " (", kIndex, " names it)");
@@ -146,9 +145,9 @@ int open_shard(const fs::path& path, bool from_index, ModelFile& out) {
 void read_weights(const fs::path& folder, const HfConfig& config, ModelFile& out) {
   WeightMap map;
   std::vector<std::string> shards;
-  if (is_there(folder / kSingle)) {
+  if (file_exists(folder / kSingle)) {
     shards.push_back(kSingle);
-  } else if (is_there(folder / kIndex)) {
+  } else if (file_exists(folder / kIndex)) {
     map = read_index((folder / kIndex).string());
     for (const auto& [tensor, shard] : map) shards.push_back(shard);
     std::sort(shards.begin(), shards.end());
@@ -158,19 +157,19 @@ void read_weights(const fs::path& folder, const HfConfig& config, ModelFile& out
            " files, expected at most ", kMaxShards);
   } else {
     fail(ErrorCode::not_found, folder.string(), ": no weights: expected ", kSingle, " or ", kIndex,
-         is_there(folder / "pytorch_model.bin") ? " (pytorch_model.bin cannot be read)" : "");
+         file_exists(folder / "pytorch_model.bin") ? " (pytorch_model.bin cannot be read)" : "");
   }
   std::unordered_map<std::string_view, std::size_t> seen;  // tensor -> index of its shard
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string file = (folder / shards[i]).string();
-    const int part = open_shard(folder / shards[i], !map.empty(), out);
-    for (const SafeTensor& tensor : read_safetensors(out.part(part).bytes(), file, out)) {
+    const int shard = open_shard(folder / shards[i], !map.empty(), out);
+    for (const SafeTensor& tensor : read_safetensors(out.shard(shard).bytes(), file, out)) {
       const auto [before, is_new] = seen.emplace(tensor.name, i);
       if (!is_new)
-        fail(ErrorCode::bad_format, file, ": tensor ", quoted(tensor.name), " also stands in ",
+        fail(ErrorCode::bad_format, file, ": tensor ", quoted(tensor.name), " is also in ",
              shards[before->second]);
       if (auto name = gguf_name(tensor.name, config, file))
-        add_weight(tensor, std::move(*name), part, file, out);
+        add_weight(tensor, std::move(*name), shard, file, out);
     }
   }
   for (const auto& [tensor, shard] : map) {
@@ -181,8 +180,7 @@ void read_weights(const fs::path& folder, const HfConfig& config, ModelFile& out
   }
 }
 
-// The vocabulary is as large as config.json says: that it is what the weights have bounds it by the file's
-// size.
+// vocab_size must match the weights, which bounds it by the size of the file.
 void check_embedding(const std::string& path, const HfConfig& config, const ModelFile& file) {
   const Tensor* embedding = file.find_tensor("token_embd.weight");
   if (embedding == nullptr)
@@ -195,7 +193,7 @@ void check_embedding(const std::string& path, const HfConfig& config, const Mode
          ": the tensor lm_head.weight is missing, and tie_word_embeddings in config.json is false");
 }
 
-// The folder's name; in a cache of the hub ("models--Qwen--Qwen2.5-0.5B/snapshots/0123...") the model's.
+// The folder's name, or the model's name in a hub cache ("models--Qwen--Qwen2.5-0.5B/snapshots/0123...").
 std::string model_name(const fs::path& folder) {
   std::error_code ignored;
   const fs::path full = fs::absolute(folder / ".", ignored).lexically_normal().parent_path();
@@ -203,6 +201,32 @@ std::string model_name(const fs::path& folder) {
   if (full.parent_path().filename() == "snapshots" && cache.starts_with("models--"))
     return cache.substr(cache.rfind("--") + 2);
   return full.filename().string();
+}
+
+// Directories without config.json, by what they look like.
+[[noreturn]] void refuse_directory(const std::string& path, const fs::path& folder) {
+  if (file_exists(folder / "adapter_config.json"))
+    fail(ErrorCode::unsupported, path,
+         ": a LoRA adapter, not a model: merge it into its base model (PEFT's merge_and_unload)");
+  std::string found;  // a subfolder of a hub cache
+  std::error_code ignored;
+  if (fs::is_directory(folder / "snapshots", ignored)) {
+    for (const auto& entry : fs::directory_iterator(folder / "snapshots", ignored))
+      found = entry.path().string();
+    fail(ErrorCode::not_found, path, ": the root of a model in a hub cache: the model is in ",
+         found.empty() ? (folder / "snapshots").string() + "/<revision>" : found);
+  }
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("models--")) found = entry.path().string();
+  if (!found.empty())
+    fail(ErrorCode::not_found, path, ": the root of a hub cache: give one model of it, for example ", found,
+         "/snapshots/<revision>");
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".gguf") found = entry.path().string();
+  if (!found.empty())
+    fail(ErrorCode::not_found, path, ": a directory of GGUF files: give one of them, for example ", found);
+  fail(ErrorCode::not_found, path,
+       ": not a model directory: it has no config.json (a GGUF file is given by its own path)");
 }
 
 std::uint32_t file_type(TensorType type) {
@@ -217,17 +241,15 @@ std::uint32_t file_type(TensorType type) {
 
 std::shared_ptr<const ModelFile> open_hf_directory(const std::string& path) {
   const fs::path folder(path);
-  if (!is_there(folder / "config.json"))
-    fail(ErrorCode::not_found, path,
-         ": not a model directory: it has no config.json (a GGUF file is given by its own path)");
+  if (!file_exists(folder / "config.json")) refuse_directory(path, folder);
   const HfConfig config = read_hf_config((folder / "config.json").string());
   auto file = std::make_shared<ModelFile>(path);
   add_hf_config(config, *file);
   read_weights(folder, config, *file);
   check_embedding(path, config, *file);
-  file->add("general.name", meta_string(file->keep(model_name(folder))));
+  file->add("general.name", meta_string(file->own(model_name(folder))));
   file->add("general.file_type", meta_u32(file_type(file->find_tensor("token_embd.weight")->type)));
-  if (is_there(folder / "generation_config.json"))
+  if (file_exists(folder / "generation_config.json"))
     add_generation_config((folder / "generation_config.json").string(), *file);
   add_hf_tokenizer(path, config, *file);
   return file;

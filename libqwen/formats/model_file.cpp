@@ -47,7 +47,7 @@ template <class Use>
 void for_each_number(const MetaValue& array, Use use) {
   const auto run = [&]<class T>(T) {
     for (std::size_t i = 0; i < array.count; ++i) {
-      T value;  // the elements may stand at any address
+      T value;  // elements may be unaligned
       std::memcpy(&value, array.numbers.data() + i * sizeof(T), sizeof(T));
       use(value);
     }
@@ -149,7 +149,7 @@ std::vector<std::int32_t> ModelFile::integers(std::string_view key) const {
   return out;
 }
 
-std::vector<float> ModelFile::reals(std::string_view key) const {
+std::vector<float> ModelFile::floats(std::string_view key) const {
   std::vector<float> out;
   const MetaValue* value = find(key);
   if (value == nullptr) return out;
@@ -167,62 +167,64 @@ const Tensor* ModelFile::find_tensor(std::string_view name) const noexcept {
 
 namespace {
 
-void check_part(const MappedFile& part) {
-  if (part.changed()) fail(ErrorCode::io, part.path(), ": the file has changed on disk since it was opened");
+void check_shard(const MappedFile& shard) {
+  if (shard.changed())
+    fail(ErrorCode::io, shard.path(), ": the file has changed on disk since it was opened");
 }
 
 }  // namespace
 
 void ModelFile::check_unchanged() const {
-  for (const MappedFile& part : parts_) check_part(part);
+  for (const MappedFile& shard : shards_) check_shard(shard);
 }
 
 void ModelFile::check_unchanged(const Tensor& tensor) const {
-  const auto part = static_cast<std::size_t>(tensor.part);
-  if (tensor.part >= 0 && part < parts_.size()) check_part(parts_[part]);
+  const auto shard = static_cast<std::size_t>(tensor.shard);
+  if (tensor.shard >= 0 && shard < shards_.size()) check_shard(shards_[shard]);
 }
 
 void ModelFile::release(const Tensor& tensor, std::span<const std::byte> bytes) const noexcept {
-  const auto part = static_cast<std::size_t>(tensor.part);
-  if (tensor.part >= 0 && part < parts_.size()) parts_[part].release(bytes);
+  const auto shard = static_cast<std::size_t>(tensor.shard);
+  if (tensor.shard >= 0 && shard < shards_.size()) shards_[shard].release(bytes);
 }
 
 void ModelFile::prefetch(const Tensor& tensor) const noexcept {
-  const auto part = static_cast<std::size_t>(tensor.part);
-  if (tensor.part >= 0 && part < parts_.size()) parts_[part].prefetch(tensor.data);
+  const auto shard = static_cast<std::size_t>(tensor.shard);
+  if (tensor.shard >= 0 && shard < shards_.size()) shards_[shard].prefetch(tensor.data);
 }
 
 void ModelFile::add(std::string_view key, MetaValue value) {
   if (!key_index_.emplace(key, metadata_.size()).second)
-    fail(ErrorCode::bad_format, path_, ": the metadata key ", quoted(key), " stands twice");
+    fail(ErrorCode::bad_format, path_, ": duplicate metadata key ", quoted(key));
   metadata_.emplace_back(key, std::move(value));
 }
 
 void ModelFile::add_tensor(Tensor tensor) {
   if (!tensor_index_.emplace(tensor.name, tensors_.size()).second)
-    fail(ErrorCode::bad_format, path_, ": the tensor ", quoted(tensor.name), " stands twice");
+    fail(ErrorCode::bad_format, path_, ": duplicate tensor ", quoted(tensor.name));
   tensors_.push_back(std::move(tensor));
 }
 
-int ModelFile::add_part(MappedFile file) {
-  parts_.push_back(std::move(file));
-  return static_cast<int>(parts_.size()) - 1;
+int ModelFile::add_shard(MappedFile file) {
+  shards_.push_back(std::move(file));
+  return static_cast<int>(shards_.size()) - 1;
 }
 
-std::string_view ModelFile::keep(std::string text) {
-  return texts_.emplace_back(std::move(text));
+std::string_view ModelFile::own(std::string text) {
+  return owned_strings_.emplace_back(std::move(text));
 }
 
-std::span<const std::byte> ModelFile::keep(std::vector<std::byte> bytes) {
-  return blobs_.emplace_back(std::move(bytes));
+std::span<const std::byte> ModelFile::own(std::vector<std::byte> bytes) {
+  return owned_bytes_.emplace_back(std::move(bytes));
 }
 
 std::shared_ptr<const ModelFile> open_model_file(const std::string& path) {
+  if (path.empty()) fail(ErrorCode::invalid_argument, "the path of the model is empty");
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return open_hf_directory(path);
   if (path.ends_with(".safetensors"))
     fail(ErrorCode::invalid_argument, path,
-         ": give the directory that holds it with config.json and the tokenizer");
+         ": expected the directory that contains it (with config.json and the tokenizer) or a GGUF file");
   return open_gguf_file(path);
 }
 

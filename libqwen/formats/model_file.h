@@ -1,8 +1,7 @@
-// What every model file looks like once its format is behind us: metadata and named tensors.
+// A model file after its format was read: metadata and named tensors.
 //
-// GGUF's vocabulary is the house's: the reader of Hugging Face directories translates config.json and tensor
-// names into GGUF's keys ("qwen2.block_count") and names ("blk.0.attn_q.weight"), so that nothing after this
-// folder knows where a model came from.
+// Keys and names are GGUF's. The reader of Hugging Face directories translates config.json and its tensor
+// names to them ("qwen2.block_count", "blk.0.attn_q.weight"), so no other folder depends on the format.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -12,7 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "base/mapped_file.h"
@@ -37,18 +36,18 @@ enum class MetaType : std::uint32_t {
   f64 = 12,
 };
 
-// One value; arrays hold elements of one scalar type. Strings point into memory that the ModelFile owns.
+// One value. Strings and numbers point into memory that the ModelFile owns.
 struct MetaValue {
-  MetaType type = MetaType::u32;     // array for arrays
-  MetaType element = MetaType::u32;  // element type of an array
-  // Scalars: integers and booleans in `integer` (u64 as its bits), floats in `real`, strings in `string`.
-  std::int64_t integer = 0;
+  MetaType type = MetaType::u32;
+  MetaType element = MetaType::u32;  // arrays: the type of the elements; never array
+  // Scalars. A u64 is stored as its 64 bits.
+  std::int64_t integer = 0;  // integers and booleans
   double real = 0;
   std::string_view string;
-  // Arrays: strings in `strings`, all others in `numbers` as in the file (little-endian elements, packed).
+  // Arrays.
+  std::size_t count = 0;
   std::vector<std::string_view> strings;
-  std::span<const std::byte> numbers;
-  std::size_t count = 0;  // elements of an array
+  std::span<const std::byte> numbers;  // little-endian elements, packed, at any address
 };
 
 struct Tensor {
@@ -56,8 +55,8 @@ struct Tensor {
   TensorType type = TensorType::f32;
   // Row-major, slowest first: a matrix is {rows, cols} = {out_dim, in_dim}; a vector is {n}.
   std::vector<std::size_t> shape;
-  std::span<const std::byte> data;  // rows * row_bytes(type, cols), in the mapped file
-  int part = 0;                     // which of the mapped files
+  std::span<const std::byte> data;  // [rows][row_bytes(type, cols)]
+  int shard = 0;                    // index of the mapped file that holds `data`; -1: memory of the ModelFile
 
   std::size_t cols() const { return shape.back(); }
   std::size_t rows() const {
@@ -67,72 +66,119 @@ struct Tensor {
   }
 };
 
-// Immutable once opened; thread-safe.
+// Immutable and thread-safe after it was opened.
 class ModelFile {
  public:
-  // --- metadata
-  // -----------------------------------------------------------------------------------------------
-  const MetaValue* find(std::string_view key) const noexcept;
-  // The value, checked for type; Error(not_found) where it is missing, Error(bad_format) for another type,
-  // both naming key and file. The optional_ forms give nullopt where it is missing.
+  const MetaValue* find(std::string_view key) const noexcept;  // null if the key is missing
+  // Scalars. Errors name file and key.
+  // Throws not_found if the key is missing; the optional_ forms return nullopt instead.
+  // Throws bad_format if the value has another type.
   std::int64_t integer(std::string_view key) const;
-  double real(std::string_view key) const;  // integers count as reals
+  double real(std::string_view key) const;  // any number
   std::string_view string(std::string_view key) const;
   std::optional<std::int64_t> optional_integer(std::string_view key) const;
   std::optional<double> optional_real(std::string_view key) const;
   std::optional<std::string_view> optional_string(std::string_view key) const;
   std::optional<bool> optional_boolean(std::string_view key) const;
-  // Arrays; null / empty where missing.
+  // Arrays: null or empty if the key is missing.
+  // Throws bad_format if the value is not an array of that kind, or if an integer does not fit into 32 bits.
   const std::vector<std::string_view>* strings(std::string_view key) const;
-  std::vector<std::int32_t> integers(std::string_view key) const;  // any integer element type that fits
-  std::vector<float> reals(std::string_view key) const;
+  std::vector<std::int32_t> integers(std::string_view key) const;
+  std::vector<float> floats(std::string_view key) const;
   // In file order.
   const std::vector<std::pair<std::string_view, MetaValue>>& metadata() const noexcept { return metadata_; }
 
-  // --- tensors
-  // ------------------------------------------------------------------------------------------------
   const std::vector<Tensor>& tensors() const noexcept { return tensors_; }
-  const Tensor* find_tensor(std::string_view name) const noexcept;
+  const Tensor* find_tensor(std::string_view name) const noexcept;  // null if it is missing
 
   const std::string& path() const noexcept { return path_; }  // as given to open_model_file
-  // Error(io) where a mapped file has changed on disk since it was opened.
+  // Throws io if a mapped file has changed on disk since it was opened.
   void check_unchanged() const;
-  // The same for the file that holds this tensor.
-  void check_unchanged(const Tensor& tensor) const;
-  // Gives the resident pages of a part of the tensor's data back to the kernel; the bytes stay readable.
+  void check_unchanged(const Tensor& tensor) const;  // only the file that holds this tensor
+  // Returns the resident pages of a part of the tensor's data to the kernel; the bytes stay readable.
   void release(const Tensor& tensor, std::span<const std::byte> bytes) const noexcept;
   void prefetch(const Tensor& tensor) const noexcept;
 
-  // --- building: used by the readers of this folder and by tests
-  // -------------------------------------------------
+  // The rest is for the readers of this folder and for tests.
   explicit ModelFile(std::string path) : path_(std::move(path)) {}
   ModelFile(const ModelFile&) = delete;
   ModelFile& operator=(const ModelFile&) = delete;
-  // Error(bad_format) for a key or name that is there already.
+  // Both throw bad_format for a duplicate.
   void add(std::string_view key, MetaValue value);
   void add_tensor(Tensor tensor);
-  int add_part(MappedFile file);  // returns its index
-  const MappedFile& part(int index) const { return parts_[static_cast<std::size_t>(index)]; }
-  // Keeps the text for the life of the object.
-  std::string_view keep(std::string text);
-  // Keeps bytes (converted numbers, synthetic tensors) for the life of the object.
-  std::span<const std::byte> keep(std::vector<std::byte> bytes);
+  int add_shard(MappedFile file);  // returns its index
+  const MappedFile& shard(int index) const { return shards_[static_cast<std::size_t>(index)]; }
+  // Moves data into the ModelFile; the result is valid for its lifetime.
+  std::string_view own(std::string text);
+  std::span<const std::byte> own(std::vector<std::byte> bytes);
 
  private:
   std::string path_;
-  std::deque<MappedFile> parts_;
-  std::deque<std::string> texts_;
-  std::deque<std::vector<std::byte>> blobs_;
+  std::deque<MappedFile> shards_;
+  std::deque<std::string> owned_strings_;
+  std::deque<std::vector<std::byte>> owned_bytes_;
   std::vector<std::pair<std::string_view, MetaValue>> metadata_;
   std::unordered_map<std::string_view, std::size_t> key_index_;
   std::vector<Tensor> tensors_;
   std::unordered_map<std::string_view, std::size_t> tensor_index_;
 };
 
-// Opens a GGUF file (the first part of a split one) or a Hugging Face directory.
+// How an added token matches in text: bits of the key qwen.tokenizer.added_token_flags, an i32 array of id, flags,
+// id, flags, ...
+enum AddedTokenFlag : std::int32_t {
+  kStripLeft = 1,   // lstrip: white space before the token belongs to it
+  kStripRight = 2,  // rstrip: white space after the token belongs to it
+  kSingleWord = 4,  // single_word: not next to a letter, digit or underscore
+};
+
+// Opens a GGUF file (the first file of a split model) or a Hugging Face directory.
 std::shared_ptr<const ModelFile> open_model_file(const std::string& path);
-// A GGUF file that is in memory already (the bundled model); the bytes must outlive the result and start at
-// an address that is a multiple of 64.
+// Reads a GGUF file in memory (the bundled model). `bytes` must outlive the result.
+// Throws invalid_argument if their address is not a multiple of 64.
 std::shared_ptr<const ModelFile> open_gguf_memory(std::span<const std::byte> bytes, const std::string& name);
+
+// Values for ModelFile::add and GgufWriter::set; they refer to the strings and numbers given here.
+inline MetaValue meta_integer(MetaType type, std::int64_t value) {
+  MetaValue out;
+  out.type = type;
+  out.integer = value;
+  return out;
+}
+inline MetaValue meta_u32(std::uint32_t value) {
+  return meta_integer(MetaType::u32, value);
+}
+inline MetaValue meta_boolean(bool value) {
+  return meta_integer(MetaType::boolean, value ? 1 : 0);
+}
+inline MetaValue meta_f32(float value) {
+  MetaValue out;
+  out.type = MetaType::f32;
+  out.real = value;
+  return out;
+}
+inline MetaValue meta_string(std::string_view value) {
+  MetaValue out;
+  out.type = MetaType::string;
+  out.string = value;
+  return out;
+}
+inline MetaValue meta_strings(std::vector<std::string_view> values) {
+  MetaValue out;
+  out.type = MetaType::array;
+  out.element = MetaType::string;
+  out.count = values.size();
+  out.strings = std::move(values);
+  return out;
+}
+// T must be the C++ type of `element`.
+template <class T>
+MetaValue meta_numbers(MetaType element, std::span<const T> values) {
+  MetaValue out;
+  out.type = MetaType::array;
+  out.element = element;
+  out.count = values.size();
+  out.numbers = std::as_bytes(values);
+  return out;
+}
 
 }  // namespace qwen::formats

@@ -1,4 +1,4 @@
-// The wire format of protobuf messages, as far as a SentencePiece model needs it.
+// The part of the protobuf wire format that SentencePiece models use.
 #pragma once
 #include "formats/byte_reader.h"
 

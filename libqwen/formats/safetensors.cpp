@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own implementation
 constexpr std::size_t kMaxDimensions = 8;
-constexpr std::size_t kMaxTensors = 1 << 16;  // in one file; far beyond any model
+constexpr std::size_t kMaxTensors = 1 << 16;  // per file; far above any model
 constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 struct Entry {
@@ -61,7 +61,7 @@ Entry read_entry(JsonReader& in, std::string_view name, std::string_view shown) 
     }
   });
   if (!has_type || !has_shape || offsets.size() != 2)
-    in.bad("tensor ", shown, " lacks ", !has_type ? "dtype" : !has_shape ? "shape" : "data_offsets");
+    in.bad("tensor ", shown, " has no ", !has_type ? "dtype" : !has_shape ? "shape" : "data_offsets");
   entry.begin = offsets[0];
   entry.end = offsets[1];
   if (entry.begin > entry.end)
@@ -85,10 +85,10 @@ std::vector<Entry> read_header(std::string_view text, const std::string& file, M
       in.object([&](std::string_view) { in.string(); });
       return;
     }
-    const std::string_view name = in.stable(key) ? key : owner.keep(std::string(key));
+    const std::string_view name = in.stable(key) ? key : owner.own(std::string(key));
     const std::string shown = quoted(name);
     if (names.size() == kMaxTensors) in.bad("more than ", kMaxTensors, " tensors");
-    if (!names.insert(name).second) in.bad("the tensor ", shown, " stands twice");
+    if (!names.insert(name).second) in.bad("duplicate tensor ", shown);
     entries.push_back(read_entry(in, name, shown));
   });
   in.finish();
@@ -99,6 +99,7 @@ std::vector<Entry> read_header(std::string_view text, const std::string& file, M
 
 std::vector<SafeTensor> read_safetensors(std::span<const std::byte> bytes, const std::string& file,
                                          ModelFile& owner) {
+  refuse_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file);
   ByteReader in(bytes, file);
   const auto size = in.number<std::uint64_t>("the header's length");
   if (size > kMaxHeader || size > in.remaining())
@@ -125,7 +126,7 @@ std::vector<SafeTensor> read_safetensors(std::span<const std::byte> bytes, const
     entry.tensor.data = data.subspan(entry.begin, entry.end - entry.begin);
     tensors.push_back(std::move(entry.tensor));
   }
-  if (covered != data.size()) in.bad(data.size() - covered, " bytes after the last tensor belong to none");
+  if (covered != data.size()) in.bad(data.size() - covered, " trailing bytes after the last tensor");
   return tensors;
 }
 

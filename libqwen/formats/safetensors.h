@@ -11,16 +11,17 @@
 namespace qwen::formats {
 
 struct SafeTensor {
-  std::string_view name;  // as in the file, kept by the ModelFile
+  std::string_view name;  // as in the file
   TensorType type;        // f32, f16 or bf16
   std::vector<std::size_t> shape;
   std::span<const std::byte> data;
 };
 
-// The tensors of one file, in the order of their bytes. `bytes` belongs to a part of `owner`, which also
-// keeps names that the JSON escapes. All rules of the format are checked: the header's size, no duplicate
-// names, no holes or overlaps, sizes equal to shape times type, the whole file covered. Error(unsupported)
-// for another type of tensor.
+// The tensors of one file, in the order of their bytes. `bytes` is a mapped file of `owner`, which also owns
+// names that the JSON escapes.
+// Throws bad_format if a rule of the format is broken: header size, duplicate names, holes, overlaps, sizes
+// that differ from shape times type, trailing bytes.
+// Throws unsupported if a tensor has another type.
 std::vector<SafeTensor> read_safetensors(std::span<const std::byte> bytes, const std::string& file,
                                          ModelFile& owner);
 

@@ -1,13 +1,13 @@
-// The pieces of a SentencePiece model file. Only what GGUF's tokenizer keys need is read here; the model
-// itself travels whole and is run by the SentencePiece library.
+// The pieces of a SentencePiece model file, for GGUF's tokenizer keys. The whole file is passed on as
+// qwen.sentencepiece.model, for the SentencePiece library.
 //
 // The file is one protobuf message: field 1, repeated, is a piece (1: text, 2: score as float, 3: type).
 #include <cstring>
 
 #include "base/fail.h"
 #include "formats/hf_vocabulary.h"
-#include "formats/json_file.h"
-#include "formats/meta_value.h"
+#include "formats/json_reader.h"
+#include "formats/model_file.h"
 #include "formats/protobuf.h"
 
 namespace qwen::formats {
@@ -41,7 +41,8 @@ Piece read_piece(std::span<const std::byte> bytes, const std::string& file) {
 }  // namespace
 
 void read_sentencepiece(const std::string& path, Vocabulary& vocabulary, ModelFile& out) {
-  const MappedFile& map = out.part(out.add_part(MappedFile(path)));
+  const MappedFile& map = out.shard(out.add_shard(MappedFile(path)));
+  refuse_lfs_pointer(text_of(map), path);
   ByteReader in(map.bytes(), path);
   std::vector<float> scores;
   while (in.remaining() > 0) {
@@ -55,7 +56,7 @@ void read_sentencepiece(const std::string& path, Vocabulary& vocabulary, ModelFi
   scores.resize(static_cast<std::size_t>(vocabulary.size()), 0.0f);
   const auto bytes = std::as_bytes(std::span(scores));
   MetaValue value = meta_numbers<float>(MetaType::f32, scores);
-  value.numbers = out.keep(std::vector<std::byte>(bytes.begin(), bytes.end()));
+  value.numbers = out.own(std::vector<std::byte>(bytes.begin(), bytes.end()));
   out.add("tokenizer.ggml.model", meta_string("llama"));
   out.add("tokenizer.ggml.scores", std::move(value));
   out.add("qwen.sentencepiece.model", meta_numbers<std::byte>(MetaType::u8, map.bytes()));

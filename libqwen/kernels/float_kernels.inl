@@ -75,8 +75,8 @@ const T* page_values(const KvPages& kv, int token, int head_dim) noexcept {
 
 // Queries that share a load of keys or values, and groups of 16 keys, or of 16 dimensions of values, taken at
 // once: their products keep the registers full.
-constexpr int kQueryRun = kParts == 1 ? 8 : 4;
-constexpr int kWide = kParts == 1 ? 2 : 1;
+constexpr int kQueryRun = kVectorsPerLanes == 1 ? 8 : 4;
+constexpr int kGroupsAtOnce = kVectorsPerLanes == 1 ? 2 : 1;
 
 // The cache of a long context comes from memory: it is asked for so many groups of 16 keys, or so many
 // values, before it is used.
@@ -87,7 +87,7 @@ static_assert(kPageTokens % kValuesAhead == 0);
 // scores[query][key] = q . k for kQ queries and kG groups of 16 keys; the sum runs over the head's dimensions
 // in order.
 template <class T, int kQ, int kG>
-void attention_scores_at(const AttentionTask& task, int first, int group, int groups,
+void attention_scores_at(const AttentionArgs& task, int first, int group, int groups,
                          std::size_t stride) noexcept {
   const T* keys[kG];
   const T* ahead[kG];
@@ -116,11 +116,11 @@ void attention_scores_at(const AttentionTask& task, int first, int group, int gr
 }
 
 template <class T, int kQ>
-void attention_scores(const AttentionTask& task, int first, std::size_t stride) noexcept {
+void attention_scores(const AttentionArgs& task, int first, std::size_t stride) noexcept {
   const int groups = (task.lengths[first + kQ - 1] + 15) / 16;
   int group = 0;
-  for (; group + kWide <= groups; group += kWide)
-    attention_scores_at<T, kQ, kWide>(task, first, group, groups, stride);
+  for (; group + kGroupsAtOnce <= groups; group += kGroupsAtOnce)
+    attention_scores_at<T, kQ, kGroupsAtOnce>(task, first, group, groups, stride);
   for (; group < groups; ++group) attention_scores_at<T, kQ, 1>(task, first, group, groups, stride);
 }
 
@@ -143,7 +143,7 @@ inline float softmax_numerators(float* scores, int length) noexcept {
 
 // out[query] = sum over keys, in order, of weight * value, for `Q` queries and V*16 dimensions from `d` on.
 template <class T, int Q, int V>
-void attention_values(const AttentionTask& task, int first, int d, std::size_t stride,
+void attention_values(const AttentionArgs& task, int first, int d, std::size_t stride,
                       const float* inverse) noexcept {
   Lanes acc[Q][V];
   for (int i = 0; i < Q; ++i)
@@ -175,10 +175,10 @@ void attention_values(const AttentionTask& task, int first, int d, std::size_t s
 }
 
 template <class T, int Q>
-void attention_mix(const AttentionTask& task, int first, std::size_t stride, const float* inverse) noexcept {
+void attention_mix(const AttentionArgs& task, int first, std::size_t stride, const float* inverse) noexcept {
   int d = 0;
-  for (; d + 16 * kWide <= task.head_dim; d += 16 * kWide)
-    attention_values<T, Q, kWide>(task, first, d, stride, inverse);
+  for (; d + 16 * kGroupsAtOnce <= task.head_dim; d += 16 * kGroupsAtOnce)
+    attention_values<T, Q, kGroupsAtOnce>(task, first, d, stride, inverse);
   for (; d < task.head_dim; d += 16) attention_values<T, Q, 1>(task, first, d, stride, inverse);
 }
 
@@ -200,7 +200,7 @@ inline void for_query_runs(int queries, const Fn& fn) noexcept {
 }
 
 template <class T>
-void attention_of(const AttentionTask& task) noexcept {
+void attention_of(const AttentionArgs& task) noexcept {
   const int longest = task.lengths[task.queries - 1];
   const std::size_t stride = static_cast<std::size_t>((longest + 15) / 16) * 16;
   for_query_runs(task.queries,
@@ -216,7 +216,7 @@ void attention_of(const AttentionTask& task) noexcept {
                  [&]<int kQ>(int first) noexcept { attention_mix<T, kQ>(task, first, stride, inverse); });
 }
 
-void attention(const AttentionTask& task) noexcept {
+void attention(const AttentionArgs& task) noexcept {
   if (task.kv.f16) {
     attention_of<std::uint16_t>(task);
   } else {

@@ -24,23 +24,22 @@ template <class T, int kP, int kT, int kWidth>
 void float_tile(const T* const* panel, const float* x, std::size_t tile_stride, int cols, float* out,
                 std::size_t out_stride) noexcept {
   Lanes acc[kP][kT];
-  QWEN_UNROLL for (int p = 0; p < kP; ++p) QWEN_UNROLL for (int t = 0; t < kT; ++t) acc[p][t] =
-      broadcast(0.0f);
+  UNROLL for (int p = 0; p < kP; ++p) UNROLL for (int t = 0; t < kT; ++t) acc[p][t] = broadcast(0.0f);
   for (int i = 0; i < cols; ++i) {
     Lanes w[kP];
-    QWEN_UNROLL for (int p = 0; p < kP; ++p) {
+    UNROLL for (int p = 0; p < kP; ++p) {
       w[p] = load_weights(panel[p] + static_cast<std::size_t>(i) * 16);
-      if constexpr (kT <= kFewTokens)
-        fetch_ahead<static_cast<int>(16 * sizeof(T))>(panel[p] + static_cast<std::size_t>(i) * 16);
+      if constexpr (kT <= kMaxStreamTokens)
+        prefetch_ahead<static_cast<int>(16 * sizeof(T))>(panel[p] + static_cast<std::size_t>(i) * 16);
     }
-    QWEN_UNROLL for (int t = 0; t < kT; ++t) {
+    UNROLL for (int t = 0; t < kT; ++t) {
       const Lanes v =
           broadcast(x[static_cast<std::size_t>(t / kWidth) * tile_stride +
                       static_cast<std::size_t>(i) * kWidth + static_cast<std::size_t>(t % kWidth)]);
-      QWEN_UNROLL for (int p = 0; p < kP; ++p) acc[p][t] = fma(w[p], v, acc[p][t]);
+      UNROLL for (int p = 0; p < kP; ++p) acc[p][t] = fma(w[p], v, acc[p][t]);
     }
   }
-  QWEN_UNROLL for (int p = 0; p < kP; ++p) QWEN_UNROLL for (int t = 0; t < kT; ++t)
+  UNROLL for (int p = 0; p < kP; ++p) UNROLL for (int t = 0; t < kT; ++t)
       store(out + static_cast<std::size_t>(t) * out_stride + p * 16, acc[p][t]);
 }
 
@@ -65,11 +64,12 @@ void float_rows(const Matrix& matrix, const float* x, std::size_t tile_stride, i
 
 // All tokens in one tile.
 template <class T, int kT>
-void few_tokens(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
-                std::size_t out_stride) noexcept {
-  constexpr int kPanels = kT == 1 ? 4 : kParts == 1 ? 2 : 1;
-  constexpr int kOnce = kParts == 1 ? kFewTokens : 6;  // as many sums as registers hold
-  if constexpr (kT <= kOnce) {
+void stream_tokens(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
+                   std::size_t out_stride) noexcept {
+  constexpr int kPanels = kT == 1 ? 4 : kVectorsPerLanes == 1 ? 2 : 1;
+  constexpr int kMaxTokensPerTile =
+      kVectorsPerLanes == 1 ? kMaxStreamTokens : 6;  // as many sums as registers hold
+  if constexpr (kT <= kMaxTokensPerTile) {
     float_rows<T, kPanels, kT, kT>(matrix, in.tiles, 0, row_begin, row_end, out, out_stride);
   } else {
     constexpr int kHalf = kT / 2;
@@ -84,17 +84,17 @@ void few_tokens(const Matrix& matrix, const Input& in, int row_begin, int row_en
 }
 
 template <class T>
-void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+void float_matmul(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
                   std::size_t out_stride) noexcept {
   // Registers hold kRegs accumulators of 16 floats besides weights.
-  constexpr int kRegs = kParts == 1 ? 24 : 6;
-  constexpr int kMany = kRegs >= 24 ? 12 : 6;  // tokens of a large tile
+  constexpr int kRegs = kVectorsPerLanes == 1 ? 24 : 6;
+  constexpr int kLargeTileTokens = kRegs >= 24 ? 12 : 6;  // tokens of a large tile
   constexpr int kPanels = kRegs >= 24 ? 2 : 1;
   const std::size_t tile_stride = static_cast<std::size_t>(in.cols) * kTileTokens;
   switch (in.tokens) {
 #define QWEN_CASE(n) \
-  case n: return few_tokens<T, n>(matrix, in, row_begin, row_end, out, out_stride);
-    QWEN_EACH_FEW(QWEN_CASE)
+  case n: return stream_tokens<T, n>(matrix, in, row_begin, row_end, out, out_stride);
+    FOR_1_TO_8(QWEN_CASE)
 #undef QWEN_CASE
     default: break;
   }
@@ -104,8 +104,9 @@ void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_
     int t = 0;
     const auto x = [&] { return in.tiles + static_cast<std::size_t>(t / kTileTokens) * tile_stride; };
     const auto o = [&] { return out + static_cast<std::size_t>(t) * out_stride + (row - row_begin); };
-    for (; t + kMany <= in.tokens; t += kMany)
-      float_rows<T, kPanels, kMany, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
+    for (; t + kLargeTileTokens <= in.tokens; t += kLargeTileTokens)
+      float_rows<T, kPanels, kLargeTileTokens, kTileTokens>(matrix, x(), tile_stride, row, end, o(),
+                                                            out_stride);
     for (; t + 6 <= in.tokens; t += 6)
       float_rows<T, kPanels, 6, kTileTokens>(matrix, x(), tile_stride, row, end, o(), out_stride);
     switch (in.tokens - t) {
@@ -129,19 +130,19 @@ void float_matmul(const Matrix& matrix, const Input& in, int row_begin, int row_
   }
 }
 
-void matmul(const Matrix& matrix, const Input& in, int row_begin, int row_end, float* out,
+void matmul(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
             std::size_t out_stride, std::byte* scratch) noexcept {
-  if (!matrix.panels) return matmul_rows(matrix, in, row_begin, row_end, out, out_stride, scratch);
-  if (matrix.type == kQ8Split)
-    return quantised_matmul<kQ8Split>(matrix, in, row_begin, row_end, out, out_stride, scratch);
+  if (!matrix.panels) return reference_matmul(matrix, in, row_begin, row_end, out, out_stride, scratch);
+  if (matrix.type == kQ8TwoPlane)
+    return quantized_matmul<kQ8TwoPlane>(matrix, in, row_begin, row_end, out, out_stride, scratch);
   switch (matrix.type) {
     case TensorType::f32: return float_matmul<float>(matrix, in, row_begin, row_end, out, out_stride);
     case TensorType::f16: return float_matmul<F16>(matrix, in, row_begin, row_end, out, out_stride);
     case TensorType::bf16: return float_matmul<Bf16>(matrix, in, row_begin, row_end, out, out_stride);
 #define QWEN_CASE(type)  \
   case TensorType::type: \
-    return quantised_matmul<TensorType::type>(matrix, in, row_begin, row_end, out, out_stride, scratch);
-      QWEN_FOR_EACH_QUANTISED(QWEN_CASE)
+    return quantized_matmul<TensorType::type>(matrix, in, row_begin, row_end, out, out_stride, scratch);
+      FOR_EACH_QUANTIZED_TYPE(QWEN_CASE)
 #undef QWEN_CASE
   }
 }

@@ -4,62 +4,62 @@
 // guard on purpose.
 
 using IntBatch = xsimd::batch<std::int32_t, Arch>;
-constexpr int kParts = 16 / static_cast<int>(Batch::size);
-constexpr int kPart = static_cast<int>(Batch::size);
+constexpr int kVectorsPerLanes = 16 / static_cast<int>(Batch::size);
+constexpr int kFloatsPerVector = static_cast<int>(Batch::size);
 
 struct Lanes {
-  Batch part[kParts];
+  Batch part[kVectorsPerLanes];
 };
 
-#define QWEN_EACH(i) for (int i = 0; i < kParts; ++i)
+#define FOR_EACH_PART(i) for (int i = 0; i < kVectorsPerLanes; ++i)
 
 inline Lanes broadcast(float x) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = Batch(x);
+  FOR_EACH_PART(i) r.part[i] = Batch(x);
   return r;
 }
 inline Lanes load(const float* x) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = Batch::load_unaligned(x + i * kPart);
+  FOR_EACH_PART(i) r.part[i] = Batch::load_unaligned(x + i * kFloatsPerVector);
   return r;
 }
 inline void store(float* x, const Lanes& a) noexcept {
-  QWEN_EACH(i) a.part[i].store_unaligned(x + i * kPart);
+  FOR_EACH_PART(i) a.part[i].store_unaligned(x + i * kFloatsPerVector);
 }
 inline Lanes operator+(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = a.part[i] + b.part[i];
+  FOR_EACH_PART(i) r.part[i] = a.part[i] + b.part[i];
   return r;
 }
 inline Lanes operator-(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = a.part[i] - b.part[i];
+  FOR_EACH_PART(i) r.part[i] = a.part[i] - b.part[i];
   return r;
 }
 inline Lanes operator*(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = a.part[i] * b.part[i];
+  FOR_EACH_PART(i) r.part[i] = a.part[i] * b.part[i];
   return r;
 }
 inline Lanes operator/(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = a.part[i] / b.part[i];
+  FOR_EACH_PART(i) r.part[i] = a.part[i] / b.part[i];
   return r;
 }
 // a * b + c, rounded once.
 inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = fused(a.part[i], b.part[i], c.part[i]);
+  FOR_EACH_PART(i) r.part[i] = fused(a.part[i], b.part[i], c.part[i]);
   return r;
 }
 inline Lanes max(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = xsimd::max(a.part[i], b.part[i]);
+  FOR_EACH_PART(i) r.part[i] = xsimd::max(a.part[i], b.part[i]);
   return r;
 }
 inline Lanes min(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  QWEN_EACH(i) r.part[i] = xsimd::min(a.part[i], b.part[i]);
+  FOR_EACH_PART(i) r.part[i] = xsimd::min(a.part[i], b.part[i]);
   return r;
 }
 
@@ -83,7 +83,7 @@ inline float largest(const Lanes& a) noexcept {
 // the Taylor polynomial of degree 7 of e^r (remainder below 6e-9 relative), times 2^n.
 inline Lanes exp(const Lanes& x) noexcept {
   Lanes result;
-  QWEN_EACH(i) {
+  FOR_EACH_PART(i) {
     const Batch clamped = xsimd::max(xsimd::min(x.part[i], Batch(88.0f)), Batch(-87.33654f));
     const Batch n = xsimd::nearbyint(clamped * Batch(1.44269504f));
     Batch r = fused(n, Batch(-0.693359375f), clamped);

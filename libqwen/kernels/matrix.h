@@ -10,10 +10,11 @@ namespace qwen::kernels {
 inline constexpr int kPanelRows = 16;  // rows of weights in a panel: one per lane
 inline constexpr int kBlock = 32;      // activations that share a scale
 inline constexpr int kTileTokens = 6;  // tokens that a GEMM tile holds
-inline constexpr int kFewTokens = 8;   // up to so many make one tile, and weights go through registers only
+inline constexpr int kMaxStreamTokens =
+    8;  // up to so many make one tile, and weights go through registers only
 
 constexpr int tile_width(int tokens) {
-  return tokens <= kFewTokens ? tokens : kTileTokens;
+  return tokens <= kMaxStreamTokens ? tokens : kTileTokens;
 }
 
 // A weight matrix y = W x, W [rows, cols], in one of two layouts:
@@ -25,7 +26,7 @@ struct Matrix {
   int rows = 0, cols = 0;
   const std::byte* data = nullptr;
   std::size_t stride = 0;  // bytes from one panel, or row, to the next
-  // Type kQ8Split (kernels/panel.h) only: the lower halves of the codes, `low_stride` bytes a panel.
+  // Type kQ8TwoPlane (kernels/panel.h) only: the lower halves of the codes, `low_stride` bytes a panel.
   const std::byte* low = nullptr;
   std::size_t low_stride = 0;
 
@@ -33,23 +34,23 @@ struct Matrix {
 };
 
 // Forms in which a kernel wants its input; a set of bits.
-enum InputForm : unsigned {
-  kInputRows = 1,   // f32 [tokens, cols]: the exact path
-  kInputTiles = 2,  // f32 tiles: float weights in panels
-  kInputQ8 = 4,     // int8 tiles with a scale per block: quantised weights in panels
+enum ActivationFormat : unsigned {
+  kActivationRows = 1,   // f32 [tokens, cols]: the exact path
+  kActivationTiles = 2,  // f32 tiles: float weights in panels
+  kActivationQ8 = 4,     // int8 tiles with a scale per block: quantised weights in panels
 };
-unsigned input_form(const Matrix& matrix) noexcept;
+unsigned activation_format(const Matrix& matrix) noexcept;
 
 // Activations of `tokens` rows. Tiles interleave `width` = tile_width(tokens) of them, so that one pointer
 // serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is used.
-struct Input {
+struct Activations {
   int tokens = 0, cols = 0;
   int width = 1;
-  const float* rows = nullptr;            // [tokens][cols]
-  const float* tiles = nullptr;           // [tile][cols][width]
-  const std::int8_t* q = nullptr;         // [tile][cols/4][width][4]
-  const float* scale = nullptr;           // [tile][cols/32][width]
-  const std::int32_t* neg_sum = nullptr;  // [tile][cols/16][width]: minus the sum of 16 values of q
+  float* rows = nullptr;            // [tokens][cols]
+  float* tiles = nullptr;           // [tile][cols][width]
+  std::int8_t* q = nullptr;         // [tile][cols/4][width][4]
+  float* scale = nullptr;           // [tile][cols/32][width]
+  std::int32_t* neg_sum = nullptr;  // [tile][cols/16][width]: neg_sum the sum of 16 values of q
 };
 
 }  // namespace qwen::kernels

@@ -260,11 +260,11 @@ std::size_t low_panel_bytes(int cols) {
   return static_cast<std::size_t>(cols / kBlock) * 256;
 }
 
-void pack_split_panels(const std::byte* source, int rows, int cols, std::byte* high,
-                       std::byte* low) noexcept {
-  constexpr PanelFormat kFormat = panel_format(kQ8Split);
+void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byte* high,
+                           std::byte* low) noexcept {
+  constexpr PanelFormat kFormat = panel_format(kQ8TwoPlane);
   const int blocks = cols / kBlock;
-  const std::size_t stride = panel_bytes(kQ8Split, cols), low_stride = low_panel_bytes(cols);
+  const std::size_t stride = panel_bytes(kQ8TwoPlane, cols), low_stride = low_panel_bytes(cols);
   for (int row = 0; row < rows; ++row) {
     const auto panel = static_cast<std::size_t>(row / kPanelRows);
     const int lane = row % kPanelRows;

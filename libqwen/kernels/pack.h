@@ -17,8 +17,9 @@ std::size_t panel_bytes(TensorType type, int cols);
 void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols,
                  std::byte* panels) noexcept;
 
-// The same for Q8_0 rows into kQ8Split, the panels of the one plane to `high`, of the other to `low`.
-void pack_split_panels(const std::byte* source, int rows, int cols, std::byte* high, std::byte* low) noexcept;
+// The same for Q8_0 rows into kQ8TwoPlane, the panels of the one plane to `high`, of the other to `low`.
+void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byte* high,
+                           std::byte* low) noexcept;
 std::size_t low_panel_bytes(int cols);
 
 // True where every float's low 16 bits are zero: bfloat16 holds them exactly.

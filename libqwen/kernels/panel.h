@@ -38,7 +38,7 @@ enum class ScaleKind {
 // Q8_0 cut into two planes, for the output head: code u = 16 * high + low. The panels hold the scales and the
 // upper halves, laid out like 4-bit codes; Matrix::low holds the lower halves, four lines a block. Reading
 // the upper halves alone tells which logits can be among the largest. No type of any file.
-inline constexpr TensorType kQ8Split = static_cast<TensorType>(0x10008);
+inline constexpr TensorType kQ8TwoPlane = static_cast<TensorType>(0x10008);
 
 struct PanelFormat {
   int bits;  // lines of codes in a block
@@ -47,7 +47,7 @@ struct PanelFormat {
   bool min;
   bool table;  // codes are positions in the IQ4 table
   ScaleKind scales;
-  bool split = false;  // upper halves only; the lower ones lie elsewhere
+  bool two_plane = false;  // upper halves only; the lower ones lie elsewhere
 
   constexpr int record_blocks() const { return scales == ScaleKind::plain ? 2 : 8; }
   constexpr int groups_per_block() const { return kBlock / group; }
@@ -76,7 +76,7 @@ struct PanelFormat {
 
 // For quantised types only.
 constexpr PanelFormat panel_format(TensorType type) {
-  if (type == kQ8Split) return {4, 128, 32, false, false, ScaleKind::plain, true};
+  if (type == kQ8TwoPlane) return {4, 128, 32, false, false, ScaleKind::plain, true};
   switch (type) {
     case TensorType::q8_0: return {8, 128, 32, false, false, ScaleKind::plain};
     case TensorType::q4_0: return {4, 8, 32, false, false, ScaleKind::plain};
@@ -96,11 +96,11 @@ constexpr PanelFormat panel_format(TensorType type) {
 
 // The type that the matrix has in a file: Q8_0 for one in two planes.
 constexpr TensorType file_type(const Matrix& matrix) {
-  return matrix.type == kQ8Split ? TensorType::q8_0 : matrix.type;
+  return matrix.type == kQ8TwoPlane ? TensorType::q8_0 : matrix.type;
 }
 
 // All quantised types, for tables.
-#define QWEN_FOR_EACH_QUANTISED(X) \
+#define FOR_EACH_QUANTIZED_TYPE(X) \
   X(q8_0) X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(iq4_nl) X(iq4_xs) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k)
 
 }  // namespace qwen::kernels

@@ -38,7 +38,7 @@ class PanelReader {
       case 5: return nibble(lines, j, byte) | ((line(4) >> j) & 1) << 4;
       case 4: {
         const int u = nibble(lines, j, byte);
-        if (format_.split)
+        if (format_.two_plane)
           return u * 16 + nibble(low_ + static_cast<std::size_t>(col / kBlock) * 256, j, byte);
         return format_.table ? quant::kIq4Values[u] + 128 : u;
       }
@@ -47,7 +47,7 @@ class PanelReader {
     }
   }
 
-  // The upper half of a code of kQ8Split.
+  // The upper half of a code of kQ8TwoPlane.
   int high(int row, int col) const {
     return nibble(block(col / kBlock), col % kBlock / 4, row * 4 + col % 4);
   }

@@ -4,9 +4,8 @@
 #include <xsimd/xsimd.hpp>
 
 #include "base/half.h"
-#include "kernels/exact.h"
+#include "kernels/kernels.h"
 #include "kernels/panel_read.h"
-#include "kernels/table.h"
 
 namespace qwen::kernels {
 namespace {
@@ -34,14 +33,14 @@ Lanes load_f16(const std::uint16_t* x) noexcept {
 
 // scale = max|x| / 127; q = x / scale, rounded to even. Where the inverse would overflow (max|x| below 1e-36)
 // the block counts as zero.
-void quantize_block(const float* x, int token, int block, const Input& out) noexcept {
+void quantize_block(const float* x, int token, int block, const Activations& out) noexcept {
   const int tile = token / out.width, lane = token % out.width;
   float largest = 0;
   for (int i = 0; i < kBlock; ++i) largest = std::fmax(largest, std::fabs(x[i]));
   const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
   const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
                   static_cast<std::size_t>(block);
-  auto* q = const_cast<std::int8_t*>(out.q) + at * kBlock * static_cast<std::size_t>(out.width);
+  auto* q = out.q + at * kBlock * static_cast<std::size_t>(out.width);
   int sums[2] = {0, 0};
   for (int i = 0; i < kBlock; ++i) {
     const float rounded = std::nearbyint(x[i] * inverse);
@@ -49,9 +48,9 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
     q[(i / 4 * out.width + lane) * 4 + i % 4] = static_cast<std::int8_t>(value);
     sums[i / 16] += value;
   }
-  const_cast<float*>(out.scale)[at * static_cast<std::size_t>(out.width) + static_cast<std::size_t>(lane)] =
+  out.scale[at * static_cast<std::size_t>(out.width) + static_cast<std::size_t>(lane)] =
       inverse > 0 ? largest / 127.0f : 0.0f;
-  auto* neg_sum = const_cast<std::int32_t*>(out.neg_sum) + at * 2 * static_cast<std::size_t>(out.width);
+  auto* neg_sum = out.neg_sum + at * 2 * static_cast<std::size_t>(out.width);
   neg_sum[lane] = -sums[0];
   neg_sum[out.width + lane] = -sums[1];
 }
@@ -59,7 +58,7 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
 // y = sum over groups, in order, of fma(float(sum of (u - offset) * q), scale * a, y) and then, where the
 // type has mins, fma(float(-sum of q), min * a, y); a is the block's activation scale. The integer sums are
 // exact.
-float quantised_dot(const PanelReader& panel, const PanelFormat& format, int row, const Input& input,
+float quantized_dot(const PanelReader& panel, const PanelFormat& format, int row, const Activations& input,
                     int token) noexcept {
   const int tile = token / input.width, lane = token % input.width, blocks = input.cols / kBlock;
   float y = 0;
@@ -77,9 +76,9 @@ float quantised_dot(const PanelReader& panel, const PanelFormat& format, int row
       const GroupScale s = panel.group(row, b * kBlock + g * format.group);
       y = std::fma(static_cast<float>(sum), s.scale * a, y);
       if (format.min) {
-        const std::int32_t minus = format.group == 16 ? neg_sum[g * input.width + lane]
-                                                      : neg_sum[lane] + neg_sum[input.width + lane];
-        y = std::fma(static_cast<float>(minus), s.min * a, y);
+        const std::int32_t group_neg_sum = format.group == 16 ? neg_sum[g * input.width + lane]
+                                                              : neg_sum[lane] + neg_sum[input.width + lane];
+        y = std::fma(static_cast<float>(group_neg_sum), s.min * a, y);
       }
     }
   }
@@ -87,7 +86,7 @@ float quantised_dot(const PanelReader& panel, const PanelFormat& format, int row
 }
 
 // y = sum over columns, in order, of fma(weight, x, y).
-float float_dot(const Matrix& matrix, int row, const Input& input, int token) noexcept {
+float float_dot(const Matrix& matrix, int row, const Activations& input, int token) noexcept {
   const std::byte* panel = matrix.data + static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
   const float* x = input.tiles +
                    static_cast<std::size_t>(token / input.width) * static_cast<std::size_t>(input.cols) *
@@ -109,22 +108,22 @@ float float_dot(const Matrix& matrix, int row, const Input& input, int token) no
   return y;
 }
 
-void matmul(const Matrix& matrix, const Input& input, int row_begin, int row_end, float* out,
+void matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
             std::size_t out_stride, std::byte* scratch) noexcept {
-  if (!matrix.panels) return matmul_rows(matrix, input, row_begin, row_end, out, out_stride, scratch);
-  const bool quantised = input_form(matrix) == kInputQ8;
+  if (!matrix.panels) return reference_matmul(matrix, input, row_begin, row_end, out, out_stride, scratch);
+  const bool quantised = activation_format(matrix) == kActivationQ8;
   const PanelFormat format = panel_format(matrix.type);
   for (int row = row_begin; row < row_end; ++row) {
     const PanelReader reader =
         quantised ? PanelReader::of(matrix, row) : PanelReader(TensorType::q8_0, nullptr);
     for (int t = 0; t < input.tokens; ++t)
       out[static_cast<std::size_t>(t) * out_stride + static_cast<std::size_t>(row - row_begin)] =
-          quantised ? quantised_dot(reader, format, row % kPanelRows, input, t)
+          quantised ? quantized_dot(reader, format, row % kPanelRows, input, t)
                     : float_dot(matrix, row, input, t);
   }
 }
 
-void estimate(const Matrix& matrix, const Input& input, const float* energy, int row_begin, int row_end,
+void estimate(const Matrix& matrix, const Activations& input, const float* energy, int row_begin, int row_end,
               float* out, float* margin) noexcept {
   for (int row = row_begin; row < row_end; ++row) {
     const PanelReader panel = PanelReader::of(matrix, row);
@@ -142,11 +141,11 @@ void estimate(const Matrix& matrix, const Input& input, const float* energy, int
   }
 }
 
-constexpr KernelTable kTable = {Isa::scalar, rms_norm,       add,    silu_mul, rope,
-                                attention,   quantize_block, matmul, estimate};
+constexpr Kernels kKernels = {Isa::scalar, rms_norm,       add,    silu_mul, rope,
+                              attention,   quantize_block, matmul, estimate};
 
 }  // namespace
 
-const KernelTable* const kScalarTable = &kTable;
+const Kernels* const kScalarKernels = &kKernels;
 
 }  // namespace qwen::kernels

@@ -106,7 +106,7 @@ inline F high_nibble_to_float(const std::uint8_t* p) noexcept {
 }
 
 // As scalar.cpp.
-void quantize_block(const float* x, int token, int block, const Input& out) noexcept {
+void quantize_block(const float* x, int token, int block, const Activations& out) noexcept {
   const int width = out.width, tile = token / width, lane = token % width;
   const __m256 sign = _mm256_set1_ps(-0.0f);
   __m256 v[4];
@@ -123,9 +123,8 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
   const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
   const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
                   static_cast<std::size_t>(block);
-  auto* neg_sum = const_cast<std::int32_t*>(out.neg_sum) + at * 2 * static_cast<std::size_t>(width) + lane;
-  auto* q = reinterpret_cast<std::int32_t*>(const_cast<std::int8_t*>(out.q)) +
-            at * 8 * static_cast<std::size_t>(width) + lane;
+  auto* neg_sum = out.neg_sum + at * 2 * static_cast<std::size_t>(width) + lane;
+  auto* q = reinterpret_cast<std::int32_t*>(out.q) + at * 8 * static_cast<std::size_t>(width) + lane;
   const auto rounded = [inverse](__m256 x) {
     const __m256 scaled = _mm256_mul_ps(x, _mm256_set1_ps(inverse));
     const __m256i number = _mm256_castps_si256(_mm256_cmp_ps(scaled, scaled, _CMP_ORD_Q));
@@ -148,6 +147,6 @@ void quantize_block(const float* x, int token, int block, const Input& out) noex
     q[(4 * h + 2) * width] = dwords[1];
     q[(4 * h + 3) * width] = dwords[5];
   }
-  const_cast<float*>(out.scale)[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
+  out.scale[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
       inverse > 0 ? largest / 127.0f : 0.0f;
 }

@@ -3,6 +3,8 @@
 #include <cmath>
 
 #include "base/checked.h"
+#include "model/rope.h"
+#include "model/unsupported.h"
 
 namespace qwen::model {
 namespace {
@@ -21,11 +23,12 @@ class Reader {
 
   int count(const char* name, int limit) const {
     const std::string key = prefix_ + "." + name;
-    return check(key, file_.integer(key), limit);
+    const auto value = optional(key);
+    return check(key, value ? *value : file_.integer(key), limit);
   }
   int count(const char* name, int limit, int fallback) const {
     const std::string key = prefix_ + "." + name;
-    const auto value = file_.optional_integer(key);
+    const auto value = optional(key);
     return value ? check(key, *value, limit) : fallback;
   }
   float positive(const char* name, double fallback) const {
@@ -35,11 +38,20 @@ class Reader {
       fail(ErrorCode::bad_format, file_.path(), ": ", key, ": expected a positive number, found ", value);
     return static_cast<float>(value);
   }
-  std::optional<std::string_view> text(const char* name) const {
-    return file_.optional_string(prefix_ + "." + name);
-  }
 
  private:
+  // Some converters write one count per layer; layers that differ are not supported.
+  std::optional<std::int64_t> optional(const std::string& key) const {
+    const formats::MetaValue* value = file_.find(key);
+    if (value == nullptr || value->type != formats::MetaType::array) return file_.optional_integer(key);
+    const std::vector<std::int32_t> counts = file_.integers(key);
+    if (counts.empty()) fail(ErrorCode::bad_format, file_.path(), ": ", key, ": an empty array");
+    for (const std::int32_t count : counts)
+      if (count != counts.front())
+        fail(ErrorCode::unsupported, file_.path(), ": ", key, ": layers that differ (", counts.front(),
+             " and ", count, ") are not supported");
+    return counts.front();
+  }
   int check(const std::string& key, std::int64_t value, int limit) const {
     if (value < 1 || value > limit)
       fail(ErrorCode::bad_format, file_.path(), ": ", key, ": expected 1 to ", limit, ", found ", value);
@@ -60,7 +72,9 @@ int vocabulary_rows(const formats::ModelFile& file) {
 
 }  // namespace
 
-ModelShape read_shape(const formats::ModelFile& file) {
+ModelShape read_shape(const formats::ModelFile& file, const RopeOptions& rope,
+                      std::vector<std::string>* warnings) {
+  check_kind(file);
   const std::string architecture(file.string("general.architecture"));
   if (architecture != "qwen2" && architecture != "qwen3")
     fail(ErrorCode::unsupported, file.path(), ": architecture ", quoted(architecture),
@@ -74,21 +88,22 @@ ModelShape read_shape(const formats::ModelFile& file) {
   shape.ffn = read.count("feed_forward_length", kMaxWidth);
   shape.max_context = read.count("context_length", kMaxContext);
   shape.rms_eps = read.positive("attention.layer_norm_rms_epsilon", 1e-6);
-  shape.rope_theta = read.positive("rope.freq_base", 10000.0);
   const auto bad = [&](const auto&... parts) { fail(ErrorCode::bad_format, file.path(), ": ", parts...); };
   if (shape.heads % shape.kv_heads != 0)
     bad(shape.heads, " query heads cannot share ", shape.kv_heads, " key/value heads evenly");
   const int fallback_dim = shape.hidden % shape.heads == 0 ? shape.hidden / shape.heads : 0;
   shape.head_dim = read.count("attention.key_length", kMaxWidth, fallback_dim);
-  if (shape.head_dim == 0) bad("hidden size ", shape.hidden, " is no multiple of ", shape.heads, " heads");
+  if (shape.head_dim == 0) bad("hidden size ", shape.hidden, " is not a multiple of ", shape.heads, " heads");
   if (read.count("attention.value_length", kMaxWidth, shape.head_dim) != shape.head_dim)
     bad("attention.value_length differs from attention.key_length (", shape.head_dim, ")");
   if (shape.head_dim % 2 != 0 || shape.head_dim > 512)
     bad("head dimension: expected an even number up to 512, found ", shape.head_dim);
   if (shape.heads > kMaxWidth / shape.head_dim) bad("heads x head dimension is too large");
-  if (const auto scaling = read.text("rope.scaling.type"); scaling && *scaling != "none")
-    fail(ErrorCode::unsupported, file.path(), ": RoPE scaling ", quoted(*scaling), " is not supported");
-  shape.vocab = vocabulary_rows(file);
+  std::vector<std::string> found;
+  read_rope(file, architecture, rope, found, shape);
+  check_keys(file, architecture, shape, found);
+  if (warnings != nullptr) warnings->insert(warnings->end(), found.begin(), found.end());
+  shape.embedding_rows = vocabulary_rows(file);
   shape.tied_head = file.find_tensor("output.weight") == nullptr;
   shape.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   shape.qk_norm = architecture == "qwen3";

@@ -1,33 +1,34 @@
 #include "model/forward.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 
 #include "base/checked.h"
 #include "kernels/pack.h"
+#include "model/activations.h"
 #include "model/config.h"
-#include "model/input.h"
 
 namespace qwen::model {
 namespace {
 
-using kernels::Input;
+using kernels::Activations;
 using kernels::kMaxQueries;
 using kernels::Matrix;
 
-// Every thread of the pool runs the same pass over the layers; between the phases stands a barrier, inside a
-// phase each thread takes units of work (some rows of a matrix, a KV head of a few tokens). docs/kernels.md
-// has the plan.
+// Every thread of the pool runs the same pass over the layers. Barriers separate the phases; within a phase
+// the threads share units of work (some rows of a matrix, a KV head of a few tokens). docs/kernels.md lists
+// the phases.
 class Pass {
  public:
-  Pass(const Engine& engine, Workspace& ws)
-      : w_(engine.weights),
-        shape_(engine.weights.shape),
-        kernel_(engine.kernels),
-        pool_(engine.pool),
+  Pass(const ExecContext& exec, Workspace& ws)
+      : w_(exec.weights),
+        shape_(exec.weights.shape),
+        kernel_(exec.kernels),
+        pool_(exec.pool),
         ws_(ws),
-        threads_(engine.pool.size()),
+        threads_(exec.pool.size()),
         q_dim_(query_dim(shape_)),
         group_(group_size(shape_)) {}
 
@@ -47,28 +48,33 @@ class Pass {
     final_norm();
   }
 
+  // Work counters used so far.
+  int phases() const noexcept { return phase_; }
+
  private:
-  // ---- sharing work
-  // ------------------------------------------------------------------------------------------ Calls
-  // fn(begin, end) until all of [0, count) is taken, `chunk` at a time. The first units are each thread's own
-  // by position, so that a thread streams through its part of a matrix; the last quarter goes to whoever is
-  // free.
+  // Calls fn(begin, end) until all of [0, count) is done, `chunk` at a time. Three quarters of the units belong
+  // to a thread by position, so that it streams through its part of a matrix; free threads take the others.
   template <class Fn>
-  void share(int count, int chunk, const Fn& fn) {
-    std::atomic<int>& claimed = ws_.claims[static_cast<std::size_t>(phase_++)];
+  void parallel_for(int count, int chunk, const Fn& fn) {
+    std::atomic<int>& counter = ws_.work_counters[next_counter()];
     const int units = ceil_div(count, chunk);
-    const int own = units * 3 / 4 / threads_;
-    for (int i = 0; i < own; ++i) take(thread_ * own + i, count, chunk, fn);
-    for (int i = own * threads_ + claimed.fetch_add(1, std::memory_order_relaxed); i < units;
-         i = own * threads_ + claimed.fetch_add(1, std::memory_order_relaxed))
-      take(i, count, chunk, fn);
+    const int static_share = units * 3 / 4 / threads_;
+    for (int i = 0; i < static_share; ++i) run_unit(thread_ * static_share + i, count, chunk, fn);
+    for (int i = static_share * threads_ + counter.fetch_add(1, std::memory_order_relaxed); i < units;
+         i = static_share * threads_ + counter.fetch_add(1, std::memory_order_relaxed))
+      run_unit(i, count, chunk, fn);
   }
   template <class Fn>
-  static void take(int unit, int count, int chunk, const Fn& fn) {
+  static void run_unit(int unit, int count, int chunk, const Fn& fn) {
     fn(unit * chunk, std::min(count, (unit + 1) * chunk));
   }
+  // Every thread of a pass calls parallel_for equally often, so the n-th call uses counter n on each of them.
+  std::size_t next_counter() noexcept {
+    assert(phase_ < static_cast<int>(ws_.work_counters.size()));
+    return static_cast<std::size_t>(phase_++);
+  }
 
-  // Rows of a matrix in one unit: long enough to stream, short enough to share and for the unit buffers.
+  // Rows of a matrix in one unit: enough to stream, few enough to divide evenly and to fit the unit buffers.
   int unit_rows(int matrix_rows, int tokens) const {
     const int fits = static_cast<int>(ws_.unit_floats() / static_cast<std::size_t>(tokens)) / 32 * 32;
     const int fair =
@@ -76,7 +82,8 @@ class Pass {
     return std::max(32, std::min(fits, fair));
   }
 
-  void matmul(const Matrix& matrix, const Input& input, int begin, int end, float* out, std::size_t stride) {
+  void matmul(const Matrix& matrix, const Activations& input, int begin, int end, float* out,
+              std::size_t stride) {
     kernel_.matmul(matrix, input, begin, end, out, stride, scratch_->matmul.as<std::byte>());
   }
 
@@ -84,27 +91,26 @@ class Pass {
     return scratch_->unit.as<float>(static_cast<std::size_t>(index) * ws_.unit_floats() * sizeof(float));
   }
 
-  // ---- input of matrices
-  // ----------------------------------------------------------------------------------------- The matrix
-  // input of `tokens` rows: a single one is prepared by each thread for itself, more are shared out and
-  // followed by a barrier. row(token, buffer) returns the row's floats, in `buffer` or elsewhere.
-  template <class Row>
-  Input prepare(int tokens, int cols, const Row& row) {
+  // The activations of `tokens` rows. row(token, buffer) returns a row's floats, in `buffer` or elsewhere. With
+  // a single token each thread prepares its own copy; more tokens are shared among the threads and need a
+  // barrier.
+  template <class RowFn>
+  Activations prepare(int tokens, int cols, const RowFn& row) {
     float* buffer = scratch_->normed.as<float>();
     if (tokens == 1) {
-      const Input view = scratch_->input.view(1, cols);
-      fill(kernel_, view, 0, 0, row(0, buffer), cols);
+      const Activations view = scratch_->input.view(1, cols);
+      store_activations(kernel_, view, 0, 0, row(0, buffer), cols);
       return view;
     }
-    const Input view = ws_.input.view(tokens, cols);
-    share(tokens, 4, [&](int begin, int end) {
-      for (int t = begin; t < end; ++t) fill(kernel_, view, t, 0, row(t, buffer), cols);
+    const Activations view = ws_.input.view(tokens, cols);
+    parallel_for(tokens, 4, [&](int begin, int end) {
+      for (int t = begin; t < end; ++t) store_activations(kernel_, view, t, 0, row(t, buffer), cols);
     });
     pool_.barrier();
     return view;
   }
 
-  Input prepare_normed(const float* norm, int tokens) {
+  Activations prepare_normed(const float* norm, int tokens) {
     return prepare(tokens, shape_.hidden, [&](int t, float* buffer) {
       kernel_.rms_norm(x(t), norm, shape_.rms_eps, shape_.hidden, buffer);
       return buffer;
@@ -123,48 +129,45 @@ class Pass {
     return ws_.angles + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape_.head_dim);
   }
 
-  // ---- phases
-  // --------------------------------------------------------------------------------------------------
   void embed() {
-    share(static_cast<int>(ws_.rows.size()), 4, [&](int begin, int end) {
+    parallel_for(static_cast<int>(ws_.rows.size()), 4, [&](int begin, int end) {
       for (int t = begin; t < end; ++t) {
-        const Row& row = ws_.rows[static_cast<std::size_t>(t)];
+        const BatchRow& row = ws_.rows[static_cast<std::size_t>(t)];
         kernels::load_row(w_.embedding, row.token, x(t));
         rope_angles(row.position, angles(t));
       }
     });
   }
 
-  // cos and sin of position * theta^(-2i/dim), in double: at long positions float angles are off by whole
-  // degrees.
+  // In double: float angles are off by whole degrees at long positions.
   void rope_angles(int position, float* out) const {
     const int half = shape_.head_dim / 2;
-    const double step = std::pow(static_cast<double>(shape_.rope_theta), -2.0 / shape_.head_dim);
-    double frequency = 1.0;
-    for (int i = 0; i < half; ++i, frequency *= step) {
-      out[i] = static_cast<float>(std::cos(position * frequency));
-      out[half + i] = static_cast<float>(std::sin(position * frequency));
+    const RopeTable& rope = w_.rope;
+    for (int i = 0; i < half; ++i) {
+      const double angle = position * rope.frequencies[static_cast<std::size_t>(i)];
+      out[i] = static_cast<float>(std::cos(angle) * rope.magnitude);
+      out[half + i] = static_cast<float>(std::sin(angle) * rope.magnitude);
     }
   }
 
-  // Attention and its output projection; returns the rows that go on. After the last layer's keys and values
-  // are stored only the rows with a wanted output do: they move to the front.
+  // Attention and its output projection; returns the number of rows left. Once the last layer has stored its
+  // keys and values, only the output rows are needed: they are moved to the front.
   int attention_part(const LayerWeights& layer, int index, int rows, bool last) {
     const int outputs = static_cast<int>(ws_.outputs.size());
     const bool shrink = last && outputs < rows;
-    const Input input = prepare_normed(layer.attn_norm, rows);
+    const Activations input = prepare_normed(layer.attn_norm, rows);
     if (shrink) {
-      share_heads(layer, index, input, rows, /*queries=*/false, /*keys=*/true);
+      project_heads(layer, index, input, rows, /*queries=*/false, /*keys=*/true);
       pool_.barrier();
       if (outputs == 0) return 0;
       gather_outputs();
       pool_.barrier();
-      const Input query_input = prepare_normed(layer.attn_norm, outputs);
-      share_heads(layer, index, query_input, outputs, /*queries=*/true, /*keys=*/false);
+      const Activations query_input = prepare_normed(layer.attn_norm, outputs);
+      project_heads(layer, index, query_input, outputs, /*queries=*/true, /*keys=*/false);
       pool_.barrier();
       rows = outputs;
     } else {
-      share_heads(layer, index, input, rows, true, true);
+      project_heads(layer, index, input, rows, true, true);
       if (!heads_are_owned(rows)) pool_.barrier();
     }
     attend(index, shrink, rows);
@@ -174,12 +177,12 @@ class Pass {
     return rows;
   }
 
-  // A single token's KV heads divide evenly among the threads: then each thread computes the queries, keys,
-  // values and attention of its own heads, and no barrier is needed between.
+  // True if the KV heads of a single token divide evenly among the threads. Then each thread computes queries,
+  // keys, values and attention of its own heads, without a barrier between them.
   bool heads_are_owned(int rows) const { return rows == 1 && shape_.kv_heads % threads_ == 0; }
 
-  void share_heads(const LayerWeights& layer, int index, const Input& input, int rows, bool queries,
-                   bool keys) {
+  void project_heads(const LayerWeights& layer, int index, const Activations& input, int rows, bool queries,
+                     bool keys) {
     const int per_group = (queries ? group_ : 0) + (keys ? 2 : 0);
     const auto unit = [&](int begin, int end) {
       for (int u = begin; u < end; ++u) {
@@ -193,21 +196,21 @@ class Pass {
     };
     const int units = shape_.kv_heads * per_group;
     if (heads_are_owned(rows)) {
-      ++phase_;
+      next_counter();
       unit(units * thread_ / threads_, units * (thread_ + 1) / threads_);
     } else {
-      share(units, 1, unit);
+      parallel_for(units, 1, unit);
     }
   }
 
-  // Bias, norm and rotation of one head's freshly computed vector.
+  // Adds the bias, normalizes and rotates one head's vector; null pointers skip a step.
   void finish_head(float* head, const float* bias, const float* norm, const float* angles) {
     if (bias != nullptr) kernel_.add(head, bias, shape_.head_dim);
     if (norm != nullptr) kernel_.rms_norm(head, norm, shape_.rms_eps, shape_.head_dim, head);
     if (angles != nullptr) kernel_.rope(head, angles, shape_.head_dim);
   }
 
-  void query_head(const LayerWeights& layer, const Input& input, int rows, int head) {
+  void query_head(const LayerWeights& layer, const Activations& input, int rows, int head) {
     const int dim = shape_.head_dim;
     const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
     matmul(layer.q, input, head * dim, (head + 1) * dim, query(0, head), static_cast<std::size_t>(q_dim_));
@@ -218,14 +221,14 @@ class Pass {
     }
   }
 
-  void key_value_head(const LayerWeights& layer, int index, const Input& input, int rows, int head,
+  void key_value_head(const LayerWeights& layer, int index, const Activations& input, int rows, int head,
                       bool key) {
     const int dim = shape_.head_dim;
     float* out = unit_buffer(0);
     matmul(key ? layer.k : layer.v, input, head * dim, (head + 1) * dim, out, static_cast<std::size_t>(dim));
     const float* bias = key ? layer.k_bias : layer.v_bias;
     for (int t = 0; t < rows; ++t, out += dim) {
-      const Row& row = ws_.rows[static_cast<std::size_t>(t)];
+      const BatchRow& row = ws_.rows[static_cast<std::size_t>(t)];
       finish_head(out, bias != nullptr ? bias + head * dim : nullptr, key ? layer.k_norm : nullptr,
                   key ? angles(t) : nullptr);
       if (key) {
@@ -236,7 +239,7 @@ class Pass {
     }
   }
 
-  // Moves the residual rows and angles of the output rows to the front. One thread: outputs are few.
+  // Moves the residual stream and the angles of the output rows to the front. Thread 0 does it: they are few.
   void gather_outputs() {
     if (thread_ != 0) return;
     for (std::size_t i = 0; i < ws_.outputs.size(); ++i) {
@@ -247,16 +250,16 @@ class Pass {
     }
   }
 
-  // Queries that attend together: up to kMaxQueries of the heads of one group, for the tokens of one tile. A
-  // single token's group is cut finer where there are more threads than KV heads.
+  // One unit: up to kMaxQueries queries, of the heads of one group and the tokens of one tile. The group of a
+  // single token is cut further if there are more threads than KV heads.
   void attend(int index, bool only_outputs, int rows) {
-    const std::vector<RowTile>& tiles = only_outputs ? ws_.output_tiles : ws_.tiles;
+    const std::vector<QueryTile>& tiles = only_outputs ? ws_.output_tiles : ws_.tiles;
     int cuts = ceil_div(group_, kMaxQueries);
     if (rows == 1) cuts = std::max(cuts, std::min(group_, threads_ / shape_.kv_heads));
     const int per_tile = shape_.kv_heads * cuts;
     const auto unit = [&](int begin, int end) {
       for (int u = begin; u < end; ++u) {
-        const RowTile& tile = tiles[static_cast<std::size_t>(u / per_tile)];
+        const QueryTile& tile = tiles[static_cast<std::size_t>(u / per_tile)];
         const int kv_head = u % per_tile / cuts, cut = u % cuts;
         attend_tile(index, only_outputs, tile, kv_head, kv_head * group_ + group_ * cut / cuts,
                     kv_head * group_ + group_ * (cut + 1) / cuts);
@@ -264,22 +267,22 @@ class Pass {
     };
     const int units = static_cast<int>(tiles.size()) * per_tile;
     if (heads_are_owned(rows)) {
-      ++phase_;
+      next_counter();
       unit(units * thread_ / threads_, units * (thread_ + 1) / threads_);
     } else {
-      share(units, 1, unit);
+      parallel_for(units, 1, unit);
     }
   }
 
-  void attend_tile(int index, bool only_outputs, const RowTile& tile, int kv_head, int head_begin,
+  void attend_tile(int index, bool only_outputs, const QueryTile& tile, int kv_head, int head_begin,
                    int head_end) {
     const float* queries[kMaxQueries];
     float* outs[kMaxQueries];
     int lengths[kMaxQueries];
-    kernels::AttentionTask task;
+    kernels::AttentionArgs task;
     for (int t = tile.first; t < tile.first + tile.count; ++t) {
       const int row_index = only_outputs ? ws_.outputs[static_cast<std::size_t>(t)] : t;
-      const Row& row = ws_.rows[static_cast<std::size_t>(row_index)];
+      const BatchRow& row = ws_.rows[static_cast<std::size_t>(row_index)];
       for (int head = head_begin; head < head_end; ++head) {
         queries[task.queries] = query(t, head);
         outs[task.queries] = attended(t, head);
@@ -297,8 +300,8 @@ class Pass {
   }
 
   // x += matrix input
-  void project(const Matrix& matrix, const Input& input, int rows) {
-    share(shape_.hidden, unit_rows(shape_.hidden, rows), [&](int begin, int end) {
+  void project(const Matrix& matrix, const Activations& input, int rows) {
+    parallel_for(shape_.hidden, unit_rows(shape_.hidden, rows), [&](int begin, int end) {
       float* out = unit_buffer(0);
       const int n = end - begin;
       matmul(matrix, input, begin, end, out,
@@ -310,18 +313,18 @@ class Pass {
   }
 
   void feed_forward_part(const LayerWeights& layer, int rows) {
-    const Input input = prepare_normed(layer.ffn_norm, rows);
-    const Input down_input = ws_.ffn_input.view(rows, shape_.ffn);
-    share(shape_.ffn, unit_rows(shape_.ffn, rows),
-          [&](int begin, int end) { gated_unit(layer, input, down_input, rows, begin, end); });
+    const Activations input = prepare_normed(layer.ffn_norm, rows);
+    const Activations down_input = ws_.ffn_input.view(rows, shape_.ffn);
+    parallel_for(shape_.ffn, unit_rows(shape_.ffn, rows),
+                 [&](int begin, int end) { gated_unit(layer, input, down_input, rows, begin, end); });
     pool_.barrier();
     project(layer.down, down_input, rows);
     pool_.barrier();
   }
 
-  // silu(gate) * up for rows [begin, end) of the two matrices, straight into the input of `down`.
-  void gated_unit(const LayerWeights& layer, const Input& input, const Input& out, int rows, int begin,
-                  int end) {
+  // Stores silu(gate) * up for rows [begin, end) of the two matrices in the activations of `down`.
+  void gated_unit(const LayerWeights& layer, const Activations& input, const Activations& out, int rows,
+                  int begin, int end) {
     const int n = end - begin;
     const std::size_t stride = round_up(static_cast<std::size_t>(n), 16);
     float* gate = unit_buffer(0);
@@ -330,13 +333,13 @@ class Pass {
     matmul(layer.up, input, begin, end, up, stride);
     for (int t = 0; t < rows; ++t, gate += stride, up += stride) {
       kernel_.silu_mul(gate, up, n);
-      fill(kernel_, out, t, begin, gate, n);
+      store_activations(kernel_, out, t, begin, gate, n);
     }
   }
 
-  // The output rows are at the front already where the last layer shrank; else all rows are outputs.
+  // The output rows are at the front: gathered in the last layer, or all rows are outputs.
   void final_norm() {
-    share(static_cast<int>(ws_.outputs.size()), 1, [&](int begin, int end) {
+    parallel_for(static_cast<int>(ws_.outputs.size()), 1, [&](int begin, int end) {
       for (int t = begin; t < end; ++t)
         kernel_.rms_norm(x(t), w_.output_norm, shape_.rms_eps, shape_.hidden,
                          ws_.hidden + static_cast<std::size_t>(t) * static_cast<std::size_t>(shape_.hidden));
@@ -345,7 +348,7 @@ class Pass {
 
   const Weights& w_;
   const ModelShape& shape_;
-  const kernels::KernelTable& kernel_;
+  const kernels::Kernels& kernel_;
   ThreadPool& pool_;
   Workspace& ws_;
   const int threads_, q_dim_, group_;
@@ -354,14 +357,14 @@ class Pass {
   ThreadScratch* scratch_ = nullptr;
 };
 
-// Cuts [first, first + count), rows of one sequence, into tiles that attention takes at once.
-void cut_tiles(std::vector<RowTile>& tiles, int first, int count, int tile_tokens) {
+// Cuts rows [first, first + count) of one sequence into the tiles of attention.
+void cut_tiles(std::vector<QueryTile>& tiles, int first, int count, int tile_tokens) {
   for (int i = 0; i < count; i += tile_tokens) tiles.push_back({first + i, std::min(tile_tokens, count - i)});
 }
 
 }  // namespace
 
-void forward(const Engine& engine, Workspace& workspace, std::span<const SequenceInput> batch) {
+void forward(const ExecContext& exec, Workspace& workspace, std::span<const SequenceInput> batch) {
   int rows = 0, outputs = 0, context = 0;
   for (const SequenceInput& sequence : batch) {
     rows += static_cast<int>(sequence.tokens.size());
@@ -374,7 +377,7 @@ void forward(const Engine& engine, Workspace& workspace, std::span<const Sequenc
   workspace.outputs.clear();
   workspace.tiles.clear();
   workspace.output_tiles.clear();
-  const int tile_tokens = std::max(1, kMaxQueries / group_size(engine.weights.shape));
+  const int tile_tokens = std::max(1, kMaxQueries / group_size(exec.weights.shape));
   for (const SequenceInput& sequence : batch) {
     const int first = static_cast<int>(workspace.rows.size()),
               count = static_cast<int>(sequence.tokens.size());
@@ -386,11 +389,12 @@ void forward(const Engine& engine, Workspace& workspace, std::span<const Sequenc
               tile_tokens);
     for (int i = count - sequence.outputs; i < count; ++i) workspace.outputs.push_back(first + i);
   }
-  for (std::atomic<int>& claim : workspace.claims) claim.store(0, std::memory_order_relaxed);
-  const Pass pass(engine, workspace);
-  engine.pool.run([&](int thread) {
+  for (std::atomic<int>& counter : workspace.work_counters) counter.store(0, std::memory_order_relaxed);
+  const Pass pass(exec, workspace);
+  exec.pool.run([&](int thread) {
     Pass mine = pass;
     mine.run(thread);
+    if (thread == 0) workspace.phases = mine.phases();
   });
 }
 

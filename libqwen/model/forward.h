@@ -3,7 +3,7 @@
 #include <span>
 
 #include "base/thread_pool.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 #include "model/workspace.h"
@@ -19,9 +19,9 @@ struct SequenceInput {
 };
 
 // Everything a pass needs besides its tokens.
-struct Engine {
+struct ExecContext {
   const Weights& weights;
-  const kernels::KernelTable& kernels;
+  const kernels::Kernels& kernels;
   ThreadPool& pool;
 };
 
@@ -29,6 +29,6 @@ struct Engine {
 // sequences, or a mix. Appends keys and values to the caches and leaves the wanted hidden states, after the
 // final norm, in workspace.hidden, [outputs][hidden], in the order of the input. Each row's result depends on
 // its own sequence alone, bit for bit. Throws only std::bad_alloc-like errors, before anything has changed.
-void forward(const Engine& engine, Workspace& workspace, std::span<const SequenceInput> batch);
+void forward(const ExecContext& exec, Workspace& workspace, std::span<const SequenceInput> batch);
 
 }  // namespace qwen::model

@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "qwen/session.h"
 
 namespace qwen::model {
 
 // Where things lie in a page of kernels::kPageTokens tokens: for each layer and KV head its keys, then its
-// values (layouts in kernels/table.h).
+// values (layouts in kernels/kernels.h).
 struct KvLayout {
   int layers = 0, kv_heads = 0, head_dim = 0;
   bool f16 = true;

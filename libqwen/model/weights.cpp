@@ -5,11 +5,13 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <unordered_set>
 
 #include "base/checked.h"
 #include "kernels/pack.h"
 #include "kernels/panel.h"
 #include "model/config.h"
+#include "model/unsupported.h"
 #include "quant/quant.h"
 
 namespace qwen::model {
@@ -19,7 +21,7 @@ using kernels::Matrix;
 
 constexpr int kMinPanelDim = 16;
 // Smaller tensors are packed by the calling thread: sooner than others are awake.
-constexpr std::size_t kAloneBytes = std::size_t{1} << 19;
+constexpr std::size_t kSingleThreadBytes = std::size_t{1} << 19;
 
 class Binder {
  public:
@@ -29,10 +31,11 @@ class Binder {
   }
 
   Matrix matrix(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     Matrix result{type_of(tensor), false, rows, cols, tensor.data.data()};
     result.stride = row_bytes(result.type, static_cast<std::size_t>(cols));
-    if (!options_.exact)
+    if (!options_.reference)
       pack(tensor, result);
     else if (result.type != tensor.type)
       convert(tensor, result);
@@ -43,10 +46,11 @@ class Binder {
   }
 
   // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
-  Matrix head(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
-    if (options_.exact || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
-    Matrix result{kernels::kQ8Split, true, rows, cols};
+  Matrix lm_head(const std::string& name, int rows, int cols) {
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    if (options_.reference || type_of(tensor) != TensorType::q8_0) return matrix(name, rows, cols);
+    Matrix result{kernels::kQ8TwoPlane, true, rows, cols};
     result.stride = kernels::panel_bytes(result.type, cols);
     result.low_stride = kernels::low_panel_bytes(cols);
     const auto panels = static_cast<std::size_t>(result.panel_count());
@@ -55,8 +59,8 @@ class Binder {
     if (options_.plan_only) return result;
     in_panels(tensor, TensorType::q8_0, result, [&](const std::byte* source, int count, int panel) {
       const auto at = static_cast<std::size_t>(panel);
-      kernels::pack_split_panels(source, count, cols, high + at * result.stride,
-                                 low + at * result.low_stride);
+      kernels::pack_two_plane_panels(source, count, cols, high + at * result.stride,
+                                     low + at * result.low_stride);
     });
     result.data = high;
     result.low = low;
@@ -66,7 +70,8 @@ class Binder {
 
   // A matrix of which single rows are read: stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
-    const formats::Tensor& tensor = find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
+    const formats::Tensor& tensor =
+        find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
     stays_in_file_ = true;
     advance(tensor);
     return {tensor.type,
@@ -94,6 +99,8 @@ class Binder {
     return present ? vector(name, n) : nullptr;
   }
 
+  // Tensors bound so far.
+  const std::unordered_set<const formats::Tensor*>& used() const noexcept { return used_; }
   // Whether a matrix points into the file.
   bool stays_in_file() const noexcept { return stays_in_file_; }
 
@@ -108,6 +115,7 @@ class Binder {
     if (tensor->shape != shape)
       fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape),
            ", found ", text(tensor->shape));
+    used_.insert(tensor);
     file_.check_unchanged(*tensor);  // before its bytes are touched: those of a truncated file raise SIGBUS
     return *tensor;
   }
@@ -211,7 +219,7 @@ class Binder {
         failure = std::current_exception();
       }
     };
-    if (tensor.data.size() < kAloneBytes)
+    if (tensor.data.size() < kSingleThreadBytes)
       work(0);
     else
       pool_.run(work);
@@ -236,26 +244,14 @@ class Binder {
   const BindOptions& options_;
   std::size_t total_bytes_ = 0, done_bytes_ = 0;
   bool stays_in_file_ = false;
+  std::unordered_set<const formats::Tensor*> used_;
 };
 
-}  // namespace
-
-std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
-                                            const ModelShape& shape, ThreadPool& pool,
-                                            const BindOptions& options) {
-  if (shape.head_dim % kMinPanelDim != 0)
-    fail(ErrorCode::unsupported, file->path(), ": head dimension: expected a multiple of ", kMinPanelDim,
-         ", found ", shape.head_dim);
-  file->check_unchanged();
-  auto weights = std::make_shared<Weights>();
-  weights->shape = shape;
-  weights->file = std::move(file);
-  if (const formats::Tensor* k = weights->file->find_tensor("blk.0.attn_k.weight"))
-    weights->float32_source = k->type == TensorType::f32;
-  Binder bind(*weights, pool, options);
+// Binds every tensor of the shape, in the order of the graph.
+void bind_all(Binder& bind, Weights& weights, const ModelShape& shape) {
   const int hidden = shape.hidden, ffn = shape.ffn;
   const int q_dim = query_dim(shape), k_dim = kv_dim(shape);
-  weights->layers.reserve(static_cast<std::size_t>(shape.layers));
+  weights.layers.reserve(static_cast<std::size_t>(shape.layers));
   for (int i = 0; i < shape.layers; ++i) {
     const std::string blk = "blk." + std::to_string(i) + ".";
     LayerWeights layer;
@@ -273,16 +269,47 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
     layer.gate = bind.matrix(blk + "ffn_gate.weight", ffn, hidden);
     layer.up = bind.matrix(blk + "ffn_up.weight", ffn, hidden);
     layer.down = bind.matrix(blk + "ffn_down.weight", hidden, ffn);
-    weights->layers.push_back(layer);
+    weights.layers.push_back(layer);
   }
-  weights->output_norm = bind.vector("output_norm.weight", hidden);
+  weights.output_norm = bind.vector("output_norm.weight", hidden);
   if (shape.tied_head) {
-    weights->head = bind.head("token_embd.weight", shape.vocab, hidden);
-    weights->embedding = weights->head;
+    weights.lm_head = bind.lm_head("token_embd.weight", shape.embedding_rows, hidden);
+    weights.embedding = weights.lm_head;
   } else {
-    weights->head = bind.head("output.weight", shape.vocab, hidden);
-    weights->embedding = bind.rows_of("token_embd.weight", shape.vocab, hidden);
+    weights.lm_head = bind.lm_head("output.weight", shape.embedding_rows, hidden);
+    weights.embedding = bind.rows_of("token_embd.weight", shape.embedding_rows, hidden);
   }
+}
+
+}  // namespace
+
+std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
+                                            const ModelShape& shape, ThreadPool& pool,
+                                            const BindOptions& options) {
+  if (shape.head_dim % kMinPanelDim != 0)
+    fail(ErrorCode::unsupported, file->path(), ": head dimension: expected a multiple of ", kMinPanelDim,
+         ", found ", shape.head_dim);
+  file->check_unchanged();
+  auto weights = std::make_shared<Weights>();
+  weights->shape = shape;
+  weights->rope = make_rope_table(shape);
+  weights->file = std::move(file);
+  if (const formats::Tensor* k = weights->file->find_tensor("blk.0.attn_k.weight"))
+    weights->float32_source = k->type == TensorType::f32;
+  if (!options.plan_only) {  // finds every error before anything is packed
+    Weights plan;
+    plan.shape = shape;
+    plan.file = weights->file;
+    BindOptions planning = options;
+    planning.plan_only = true;
+    planning.on_progress = {};
+    Binder check(plan, pool, planning);
+    bind_all(check, plan, shape);
+    check_all_used(*plan.file, shape, check.used());
+  }
+  Binder bind(*weights, pool, options);
+  bind_all(bind, *weights, shape);
+  if (options.plan_only) check_all_used(*weights->file, shape, bind.used());
   weights->file->check_unchanged();
   // Nothing reads it any more: its pages, and what is known of its content, go.
   if (!bind.stays_in_file()) weights->file.reset();

@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "formats/model_file.h"
 #include "kernels/matrix.h"
+#include "model/rope.h"
 #include "qwen/model.h"
 
 namespace qwen::model {
@@ -31,10 +32,11 @@ struct LayerWeights {
 // Immutable after bind_weights; shared by all sessions.
 struct Weights {
   ModelShape shape;
+  RopeTable rope;
   kernels::Matrix embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
   const float* output_norm = nullptr;  // [hidden]
-  kernels::Matrix head;                // [vocab, hidden]; the embedding itself where they are tied
+  kernels::Matrix lm_head;             // [vocab, hidden]; the embedding itself where they are tied
 
   bool float32_source = false;  // the file's key projections are F32
   std::uint64_t bytes =
@@ -50,7 +52,7 @@ struct Weights {
 };
 
 struct BindOptions {
-  bool exact = false;  // keep the file's rows instead of packing panels
+  bool reference = false;  // keep the file's rows instead of packing panels
   // Find and check everything and count its bytes, but take no memory and leave all pointers null. Of F32
   // weights only the first ones are looked at to tell whether they are bfloat16.
   bool plan_only = false;
@@ -60,8 +62,10 @@ struct BindOptions {
   std::function<bool(double fraction)> on_progress;
 };
 
-// Finds, checks and packs every tensor of the shape. Error(not_found) names a missing tensor,
-// Error(bad_format) one of the wrong shape or type.
+// Finds, checks and packs every tensor of the shape. All errors but that of a NaN are found before packing starts.
+// Throws not_found if a tensor is missing.
+// Throws bad_format if a tensor has the wrong shape or type.
+// Throws unsupported if the file has a tensor that the model does not use (formats/harmless_tensors.h).
 std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
                                             const ModelShape& shape, ThreadPool& pool,
                                             const BindOptions& options);

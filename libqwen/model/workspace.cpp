@@ -2,92 +2,30 @@
 
 #include <algorithm>
 
-#include "base/checked.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "model/config.h"
 
 namespace qwen::model {
-namespace {
-
-std::size_t take(std::size_t& total, std::size_t bytes) {
-  const std::size_t at = total;
-  total = checked_add(total, round_up(bytes, 64), "activations");
-  return at;
-}
-
-std::size_t floats(int a, int b) {
-  return checked_mul(checked_mul(static_cast<std::size_t>(a), static_cast<std::size_t>(b), "activations"),
-                     sizeof(float), "activations");
-}
-
-int padded_tokens(int tokens) {
-  return static_cast<int>(
-      round_up(static_cast<std::size_t>(tokens), static_cast<std::size_t>(kernels::tile_width(tokens))));
-}
-
-}  // namespace
-
-void InputBuffer::reserve(int tokens, int max_cols, unsigned forms) {
-  if (tokens <= tokens_ && max_cols <= cols_ && (forms & ~forms_) == 0) return;
-  tokens_ = std::max(tokens, tokens_);
-  cols_ = std::max(max_cols, cols_);
-  forms_ |= forms;
-  const int padded = padded_tokens(tokens_);
-  std::size_t total = 0;
-  if (forms_ & kernels::kInputRows) rows_at_ = take(total, floats(padded, cols_));
-  if (forms_ & kernels::kInputTiles) tiles_at_ = take(total, floats(padded, cols_));
-  if (forms_ & kernels::kInputQ8) {
-    const int blocks = ceil_div(cols_, kernels::kBlock);
-    q_at_ = take(total, floats(padded, blocks * kernels::kBlock) / 4);
-    scale_at_ = take(total, floats(padded, blocks));
-    sum_at_ = take(total, floats(padded, blocks * 2));
-  }
-  memory_ = AlignedBuffer();
-  try {
-    memory_ = AlignedBuffer(total);
-  } catch (...) {
-    tokens_ = cols_ = 0;  // nothing is there: the next call must not believe what this one wanted
-    forms_ = 0;
-    throw;
-  }
-}
-
-kernels::Input InputBuffer::view(int tokens, int cols) const noexcept {
-  // The kernels write through the same view; constness is theirs to keep.
-  auto* base = const_cast<std::byte*>(memory_.data());
-  kernels::Input input;
-  input.tokens = tokens;
-  input.cols = cols;
-  input.width = kernels::tile_width(tokens);
-  if (forms_ & kernels::kInputRows) input.rows = reinterpret_cast<float*>(base + rows_at_);
-  if (forms_ & kernels::kInputTiles) input.tiles = reinterpret_cast<float*>(base + tiles_at_);
-  if ((forms_ & kernels::kInputQ8) && cols % kernels::kBlock == 0) {
-    input.q = reinterpret_cast<std::int8_t*>(base + q_at_);
-    input.scale = reinterpret_cast<float*>(base + scale_at_);
-    input.neg_sum = reinterpret_cast<std::int32_t*>(base + sum_at_);
-  }
-  return input;
-}
-
-unsigned hidden_forms(const Weights& weights) noexcept {
-  unsigned forms = input_form(weights.head);
+unsigned hidden_formats(const Weights& weights) noexcept {
+  unsigned formats = activation_format(weights.lm_head);
   for (const LayerWeights& layer : weights.layers)
     for (const kernels::Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up})
-      forms |= input_form(*matrix);
-  return forms;
+      formats |= activation_format(*matrix);
+  return formats;
 }
 
-unsigned ffn_forms(const Weights& weights) noexcept {
-  unsigned forms = 0;
-  for (const LayerWeights& layer : weights.layers) forms |= input_form(layer.down);
-  return forms;
+unsigned ffn_formats(const Weights& weights) noexcept {
+  unsigned formats = 0;
+  for (const LayerWeights& layer : weights.layers) formats |= activation_format(layer.down);
+  return formats;
 }
 
 Workspace::Workspace(const Weights& weights, int thread_count)
     : threads(static_cast<std::size_t>(thread_count)),
-      claims(static_cast<std::size_t>(weights.shape.layers) * 8 + 8),
+      work_counters(static_cast<std::size_t>((weights.shape.layers - 1) * kLayerPhases + kLastLayerPhases +
+                                             kOtherPhases)),
       weights_(weights) {
-  std::size_t scratch = kernels::matmul_scratch_bytes(weights.head);
+  std::size_t scratch = kernels::matmul_scratch_bytes(weights.lm_head);
   for (const LayerWeights& layer : weights.layers)
     for (const kernels::Matrix* matrix :
          {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
@@ -95,8 +33,8 @@ Workspace::Workspace(const Weights& weights, int thread_count)
   const int width = std::max(weights.shape.hidden, query_dim(weights.shape));
   for (ThreadScratch& thread : threads) {
     thread.matmul = AlignedBuffer(scratch);
-    thread.normed = AlignedBuffer(floats(width + 16, 1));
-    thread.input.reserve(1, width, hidden_forms(weights));
+    thread.normed = AlignedBuffer(float_bytes(width + 16, 1));
+    thread.input.reserve(1, width, hidden_formats(weights));
   }
 }
 
@@ -116,18 +54,18 @@ void Workspace::grow(int row_count, int output_count, int context) {
   if (row_count > rows_reserved_) {
     rows_reserved_ = row_count;
     std::size_t total = 0;
-    const std::size_t x_at = take(total, floats(row_count, shape.hidden));
-    const std::size_t q_at = take(total, floats(row_count, q_dim));
-    const std::size_t attention_at = take(total, floats(row_count, q_dim));
-    const std::size_t angles_at = take(total, floats(row_count, shape.head_dim));
+    const std::size_t x_at = append_part(total, float_bytes(row_count, shape.hidden));
+    const std::size_t q_at = append_part(total, float_bytes(row_count, q_dim));
+    const std::size_t attention_at = append_part(total, float_bytes(row_count, q_dim));
+    const std::size_t angles_at = append_part(total, float_bytes(row_count, shape.head_dim));
     memory_ = AlignedBuffer();
     memory_ = AlignedBuffer(total);
     x = memory_.as<float>(x_at);
     q = memory_.as<float>(q_at);
     attention = memory_.as<float>(attention_at);
     angles = memory_.as<float>(angles_at);
-    input.reserve(row_count, std::max(shape.hidden, q_dim), hidden_forms(weights_));
-    ffn_input.reserve(row_count, shape.ffn, ffn_forms(weights_));
+    input.reserve(row_count, std::max(shape.hidden, q_dim), hidden_formats(weights_));
+    ffn_input.reserve(row_count, shape.ffn, ffn_formats(weights_));
     // A unit is at least one head or 32 rows wide, for all tokens; single tokens get longer units.
     unit_floats_ =
         std::max<std::size_t>(kUnitFloats, static_cast<std::size_t>(row_count) *
@@ -144,7 +82,7 @@ void Workspace::grow(int row_count, int output_count, int context) {
   if (output_count > outputs_reserved_) {
     outputs_reserved_ = output_count;
     hidden_memory_ = AlignedBuffer();
-    hidden_memory_ = AlignedBuffer(floats(output_count, shape.hidden));
+    hidden_memory_ = AlignedBuffer(float_bytes(output_count, shape.hidden));
     hidden = hidden_memory_.as<float>();
   }
   if (context > context_reserved_) {
@@ -152,7 +90,7 @@ void Workspace::grow(int row_count, int output_count, int context) {
     context_reserved_ = static_cast<int>(round_up(static_cast<std::size_t>(context), kernels::kPageTokens));
     for (ThreadScratch& thread : threads) {
       thread.scores = AlignedBuffer();
-      thread.scores = AlignedBuffer(floats(kernels::kMaxQueries, context_reserved_));
+      thread.scores = AlignedBuffer(float_bytes(kernels::kMaxQueries, context_reserved_));
     }
   }
 }

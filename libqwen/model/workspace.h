@@ -4,42 +4,27 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
-#include "kernels/matrix.h"
+#include "model/activations.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 
 namespace qwen::model {
 
 // One row of a batch: one token of one sequence.
-struct Row {
+struct BatchRow {
   KvCache* cache;
   int position;
   Token token;
 };
 
 // Consecutive rows of one sequence that attention takes together.
-struct RowTile {
+struct QueryTile {
   int first, count;
-};
-
-// Matrix input in every form that its consumers need.
-class InputBuffer {
- public:
-  void reserve(int tokens, int max_cols, unsigned forms);
-  // The buffer, laid out for this many tokens and columns; within what was reserved.
-  kernels::Input view(int tokens, int cols) const noexcept;
-  std::size_t bytes() const noexcept { return memory_.size(); }
-
- private:
-  AlignedBuffer memory_;
-  unsigned forms_ = 0;
-  int tokens_ = 0, cols_ = 0;
-  std::size_t rows_at_ = 0, tiles_at_ = 0, q_at_ = 0, scale_at_ = 0, sum_at_ = 0;
 };
 
 // Per thread.
 struct ThreadScratch {
-  InputBuffer input;           // a single token's input, prepared by each thread for itself
+  ActivationBuffer input;      // a single token's input, prepared by each thread for itself
   AlignedBuffer normed;        // [max cols]
   AlignedBuffer unit;          // outputs of the unit of work at hand (two of them for gate and up)
   AlignedBuffer matmul;        // the kernels' own
@@ -57,10 +42,10 @@ class Workspace {
   void reserve(int rows, int outputs, int context);
   std::size_t bytes() const noexcept;
 
-  std::vector<Row> rows;
-  std::vector<int> outputs;           // indices of the rows whose final hidden state is wanted, ascending
-  std::vector<RowTile> tiles;         // of all rows
-  std::vector<RowTile> output_tiles;  // of the output rows, numbered in `outputs`
+  std::vector<BatchRow> rows;
+  std::vector<int> outputs;             // indices of the rows whose final hidden state is wanted, ascending
+  std::vector<QueryTile> tiles;         // of all rows
+  std::vector<QueryTile> output_tiles;  // of the output rows, numbered in `outputs`
 
   float* x = nullptr;          // [rows][hidden] residual stream
   float* q = nullptr;          // [rows][heads * head_dim] queries, scaled
@@ -68,14 +53,17 @@ class Workspace {
   float* angles = nullptr;     // [rows][head_dim] RoPE cosines and sines
   float* hidden = nullptr;     // [outputs][hidden] after the final norm
 
-  InputBuffer input;      // of q/k/v, o, gate/up and the head
-  InputBuffer ffn_input;  // of down
+  ActivationBuffer input;      // of q/k/v, o, gate/up and the head
+  ActivationBuffer ffn_input;  // of down
   std::vector<ThreadScratch> threads;
   std::vector<float> energy;         // of the hidden state's blocks
   std::vector<float> margin;         // [vocab] what an estimated logit may be off by
   std::vector<std::uint8_t> marked;  // [vocab] tokens whose logits are wanted in any case; zero between calls
-  // Claimed units of each phase of a pass.
-  std::vector<std::atomic<int>> claims;
+  // The next free unit of each phase of a pass. A layer has up to kLayerPhases phases; the last one up to
+  // kLastLayerPhases, since it prepares and projects the output rows again; then the embedding and the final norm.
+  static constexpr int kLayerPhases = 8, kLastLayerPhases = 10, kOtherPhases = 2;
+  std::vector<std::atomic<int>> work_counters;
+  int phases = 0;  // counters that the last pass used
 
   // Floats in one of a unit's two output buffers.
   static constexpr int kUnitFloats = 1 << 14;
@@ -91,7 +79,7 @@ class Workspace {
 };
 
 // Forms of input that the weights ask for: of everything but `down`, and of `down`.
-unsigned hidden_forms(const Weights& weights) noexcept;
-unsigned ffn_forms(const Weights& weights) noexcept;
+unsigned hidden_formats(const Weights& weights) noexcept;
+unsigned ffn_formats(const Weights& weights) noexcept;
 
 }  // namespace qwen::model

@@ -10,7 +10,7 @@ namespace qwen::quant {
 namespace {
 
 void quantize_block(const float x[32], BlockQ8_0& block) {
-  const float most = extreme<32>(x);
+  const float most = max_abs<32>(x);
   // The plain scale; with 255 levels a search gains nothing worth its time.
   block.d = to_half(std::fabs(most) / 127);
   std::uint8_t codes[32];
@@ -42,7 +42,7 @@ void quantize_block(const float x[32], BlockQ5_0& block) {
 
 template <int top, class Block>
 void quantize_affine(const float x[32], Block& block, std::uint8_t codes[32]) {
-  const Line line = search_line<top, 32>(x, false, 5, 0.3f);
+  const AffineFit line = search_affine<top, 32>(x, false, 5, 0.3f);
   block.d = to_half(line.scale);
   block.m = to_half(line.offset);
   encode_group<IntegerGrid<0, top>, 32>(x, f16_to_f32(block.d), f16_to_f32(block.m), codes);

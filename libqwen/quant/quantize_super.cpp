@@ -16,7 +16,7 @@ int clamp_int(float v, int low, int high) {
 
 // Half precision, away from zero among the subnormals: there a step is large enough that a scale rounded down
 // would cut off the largest weights.
-std::uint16_t to_half_unit(float value) {
+std::uint16_t round_scale_up(float value) {
   const std::uint16_t bits = to_half(value);
   const bool subnormal = (bits & 0x7c00u) == 0;
   return subnormal && std::fabs(f16_to_f32(bits)) < std::fabs(value) ? static_cast<std::uint16_t>(bits + 1)
@@ -40,7 +40,7 @@ struct ScaledGroups {
       scale[g] = search_scale<Grid, group>(x + g * group, steps, stride);
       if (std::fabs(scale[g]) > std::fabs(most)) most = scale[g];
     }
-    d = to_half_unit(most / static_cast<float>(s_low));
+    d = round_scale_up(most / static_cast<float>(s_low));
     const float unit = f16_to_f32(d);
     for (int g = 0; g < kGroups; ++g) {
       const float* xg = x + g * group;
@@ -75,15 +75,15 @@ struct LineGroups {
   std::uint8_t codes[256];
 
   LineGroups(const float* x, int steps, float stride) {
-    Line line[kGroups];
+    AffineFit line[kGroups];
     float most_scale = 0, most_min = 0;
     for (int g = 0; g < kGroups; ++g) {
-      line[g] = search_line<top, group>(x + g * group, true, steps, stride);
+      line[g] = search_affine<top, group>(x + g * group, true, steps, stride);
       if (line[g].scale > most_scale) most_scale = line[g].scale;
       if (-line[g].offset > most_min) most_min = -line[g].offset;
     }
-    d = to_half_unit(most_scale / s_top);
-    dmin = to_half_unit(most_min / s_top);
+    d = round_scale_up(most_scale / s_top);
+    dmin = round_scale_up(most_min / s_top);
     const float unit = f16_to_f32(d), min_unit = f16_to_f32(dmin);
     for (int g = 0; g < kGroups; ++g) {
       const float* xg = x + g * group;
@@ -93,7 +93,7 @@ struct LineGroups {
     }
   }
 
-  static void choose(const float* xg, float unit, float min_unit, const Line& line, int& s, int& t) {
+  static void choose(const float* xg, float unit, float min_unit, const AffineFit& line, int& s, int& t) {
     const int s0 = unit != 0 ? clamp_int(line.scale / unit, 0, s_top) : 0;
     const int t0 = min_unit != 0 ? clamp_int(-line.offset / min_unit, 0, s_top) : 0;
     float least = HUGE_VALF;
@@ -102,7 +102,7 @@ struct LineGroups {
       for (int si = s0 - 1; si <= s0 + 1; ++si) {
         if (si < 0 || si > s_top) continue;
         const float error =
-            line_error<top, group>(xg, unit * static_cast<float>(si), -(min_unit * static_cast<float>(ti)));
+            affine_error<top, group>(xg, unit * static_cast<float>(si), -(min_unit * static_cast<float>(ti)));
         if (error < least) {
           least = error;
           s = si;

@@ -29,30 +29,30 @@ inline Lanes load(const float* from) {
 inline void store(float* to, Lanes v) {
   std::memcpy(to, &v, sizeof v);
 }
-inline Lanes spread(float x) {
+inline Lanes splat(float x) {
   return Lanes{x, x, x, x};
 }
 inline float sum(Lanes v) {
   return (v[0] + v[2]) + (v[1] + v[3]);
 }
 #ifdef __SSE__  // GCC makes four instructions of the comparison and the choice
-inline Lanes smaller(Lanes a, Lanes b) {
+inline Lanes min(Lanes a, Lanes b) {
   return _mm_min_ps(a, b);
 }
-inline Lanes larger(Lanes a, Lanes b) {
+inline Lanes max(Lanes a, Lanes b) {
   return _mm_max_ps(a, b);
 }
 #else
-inline Lanes smaller(Lanes a, Lanes b) {
+inline Lanes min(Lanes a, Lanes b) {
   return a < b ? a : b;
 }
-inline Lanes larger(Lanes a, Lanes b) {
+inline Lanes max(Lanes a, Lanes b) {
   return a > b ? a : b;
 }
 #endif
 // To the nearest integer, ties to even, for |v| below 2^22: the sum's last bit is then worth 1.
 inline Lanes round_lanes(Lanes v) {
-  const Lanes magic = spread(12582912.0f);
+  const Lanes magic = splat(12582912.0f);
   return (v + magic) - magic;
 }
 
@@ -63,28 +63,28 @@ inline Lanes round_lanes(Lanes v) {
 template <int low, int high>
 struct IntegerGrid {
   static constexpr float kEdge = -low;  // magnitude of the value farthest from zero, which is negative
-  static Lanes nearest(Lanes v) { return round_lanes(smaller(larger(v, spread(low)), spread(high))); }
+  static Lanes nearest(Lanes v) { return round_lanes(min(max(v, splat(low)), splat(high))); }
   // What the block stores for it: counted from zero.
-  static Lanes code(Lanes v) { return nearest(v) - spread(low); }
+  static Lanes code(Lanes v) { return nearest(v) - splat(low); }
 };
 
 // The 16 values of IQ4_NL.
 struct Iq4Grid {
   static constexpr float kEdge = 127;
   static Lanes nearest(Lanes v) {
-    Lanes value = spread(kIq4Values[0]);
+    Lanes value = splat(kIq4Values[0]);
     for (int i = 1; i < 16; ++i) {
       const float middle = 0.5f * static_cast<float>(kIq4Values[i - 1] + kIq4Values[i]);
       const float step = static_cast<float>(kIq4Values[i] - kIq4Values[i - 1]);
-      value += v > spread(middle) ? spread(step) : spread(0);
+      value += v > splat(middle) ? splat(step) : splat(0);
     }
     return value;
   }
   static Lanes code(Lanes v) {
-    Lanes index = spread(0);
+    Lanes index = splat(0);
     for (int i = 1; i < 16; ++i) {
       const float middle = 0.5f * static_cast<float>(kIq4Values[i - 1] + kIq4Values[i]);
-      index += v > spread(middle) ? spread(1) : spread(0);
+      index += v > splat(middle) ? splat(1) : splat(0);
     }
     return index;
   }
@@ -95,7 +95,7 @@ template <class Grid, int n>
 void encode_group(const float* x, float scale, float offset, std::uint8_t* codes) {
   const float inverse = scale != 0 ? 1.0f / scale : 0.0f;
   for (int i = 0; i < n; i += kLanes) {
-    const Lanes code = Grid::code((load(x + i) - spread(offset)) * spread(inverse));
+    const Lanes code = Grid::code((load(x + i) - splat(offset)) * splat(inverse));
     for (int j = 0; j < kLanes; ++j) codes[i + j] = static_cast<std::uint8_t>(code[j]);
   }
 }
@@ -105,11 +105,11 @@ void encode_group(const float* x, float scale, float offset, std::uint8_t* codes
 
 // The weight of largest magnitude, with its sign.
 template <int n>
-float extreme(const float* x) {
+float max_abs(const float* x) {
   Lanes high = load(x), low = high;
   for (int i = kLanes; i < n; i += kLanes) {
-    high = larger(high, load(x + i));
-    low = smaller(low, load(x + i));
+    high = max(high, load(x + i));
+    low = min(low, load(x + i));
   }
   float top = high[0], bottom = low[0];
   for (int i = 1; i < kLanes; ++i) {
@@ -120,17 +120,17 @@ float extreme(const float* x) {
 }
 
 // Best scale for the rounding that `inverse` gives, and how much of the squared sum of x it explains.
-struct Fit {
+struct FitResult {
   float scale = 0;
   float gain = 0;
 };
 
 template <class Grid, int n>
-Fit fit_scale(const float* x, float inverse) {
+FitResult fit_scale(const float* x, float inverse) {
   Lanes xq{}, qq{};
   for (int i = 0; i < n; i += kLanes) {
     const Lanes v = load(x + i);
-    const Lanes q = Grid::nearest(v * spread(inverse));
+    const Lanes q = Grid::nearest(v * splat(inverse));
     xq += v * q;
     qq += q * q;
   }
@@ -143,15 +143,15 @@ Fit fit_scale(const float* x, float inverse) {
 // the extreme weight on the grid's edge, `stride` of the edge apart.
 template <class Grid, int n>
 float search_scale(const float* x, int steps, float stride) {
-  const float most = extreme<n>(x);
+  const float most = max_abs<n>(x);
   if (std::fabs(most) < kVanishing) return 0;
-  Fit best;
+  FitResult best;
   for (int k = -steps; k <= steps; ++k) {
-    const Fit fit = fit_scale<Grid, n>(x, -(Grid::kEdge + static_cast<float>(k) * stride) / most);
+    const FitResult fit = fit_scale<Grid, n>(x, -(Grid::kEdge + static_cast<float>(k) * stride) / most);
     if (fit.gain > best.gain) best = fit;
   }
   for (int again = 0; again < 2 && best.scale != 0; ++again) {
-    const Fit fit = fit_scale<Grid, n>(x, 1.0f / best.scale);
+    const FitResult fit = fit_scale<Grid, n>(x, 1.0f / best.scale);
     if (!(fit.gain > best.gain)) break;
     best = fit;
   }
@@ -165,7 +165,7 @@ float scale_error(const float* x, float scale) {
   Lanes error{};
   for (int i = 0; i < n; i += kLanes) {
     const Lanes v = load(x + i);
-    const Lanes d = v - spread(scale) * Grid::nearest(v * spread(inverse));
+    const Lanes d = v - splat(scale) * Grid::nearest(v * splat(inverse));
     error += d * d;
   }
   return sum(error);
@@ -175,7 +175,7 @@ float scale_error(const float* x, float scale) {
 // -----------------------------------------------------------------------------------------------------
 
 // x ~ scale * q + offset, q in 0..top.
-struct Line {
+struct AffineFit {
   float scale = 0;
   float offset = 0;
   float error = 0;
@@ -191,8 +191,8 @@ GroupSums group_sums(const float* x) {
   Lanes low = load(x), high = low, s{}, ss{};
   for (int i = 0; i < n; i += kLanes) {
     const Lanes v = load(x + i);
-    low = smaller(low, v);
-    high = larger(high, v);
+    low = min(low, v);
+    high = max(high, v);
     s += v;
     ss += v * v;
   }
@@ -207,18 +207,19 @@ GroupSums group_sums(const float* x) {
 // Best line for the rounding that (inverse, offset) gives; where `no_positive_offset`, offsets above zero
 // become zero.
 template <int top, int n>
-Line fit_line(const float* x, const GroupSums& sums, float inverse, float offset, bool no_positive_offset) {
+AffineFit fit_affine(const float* x, const GroupSums& sums, float inverse, float offset,
+                     bool no_positive_offset) {
   Lanes q1{}, q2{}, xq{};
   for (int i = 0; i < n; i += kLanes) {
     const Lanes v = load(x + i);
-    const Lanes q = IntegerGrid<0, top>::nearest((v - spread(offset)) * spread(inverse));
+    const Lanes q = IntegerGrid<0, top>::nearest((v - splat(offset)) * splat(inverse));
     q1 += q;
     q2 += q * q;
     xq += v * q;
   }
   const float sq = sum(q1), sqq = sum(q2), sxq = sum(xq);
   const float det = static_cast<float>(n) * sqq - sq * sq;
-  Line line;
+  AffineFit line;
   if (det > 0) {
     line.scale = (static_cast<float>(n) * sxq - sums.x * sq) / det;
     line.offset = (sqq * sums.x - sq * sxq) / det;
@@ -235,19 +236,19 @@ Line fit_line(const float* x, const GroupSums& sums, float inverse, float offset
 // Scale > 0 and offset. `steps` candidates whose grid spans the range of x and ever more than it or less,
 // `stride` steps of the grid apart.
 template <int top, int n>
-Line search_line(const float* x, bool no_positive_offset, int steps, float stride) {
+AffineFit search_affine(const float* x, bool no_positive_offset, int steps, float stride) {
   const GroupSums sums = group_sums<n>(x);
   const float low = no_positive_offset && sums.low > 0 ? 0 : sums.low;
-  Line best{0, low, sums.xx};
+  AffineFit best{0, low, sums.xx};
   if (!(sums.high - low > kVanishing)) return best;
   best.error = HUGE_VALF;
   for (int k = -steps; k <= steps; ++k) {
     const float scale = (sums.high - low) / (top + static_cast<float>(k) * stride);
-    const Line line = fit_line<top, n>(x, sums, 1.0f / scale, low, no_positive_offset);
+    const AffineFit line = fit_affine<top, n>(x, sums, 1.0f / scale, low, no_positive_offset);
     if (line.scale > 0 && line.error < best.error) best = line;
   }
   for (int again = 0; again < 2 && best.scale > 0; ++again) {
-    const Line line = fit_line<top, n>(x, sums, 1.0f / best.scale, best.offset, no_positive_offset);
+    const AffineFit line = fit_affine<top, n>(x, sums, 1.0f / best.scale, best.offset, no_positive_offset);
     if (!(line.scale > 0 && line.error < best.error)) break;
     best = line;
   }
@@ -256,12 +257,12 @@ Line search_line(const float* x, bool no_positive_offset, int steps, float strid
 
 // Sum of (x - scale * nearest - offset)^2.
 template <int top, int n>
-float line_error(const float* x, float scale, float offset) {
+float affine_error(const float* x, float scale, float offset) {
   const float inverse = scale > 0 ? 1.0f / scale : 0.0f;
   Lanes error{};
   for (int i = 0; i < n; i += kLanes) {
-    const Lanes v = load(x + i) - spread(offset);
-    const Lanes d = v - spread(scale) * IntegerGrid<0, top>::nearest(v * spread(inverse));
+    const Lanes v = load(x + i) - splat(offset);
+    const Lanes d = v - splat(scale) * IntegerGrid<0, top>::nearest(v * splat(inverse));
     error += d * d;
   }
   return sum(error);

@@ -9,12 +9,12 @@ namespace qwen {
 
 // What the copies of a job share; the engine holds the task only.
 struct EngineJob::State {
-  explicit State(std::shared_ptr<runtime::EngineTask> what) : task(std::move(what)) {}
+  explicit State(std::shared_ptr<runtime::EngineRequestState> what) : task(std::move(what)) {}
   ~State() { task->cancel(); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  const std::shared_ptr<runtime::EngineTask> task;
+  const std::shared_ptr<runtime::EngineRequestState> task;
 };
 
 std::optional<EngineChunk> EngineJob::next(std::chrono::milliseconds wait) {
@@ -34,7 +34,7 @@ void EngineJob::cancel() const noexcept {
   if (state_) state_->task->cancel();
 }
 
-int EngineJob::waiting() const noexcept {
+int EngineJob::queue_position() const noexcept {
   return state_ ? state_->task->place.load(std::memory_order_relaxed) : 0;
 }
 

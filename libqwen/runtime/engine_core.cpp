@@ -5,7 +5,7 @@
 
 #include "base/checked.h"
 #include "base/fail.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 
 namespace qwen::runtime {
 namespace {
@@ -20,11 +20,14 @@ void require(bool ok, const char* name, int found, const char* expected) {
 EngineOptions checked(const Model& model, EngineOptions options) {
   options.context = checked_context(model, options.context);
   options.kv_type = kv_type_for(model.state(), options.kv_type);
-  require(options.parallel >= 1 && options.parallel <= 256, "parallel", options.parallel, "1 to 256");
-  require(options.queue >= 0 && options.queue <= 1 << 20, "queue", options.queue, "0 to 1048576");
-  require(options.batch >= 1 && options.batch <= 1 << 16, "batch", options.batch, "1 to 65536");
-  require(options.batch_beside >= 1 && options.batch_beside <= 1 << 16, "batch_beside", options.batch_beside,
-          "1 to 65536");
+  require(options.max_sequences >= 1 && options.max_sequences <= 256, "max_sequences", options.max_sequences,
+          "1 to 256");
+  require(options.max_queued >= 0 && options.max_queued <= 1 << 20, "max_queued", options.max_queued,
+          "0 to 1048576");
+  require(options.prefill_tokens >= 1 && options.prefill_tokens <= 1 << 16, "prefill_tokens",
+          options.prefill_tokens, "1 to 65536");
+  require(options.prefill_tokens_while_decoding >= 1 && options.prefill_tokens_while_decoding <= 1 << 16,
+          "prefill_tokens_while_decoding", options.prefill_tokens_while_decoding, "1 to 65536");
   return options;
 }
 
@@ -41,7 +44,7 @@ PrefixCacheOptions prefix_options(const EngineOptions& options) {
 void check_request(const Model& model, const EngineOptions& options, const EngineRequest& request) {
   if (request.prompt.empty())
     fail(ErrorCode::invalid_argument, "the prompt is empty: expected at least 1 token");
-  const int vocab = model.shape().vocab, size = model.tokenizer().size();
+  const int vocab = model.shape().embedding_rows, size = model.tokenizer().size();
   for (const Token token : request.prompt)
     if (token < 0 || token >= vocab)
       fail(ErrorCode::invalid_argument, "prompt: expected ids from 0 to ", vocab - 1, ", found ", token);
@@ -59,16 +62,16 @@ void check_request(const Model& model, const EngineOptions& options, const Engin
 EngineCore::EngineCore(Model handle, const EngineOptions& wanted)
     : model(std::move(handle)),
       options(checked(model, wanted)),
-      places_(options.parallel + kInteractivePlaces),
+      places_(options.max_sequences + kInteractivePlaces),
       prefixes_(model, prefix_options(options)),
       workspace_(std::make_shared<model::Workspace>(*model.state().weights, model.threads())),
-      kv_limit_(static_cast<std::size_t>(options.parallel) *
+      kv_limit_(static_cast<std::size_t>(options.max_sequences) *
                 static_cast<std::size_t>(ceil_div(options.context, kernels::kPageTokens)) *
                 model::kv_layout(model.shape(), options.kv_type).page_bytes()) {
-  const std::size_t stride =
-      round_up(static_cast<std::size_t>(model.shape().vocab), static_cast<std::size_t>(kernels::kPanelRows));
+  const std::size_t stride = round_up(static_cast<std::size_t>(model.shape().embedding_rows),
+                                      static_cast<std::size_t>(kernels::kPanelRows));
   // All at once, so that no pass fails for want of memory.
-  const int rows = places_ + std::max(options.batch, options.batch_beside);
+  const int rows = places_ + std::max(options.prefill_tokens, options.prefill_tokens_while_decoding);
   workspace_->reserve(rows, places_, options.context);
   logits_ = AlignedBuffer(static_cast<std::size_t>(places_) * stride * sizeof(float));
   counters_.scratch_bytes = workspace_->bytes() + logits_.size();
@@ -86,28 +89,28 @@ EngineCore::~EngineCore() {
   thread_.join();
 }
 
-std::shared_ptr<EngineTask> EngineCore::submit(EngineRequest request) {
+std::shared_ptr<EngineRequestState> EngineCore::submit(EngineRequest request) {
   check_request(model, options, request);
   return enqueue(std::move(request), false);
 }
 
-std::shared_ptr<EngineTask> EngineCore::enqueue(EngineRequest request, bool beyond_limits) {
-  auto task = std::make_shared<EngineTask>(model, std::move(request));
-  const bool interactive = task->request.priority == Priority::interactive;
+std::shared_ptr<EngineRequestState> EngineCore::enqueue(EngineRequest request, bool beyond_limits) {
+  auto task = std::make_shared<EngineRequestState>(model, std::move(request));
+  const bool interactive = task->request.priority == Priority::high;
   {
     const std::lock_guard lock(mutex_);
     const int queued = static_cast<int>(interactive_.size() + normal_.size());
-    const int limit = options.queue + (interactive ? places_ : options.parallel);
+    const int limit = options.max_queued + (interactive ? places_ : options.max_sequences);
     const bool full = queued + running_interactive_ + running_normal_ >= limit;
     if (draining_ || (full && !beyond_limits)) {
       ++counters_.refused;
       if (draining_) qwen::fail(ErrorCode::busy, "the engine takes no more requests: it is shutting down");
       qwen::fail(ErrorCode::busy, "too many requests: ", queued, " wait already for one of ",
-                 options.parallel, " places");
+                 options.max_sequences, " places");
     }
     (interactive ? interactive_ : normal_).push_back(task);
     ++counters_.submitted;
-    number_queue();
+    update_queue_positions();
   }
   work_.notify_one();
   return task;
@@ -119,7 +122,7 @@ void EngineCore::pin(std::span<const Token> tokens) {
   EngineRequest request;
   request.prompt.assign(tokens.begin(), tokens.end());
   check_request(model, options, request);
-  request.priority = Priority::interactive;
+  request.priority = Priority::high;
   request.on_prompt = [this](Session& session) { prefixes_.pin(session); };
   const TaskPointer task = enqueue(std::move(request), true);
   task->result();
@@ -168,7 +171,7 @@ void EngineCore::loop() {
   }
 }
 
-void EngineCore::number_queue() {
+void EngineCore::update_queue_positions() {
   int place = 0;
   for (const auto* queue : {&interactive_, &normal_})
     for (const TaskPointer& task : *queue) task->place.store(++place, std::memory_order_relaxed);
@@ -186,14 +189,14 @@ void EngineCore::admit() {
     });
   // Of the places for all, those that interactive requests hold.
   const auto borrowed = [&] { return std::max(0, running_interactive_ - kInteractivePlaces); };
-  while (!interactive_.empty() && running_interactive_ < kInteractivePlaces) admit_first(interactive_);
-  while (!normal_.empty() && running_normal_ + borrowed() < options.parallel) admit_first(normal_);
-  while (!interactive_.empty() && normal_.empty() && running_normal_ + borrowed() < options.parallel)
-    admit_first(interactive_);
-  number_queue();
+  while (!interactive_.empty() && running_interactive_ < kInteractivePlaces) start_next(interactive_);
+  while (!normal_.empty() && running_normal_ + borrowed() < options.max_sequences) start_next(normal_);
+  while (!interactive_.empty() && normal_.empty() && running_normal_ + borrowed() < options.max_sequences)
+    start_next(interactive_);
+  update_queue_positions();
 }
 
-void EngineCore::admit_first(std::deque<TaskPointer>& queue) {
+void EngineCore::start_next(std::deque<TaskPointer>& queue) {
   const TaskPointer task = std::move(queue.front());
   queue.pop_front();
   task->place.store(0, std::memory_order_relaxed);
@@ -201,7 +204,7 @@ void EngineCore::admit_first(std::deque<TaskPointer>& queue) {
     SessionOptions session;
     session.context = options.context;
     session.kv_type = options.kv_type;
-    session.batch = options.batch;
+    session.prefill_chunk = options.prefill_tokens;
     auto state = std::make_unique<SessionState>(model, session, workspace_);
     state->tokens.reserve(static_cast<std::size_t>(options.context));
     running_.push_back(std::make_unique<Sequence>(task, std::move(state)));
@@ -212,7 +215,7 @@ void EngineCore::admit_first(std::deque<TaskPointer>& queue) {
   }
   task->begin();
   counters_.prompt_tokens += task->request.prompt.size();
-  ++(task->request.priority == Priority::interactive ? running_interactive_ : running_normal_);
+  ++(task->request.priority == Priority::high ? running_interactive_ : running_normal_);
 }
 
 }  // namespace qwen::runtime

@@ -9,7 +9,7 @@
 
 #include "qwen/engine.h"
 #include "qwen/prefix_cache.h"
-#include "runtime/engine_task.h"
+#include "runtime/request_state.h"
 #include "runtime/state.h"
 
 namespace qwen::runtime {
@@ -21,7 +21,7 @@ class EngineCore {
   EngineCore(const EngineCore&) = delete;
   EngineCore& operator=(const EngineCore&) = delete;
 
-  std::shared_ptr<EngineTask> submit(EngineRequest request);
+  std::shared_ptr<EngineRequestState> submit(EngineRequest request);
   void pin(std::span<const Token> tokens);
   bool drain(std::chrono::milliseconds wait);
   Engine::Counters counters() const;
@@ -30,7 +30,7 @@ class EngineCore {
   const EngineOptions options;
 
  private:
-  using TaskPointer = std::shared_ptr<EngineTask>;
+  using TaskPointer = std::shared_ptr<EngineRequestState>;
   // A request that is computed.
   struct Sequence {
     Sequence(TaskPointer what, std::unique_ptr<SessionState> state)
@@ -55,26 +55,26 @@ class EngineCore {
   void loop();
   // With mutex_ held.
   void admit();
-  void admit_first(std::deque<TaskPointer>& queue);
-  void number_queue();
+  void start_next(std::deque<TaskPointer>& queue);
+  void update_queue_positions();
 
-  bool is_cancelled(const EngineTask& task) const { return cancel_all_.load() || task.cancelled(); }
+  bool is_cancelled(const EngineRequestState& task) const { return cancel_all_.load() || task.cancelled(); }
   void step();
   void plan();
-  int grant(Priority priority, int left);
-  bool place(Sequence& sequence);
+  int assign_prefill_tokens(Priority priority, int left);
+  bool attach_prefix(Sequence& sequence);
   void compute();
-  void answer();
+  void sample_all();
   void answer_prompt(Sequence& sequence);
   void compute_logits();
-  void draw();
+  void sample_tokens();
   // The place is free from here on, and the counter one more; with mutex_ held.
-  void retire(Sequence& sequence, std::uint64_t& counter);
+  void release(Sequence& sequence, std::uint64_t& counter);
   void end(Sequence& sequence, FinishReason reason);
   void fail(Sequence& sequence, std::exception_ptr error);
-  void keep(const Sequence& sequence) noexcept;
+  void cache_prefix(const Sequence& sequence) noexcept;
   void fail_all(std::exception_ptr error);
-  void account();
+  void enforce_kv_limit();
 
   const int places_;  // sequences at once, those for interactive requests included
   PrefixCache prefixes_;

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/checked.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 #include "runtime/engine_core.h"
 
 namespace qwen::runtime {
@@ -22,8 +22,8 @@ void EngineCore::step() {
     if (is_cancelled(*sequence->task)) end(*sequence, FinishReason::cancelled);
   plan();
   compute();
-  answer();
-  account();
+  sample_all();
+  enforce_kv_limit();
 }
 
 // One token of every reply, and the prompts' next parts. Interactive prompts come first, but a quarter of the
@@ -37,19 +37,19 @@ void EngineCore::plan() {
     reply_waits |=
         !sequence->ended && !sequence->begun && sequence->task->request.priority == Priority::normal;
   }
-  const int budget = replies > 0 ? options.batch_beside : options.batch;
+  const int budget = replies > 0 ? options.prefill_tokens_while_decoding : options.prefill_tokens;
   const int share = reply_waits ? std::max(1, budget / 4) : 0;
-  int left = grant(Priority::interactive, budget - share);
-  left = grant(Priority::normal, left + share);
-  grant(Priority::interactive, left);
+  int left = assign_prefill_tokens(Priority::high, budget - share);
+  left = assign_prefill_tokens(Priority::normal, left + share);
+  assign_prefill_tokens(Priority::high, left);
 }
 
 // Gives rows to the prompts of this priority in their order; returns what is left.
-int EngineCore::grant(Priority priority, int left) {
+int EngineCore::assign_prefill_tokens(Priority priority, int left) {
   for (const auto& sequence : running_) {
     if (left == 0) break;
     if (sequence->ended || sequence->begun || sequence->task->request.priority != priority) continue;
-    if (!sequence->placed && !place(*sequence)) continue;
+    if (!sequence->placed && !attach_prefix(*sequence)) continue;
     const int count = std::min(left, sequence->missing());
     sequence->rows += count;
     left -= count;
@@ -59,7 +59,7 @@ int EngineCore::grant(Priority priority, int left) {
 
 // Puts the longest known beginning of the prompt into the session. False where it is worth to wait for
 // another prompt, which comes first in the order of rows and so never waits for this one.
-bool EngineCore::place(Sequence& sequence) {
+bool EngineCore::attach_prefix(Sequence& sequence) {
   const std::vector<Token>& prompt = sequence.prompt();
   const int limit = static_cast<int>(prompt.size()) - 1;
   int known = prefixes_.begin(sequence.session, prompt);
@@ -127,7 +127,7 @@ void EngineCore::compute() {
 }
 
 // Every sequence whose whole prompt is computed goes on: with its callback, or with its next token.
-void EngineCore::answer() {
+void EngineCore::sample_all() {
   answering_.clear();
   for (const auto& sequence : running_)
     if (!sequence->ended && sequence->placed && !sequence->prefilling() && sequence->task->request.on_prompt)
@@ -137,9 +137,9 @@ void EngineCore::answer() {
     Generation& generation = *sequence->task->generation;
     if (!sequence->begun) {
       sequence->begun = true;
-      generation.begin(sequence->session.tokens(),
-                       static_cast<int>(sequence->prompt().size()) - sequence->task->draft.cached_tokens);
-      if (!generation.wants_token(false)) {
+      generation.start_decoding(sequence->session.tokens(), static_cast<int>(sequence->prompt().size()) -
+                                                                sequence->task->draft.cached_tokens);
+      if (!generation.should_continue(false)) {
         end(*sequence, FinishReason::length);
         continue;
       }
@@ -148,7 +148,7 @@ void EngineCore::answer() {
   }
   if (answering_.empty()) return;
   compute_logits();
-  draw();
+  sample_tokens();
   std::uint64_t tokens = 0;
   for (Sequence* sequence : answering_) {
     if (sequence->error) {
@@ -159,7 +159,7 @@ void EngineCore::answer() {
     try {
       const std::size_t before = generation.result().tokens.size();
       const bool more =
-          generation.take() && generation.wants_token(sequence->session.position() >= options.context);
+          generation.append() && generation.should_continue(sequence->session.position() >= options.context);
       const std::size_t after = generation.result().tokens.size();
       tokens += after - before;
       if (before == 0) sequence->task->first_token();
@@ -188,17 +188,18 @@ void EngineCore::answer_prompt(Sequence& sequence) {
 
 // For every one of answering_. The bits of a logit do not depend on the way.
 void EngineCore::compute_logits() {
-  const model::Engine engine = model.state().engine();
+  const model::ExecContext engine = model.state().engine();
   const std::size_t stride = logits_.size() / sizeof(float) / static_cast<std::size_t>(places_);
   float* const first = logits_.as<float>();
   float* last = first + static_cast<std::size_t>(places_) * stride;
   hidden_.clear();
   for (Sequence* sequence : answering_) {
     const std::vector<float>& hidden = sequence->session.state().hidden;
-    const auto need = answering_.size() <= kShortHeads ? sequence->task->generation->need() : std::nullopt;
+    const auto need =
+        answering_.size() <= kShortHeads ? sequence->task->generation->required_logits() : std::nullopt;
     if (need) {
       sequence->logits = last -= stride;
-      model::head_top(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->also,
+      model::lm_head_top_k(engine, *workspace_, hidden.data(), model.tokenizer().size(), need->count, need->must_include,
                       sequence->logits);
     } else {
       sequence->logits = first + hidden_.size() / hidden.size() * stride;
@@ -207,14 +208,15 @@ void EngineCore::compute_logits() {
   }
   if (hidden_.empty()) return;
   const int count = static_cast<int>(hidden_.size() / static_cast<std::size_t>(model.shape().hidden));
-  model::head_logits(engine, *workspace_, hidden_.data(), count, first, stride);
+  model::lm_head_logits(engine, *workspace_, hidden_.data(), count, first, stride);
 }
 
 // Each draw is one sequence's own business, so the pool's threads share them.
-void EngineCore::draw() {
+void EngineCore::sample_tokens() {
   const auto one = [&](Sequence& sequence) noexcept {
     try {
-      sequence.task->generation->draw({sequence.logits, static_cast<std::size_t>(model.shape().vocab)});
+      sequence.task->generation->sample(
+          {sequence.logits, static_cast<std::size_t>(model.shape().embedding_rows)});
     } catch (...) {
       sequence.error = std::current_exception();
     }
@@ -226,26 +228,26 @@ void EngineCore::draw() {
   });
 }
 
-void EngineCore::retire(Sequence& sequence, std::uint64_t& counter) {
+void EngineCore::release(Sequence& sequence, std::uint64_t& counter) {
   sequence.ended = true;
   ++counter;
-  --(sequence.task->request.priority == Priority::interactive ? running_interactive_ : running_normal_);
+  --(sequence.task->request.priority == Priority::high ? running_interactive_ : running_normal_);
 }
 
 // `reason` is for those that have not ended by themselves.
 void EngineCore::end(Sequence& sequence, FinishReason reason) {
-  EngineTask& task = *sequence.task;
+  EngineRequestState& task = *sequence.task;
   try {
     task.close(reason);
   } catch (...) {  // from on_text
     fail(sequence, std::current_exception());
     return;
   }
-  keep(sequence);
+  cache_prefix(sequence);
   {
     const std::lock_guard lock(mutex_);
     const bool cancelled = task.draft.generation.finish == FinishReason::cancelled;
-    retire(sequence, cancelled ? counters_.cancelled : counters_.finished);
+    release(sequence, cancelled ? counters_.cancelled : counters_.finished);
   }
   task.finish();
 }
@@ -253,7 +255,7 @@ void EngineCore::end(Sequence& sequence, FinishReason reason) {
 void EngineCore::fail(Sequence& sequence, std::exception_ptr error) {
   {
     const std::lock_guard lock(mutex_);
-    retire(sequence, counters_.failed);
+    release(sequence, counters_.failed);
   }
   sequence.task->finish(std::move(error));
 }
@@ -263,10 +265,10 @@ void EngineCore::fail_all(std::exception_ptr error) {
     if (!sequence->ended) fail(*sequence, error);
 }
 
-void EngineCore::keep(const Sequence& sequence) noexcept {
+void EngineCore::cache_prefix(const Sequence& sequence) noexcept {
   try {
     const EngineRequest& request = sequence.task->request;
-    if (request.priority == Priority::interactive && request.on_prompt)
+    if (request.priority == Priority::high && request.on_prompt)
       prefixes_.remember(sequence.session);
     else
       prefixes_.keep(sequence.session);
@@ -275,7 +277,7 @@ void EngineCore::keep(const Sequence& sequence) noexcept {
 }
 
 // Keeps the KV within its limit, and the counters true.
-void EngineCore::account() {
+void EngineCore::enforce_kv_limit() {
   pages_.clear();
   for (const auto& sequence : running_)
     if (!sequence->ended) PrefixCache::add_pages(sequence->session, pages_);

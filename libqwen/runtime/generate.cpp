@@ -11,12 +11,12 @@ namespace {
 class CancelDuringPrefill {
  public:
   CancelDuringPrefill(Session& session, const CancelToken& cancel) : session_(session) {
-    previous_ = session_.on_batch({});
-    session_.on_batch([cancel, previous = previous_](int done, int total) {
+    previous_ = session_.set_prefill_callback({});
+    session_.set_prefill_callback([cancel, previous = previous_](int done, int total) {
       return !cancel.cancelled() && (!previous || previous(done, total));
     });
   }
-  ~CancelDuringPrefill() { session_.on_batch(std::move(previous_)); }
+  ~CancelDuringPrefill() { session_.set_prefill_callback(std::move(previous_)); }
   CancelDuringPrefill(const CancelDuringPrefill&) = delete;
   CancelDuringPrefill& operator=(const CancelDuringPrefill&) = delete;
 
@@ -37,7 +37,7 @@ bool prefill(Session& session, std::span<const Token> prompt, const GenerateOpti
     if (error.code() != ErrorCode::cancelled) throw;
     done = false;
   }
-  generation.begin(session.tokens(), session.position() - before);
+  generation.start_decoding(session.tokens(), session.position() - before);
   return done;
 }
 
@@ -61,15 +61,16 @@ GenerateResult generate(Session& session, std::span<const Token> prompt, const G
   runtime::Generation generation(session.model(), options, on_text);
   std::span<const float> logits;
   if (!prefill(session, prompt, options, generation, logits)) generation.end(FinishReason::cancelled);
-  while (generation.wants_token(logits.empty() && session.position() >= session.context())) {
+  while (generation.should_continue(logits.empty() && session.position() >= session.context())) {
     if (logits.empty()) {  // the last token is not in the cache yet
       const Token last = generation.last();
-      const auto need = generation.need();
-      logits = need ? session.forward_top({&last, 1}, need->count, need->also) : session.forward({&last, 1});
+      const auto need = generation.required_logits();
+      logits = need ? session.forward_top_k({&last, 1}, need->count, need->must_include)
+                    : session.forward({&last, 1});
     }
-    generation.draw(logits);
+    generation.sample(logits);
     logits = {};
-    generation.take();
+    generation.append();
   }
   return generation.take_result();
 }

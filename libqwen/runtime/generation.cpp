@@ -16,13 +16,13 @@ Generation::Generation(Model model, const GenerateOptions& options, OnText on_te
     fail(ErrorCode::invalid_argument, "max_new_tokens: expected 0 or more, found ", options.max_new_tokens);
 }
 
-void Generation::begin(std::span<const Token> tokens, int computed) {
+void Generation::start_decoding(std::span<const Token> tokens, int computed) {
   result_.prompt_tokens = computed;
   result_.prefill_seconds = seconds();
   sampler_.accept_prompt(tokens);
 }
 
-bool Generation::wants_token(bool full) {
+bool Generation::should_continue(bool full) {
   if (ended_) return false;
   if (options_.cancel.cancelled()) {
     end(FinishReason::cancelled);
@@ -34,11 +34,11 @@ bool Generation::wants_token(bool full) {
   return !ended_;
 }
 
-std::optional<Sampler::Need> Generation::need() {
-  return options_.logprobs < 0 ? sampler_.need() : std::nullopt;
+std::optional<Sampler::LogitsRequest> Generation::required_logits() {
+  return options_.logprobs < 0 ? sampler_.required_logits() : std::nullopt;
 }
 
-void Generation::draw(std::span<const float> logits) {
+void Generation::sample(std::span<const float> logits) {
   logits = logits.first(static_cast<std::size_t>(model_.tokenizer().size()));  // the padding is never chosen
   token_ = sampler_.sample(logits);
   if (options_.logprobs < 0) return;
@@ -46,7 +46,7 @@ void Generation::draw(std::span<const float> logits) {
   alternatives_ = Sampler::top_logprobs(logits, options_.logprobs);
 }
 
-bool Generation::take() {
+bool Generation::append() {
   const double now = seconds();
   if (result_.tokens.empty()) result_.first_token_seconds = now;
   if (options_.stop_at_end_of_turn && model_.is_end_of_turn(token_)) {

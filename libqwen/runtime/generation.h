@@ -7,12 +7,12 @@
 #include <string_view>
 
 #include "qwen/generate.h"
-#include "runtime/text_output.h"
+#include "runtime/detokenizing_stream.h"
 
 namespace qwen::runtime {
 
 // Draws tokens from logits, turns them into text and ends where the options say. generate() feeds it from one
-// session, the engine many of them from each pass: in a loop of wants_token(), draw() and take(). One thread
+// session, the engine many of them from each pass: in a loop of should_continue(), draw() and take(). One thread
 // at a time.
 class Generation {
  public:
@@ -25,16 +25,16 @@ class Generation {
   // Times count from here, at first from the construction.
   void start() noexcept { start_ = Clock::now(); }
   // The prompt has been computed: `tokens` stand in the context, `computed` of them since start().
-  void begin(std::span<const Token> tokens, int computed);
+  void start_decoding(std::span<const Token> tokens, int computed);
   // Whether another token is wanted; else the generation has ended. `full`: its logits are not known, and the
   // context has no room for the token that they need.
-  bool wants_token(bool full);
-  // Of the logits, those that the next draw() needs; no value: all.
-  std::optional<Sampler::Need> need();
+  bool should_continue(bool full);
+  // Of the logits, those that the next sample() needs; no value: all.
+  std::optional<Sampler::LogitsRequest> required_logits();
   // Chooses the next token: `logits` are of all tokens of the vocabulary, rows of padding may follow.
-  void draw(std::span<const float> logits);
+  void sample(std::span<const float> logits);
   // Takes the token that was drawn into the answer. False where the generation has ended with it.
-  bool take();
+  bool append();
   // Ends the generation; text that was held back is given out.
   void end(FinishReason reason);
 
@@ -53,7 +53,7 @@ class Generation {
   const GenerateOptions options_;
   const OnText on_text_;
   Sampler sampler_;
-  TextOutput output_;
+  DetokenizingStream output_;
   GenerateResult result_;
   Clock::time_point start_ = Clock::now();
   bool ended_ = false;

@@ -4,7 +4,7 @@
 
 #include "base/checked.h"
 #include "model/config.h"
-#include "runtime/mixture.h"
+#include "runtime/quant_preset.h"
 #include "runtime/state.h"
 
 namespace qwen {
@@ -39,18 +39,18 @@ std::uint64_t open_file_bytes(const formats::ModelFile& file) {
 MemoryEstimate Model::estimate(const std::string& path, int context, int sequences,
                                const LoadOptions& options) {
   const std::shared_ptr<const formats::ModelFile> file = formats::open_model_file(path);
-  const ModelShape shape = model::read_shape(*file);
+  const ModelShape shape = model::read_shape(*file, options.rope);
   if (context < 1 || context > shape.max_context)
     fail(ErrorCode::invalid_argument, "context: expected 1 to ", shape.max_context,
          " (what the model was trained for), found ", context);
   if (sequences < 1) fail(ErrorCode::invalid_argument, "sequences: expected at least 1, found ", sequences);
   if (file->tensors().empty())
-    fail(ErrorCode::bad_format, path, ": it holds a vocabulary only, no weights to run");
+    fail(ErrorCode::bad_format, path, ": it has a vocabulary but no weights");
 
   const int threads = options.threads > 0 ? options.threads : default_threads();
   ThreadPool pool(1);
   model::BindOptions bind;
-  bind.exact = options.exact;
+  bind.reference = options.reference;
   bind.plan_only = true;
   bind.type_of = runtime::types_on_load(options.quantize, *file);
   const auto weights = model::bind_weights(file, shape, pool, bind);
@@ -65,18 +65,18 @@ MemoryEstimate Model::estimate(const std::string& path, int context, int sequenc
     if (embedding) {
       const auto lookups = static_cast<std::uint64_t>(context) * static_cast<std::uint64_t>(sequences);
       result.weights += std::min<std::uint64_t>(tensor.data.size(), lookups * kBytesPerLookUp);
-    } else if (options.exact && tensor.shape.size() > 1 && !bind.type_of) {
+    } else if (options.reference && tensor.shape.size() > 1 && !bind.type_of) {
       result.weights += tensor.data.size();
     }
   }
-  const KvType kv_type = options.exact || weights->float32_source ? KvType::f32 : KvType::f16;
+  const KvType kv_type = options.reference || weights->float32_source ? KvType::f32 : KvType::f16;
   const auto pages = static_cast<std::uint64_t>(ceil_div(context, kernels::kPageTokens));
   result.kv_cache =
       static_cast<std::uint64_t>(sequences) * pages * model::kv_layout(shape, kv_type).page_bytes();
   model::Workspace workspace(*weights, threads);
-  workspace.reserve(std::min(SessionOptions{}.batch, context), 1, context);
+  workspace.reserve(std::min(SessionOptions{}.prefill_chunk, context), 1, context);
   const std::uint64_t logits =
-      round_up(static_cast<std::size_t>(shape.vocab), kernels::kPanelRows) * sizeof(float);
+      round_up(static_cast<std::size_t>(shape.embedding_rows), kernels::kPanelRows) * sizeof(float);
   result.scratch = static_cast<std::uint64_t>(sequences) * (workspace.bytes() + logits);
   result.other = kProgramBytes + tokenizer_bytes(*file) + (weights->file ? open_file_bytes(*file) : 0);
   return result;

@@ -1,16 +1,19 @@
 #include "qwen/model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
+#include <type_traits>
 
 #include "base/atomic_file.h"
 #include "base/checked.h"
 #include "formats/model_file.h"
 #include "kernels/pack.h"
 #include "model/config.h"
+#include "model/weights.h"
 #include "runtime/load.h"
-#include "runtime/mixture.h"
+#include "runtime/quant_preset.h"
 #include "runtime/state.h"
 #include "tokenizer/tokenizer_backend.h"
 
@@ -38,23 +41,23 @@ void summarize_tensors(const formats::ModelFile& file, ModelInfo& info) {
         8.0 * static_cast<double>(info.tensor_bytes) / static_cast<double>(info.parameters);
 }
 
-// The model's own defaults (generation_config.json, or GGUF's general.sampling.*), checked by the Sampler.
-SamplingOptions sampling_defaults(const formats::ModelFile& file) {
+// The model's own sampling defaults (generation_config.json, or GGUF's general.sampling.*). Values that the field
+// uses for "off" (top_k -1, top_p 0, repetition_penalty 0), and others out of range, mean off here, with a warning.
+SamplingOptions sampling_defaults(const formats::ModelFile& file, std::vector<std::string>& warnings) {
   SamplingOptions options;
-  const auto real = [&](const char* key, float& value) {
-    if (const auto found = file.optional_real(key)) value = static_cast<float>(*found);
+  const auto set = [&](const char* key, auto& value, double low, double high, double off) {
+    using Value = std::remove_reference_t<decltype(value)>;
+    const auto found = file.optional_real(key);
+    if (!found) return;
+    const bool fits = *found >= low && *found <= high && (std::is_floating_point_v<Value> || std::floor(*found) == *found);
+    if (!fits) warnings.push_back(cat(key, " = ", *found, " is out of range: using ", off));
+    value = static_cast<Value>(fits ? *found : off);
   };
-  real("general.sampling.temp", options.temperature);
-  real("general.sampling.top_p", options.top_p);
-  real("general.sampling.min_p", options.min_p);
-  real("general.sampling.penalty_repeat", options.repetition_penalty);
-  if (const auto top_k = file.optional_integer("general.sampling.top_k"))
-    options.top_k = checked_int(static_cast<std::uint64_t>(*top_k), 0, 1 << 24, file.path() + ": top_k");
-  try {
-    Sampler check(options);
-  } catch (const Error& error) {
-    fail(ErrorCode::bad_format, file.path(), ": general.sampling: ", error.what());
-  }
+  set("general.sampling.temp", options.temperature, 0, 1000, SamplingOptions().temperature);
+  set("general.sampling.top_k", options.top_k, 0, 1 << 24, 0);
+  set("general.sampling.top_p", options.top_p, 1e-6, 1, 1);
+  set("general.sampling.min_p", options.min_p, 0, 1, 0);
+  set("general.sampling.penalty_repeat", options.repetition_penalty, 1e-3, 1000, 1);
   return options;
 }
 
@@ -66,25 +69,29 @@ struct Described {
 
 // Everything but the weights.
 Described describe(const formats::ModelFile& file, const LoadOptions& options) {
+  std::vector<std::string> warnings;
+  const ModelShape shape = model::read_shape(file, options.rope, &warnings);
   auto backend = tokenizer::make_tokenizer_backend(file);
   const std::string tokenizer_kind(backend->kind());
+  warnings.insert(warnings.end(), backend->warnings().begin(), backend->warnings().end());
   Described result{{}, Tokenizer(std::move(backend)), std::nullopt};
   ModelInfo& info = result.info;
   info.architecture = std::string(file.string("general.architecture"));
   info.name = std::string(
       file.optional_string("general.name").value_or(std::filesystem::path(file.path()).filename().string()));
   info.source = file.path();
-  const runtime::Mixture* mixture =
-      runtime::find_mixture(static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
-  info.file_type = mixture ? mixture->name : "";
-  info.shape = model::read_shape(file);
+  const runtime::QuantPreset* preset = runtime::find_quant_preset(
+      static_cast<std::uint32_t>(file.optional_integer("general.file_type").value_or(-1)));
+  info.file_type = preset ? preset->name : "";
+  info.shape = shape;
   info.tokenizer = tokenizer_kind;
-  info.vocabulary = result.tokenizer.size();
-  info.sampling = sampling_defaults(file);
+  info.vocab_size = result.tokenizer.size();
+  info.sampling = sampling_defaults(file, warnings);
+  info.warnings = std::move(warnings);
   summarize_tensors(file, info);
-  if (!file.tensors().empty() && info.vocabulary > info.shape.vocab)
-    fail(ErrorCode::bad_format, file.path(), ": the tokeniser has ", info.vocabulary,
-         " tokens, the embedding only ", info.shape.vocab, " rows");
+  if (!file.tensors().empty() && info.vocab_size > info.shape.embedding_rows)
+    fail(ErrorCode::bad_format, file.path(), ": the tokenizer has ", info.vocab_size,
+         " tokens, but the embedding has ", info.shape.embedding_rows, " rows");
   try {
     if (!options.chat_template.empty()) {
       result.chat_template = ChatTemplate(ChatTemplate::parse_kind(options.chat_template), result.tokenizer);
@@ -102,7 +109,7 @@ Described describe(const formats::ModelFile& file, const LoadOptions& options) {
   return result;
 }
 
-// Tokens that end a turn: the file's own, and those that every model of the family knows.
+// Tokens that end a turn: those that the file names, and those of every model of the family.
 std::vector<Token> end_tokens(const formats::ModelFile& file, const Tokenizer& tokenizer) {
   std::vector<Token> tokens;
   const auto add = [&](std::int64_t id) {
@@ -110,25 +117,31 @@ std::vector<Token> end_tokens(const formats::ModelFile& file, const Tokenizer& t
       tokens.push_back(static_cast<Token>(id));
   };
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
-    if (const auto id = file.optional_integer(key)) add(*id);
+    if (const auto id = tokenizer::optional_token_id(file, key)) add(*id);
   for (const std::int32_t id : file.integers("qwen.generation.eos_token_ids")) add(id);
   for (const char* text : {"<|im_end|>", "<|endoftext|>"})
-    if (const auto id = tokenizer.find_control(text)) add(*id);
+    if (const auto id = tokenizer.find_added_token(text)) add(*id);
   return tokens;
 }
 
-// Of the shape, the tokeniser and the tensors: names, types, sizes and up to 64 KiB of each one's bytes.
+// Digest of the shape, the tokenizer and the tensors: names, types, sizes and up to 64 KiB of each one's bytes.
 std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info, const Tokenizer& tokenizer,
                              const LoadOptions& options) {
   std::uint64_t hash = kFnvStart;
   const auto add = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   const auto number = [&](std::uint64_t n) { add(&n, sizeof n); };
   const ModelShape& s = info.shape;
-  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.vocab, tokenizer.size(),
-                      options.exact ? 1 : 0, static_cast<int>(options.quantize)})
+  for (const int n : {s.layers, s.hidden, s.heads, s.kv_heads, s.head_dim, s.ffn, s.embedding_rows,
+                      tokenizer.size(), options.reference ? 1 : 0, static_cast<int>(options.quantize)})
     number(static_cast<std::uint64_t>(n));
   add(&s.rope_theta, sizeof s.rope_theta);
   add(&s.rms_eps, sizeof s.rms_eps);
+  if (s.rope_scaling != RopeScaling::none) {  // without scaling the digest of earlier versions stays
+    number(static_cast<std::uint64_t>(s.rope_scaling));
+    number(static_cast<std::uint64_t>(s.rope_original_context));
+    for (const float f : {s.rope_factor, s.yarn_ext_factor, s.yarn_attention_factor, s.yarn_beta_fast, s.yarn_beta_slow})
+      add(&f, sizeof f);
+  }
   constexpr std::size_t kSample = 4096;
   for (const formats::Tensor& tensor : file.tensors()) {
     add(tensor.name.data(), tensor.name.size());
@@ -151,10 +164,10 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   };
   progress("map", 0.0);
   if (file->tensors().empty())
-    fail(ErrorCode::bad_format, file->path(), ": it holds a vocabulary only, no weights to run");
+    fail(ErrorCode::bad_format, file->path(), ": it has a vocabulary but no weights");
   auto state = std::make_shared<runtime::ModelState>(runtime::ModelState{
-      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.exact, nullptr, nullptr, nullptr});
-  state->kernels = &kernels::choose_kernel_table();
+      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.reference, nullptr, nullptr, nullptr});
+  state->kernels = &kernels::choose_kernels();
   Described described = describe(*file, options);
   state->info = std::move(described.info);
   state->tokenizer = std::move(described.tokenizer);
@@ -165,12 +178,14 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   state->end_of_turn = end_tokens(*file, state->tokenizer);
   state->fingerprint = fingerprint_of(*file, state->info, state->tokenizer, options);
   model::BindOptions bind;
-  bind.exact = options.exact;
+  bind.reference = options.reference;
   bind.type_of = runtime::types_on_load(options.quantize, *file);
   bind.on_progress = [&](double fraction) { return progress("pack", 0.02 + 0.98 * fraction); };
   state->weights = model::bind_weights(file, state->info.shape, *state->pool, bind);
-  if (!state->info.chat_template_error.empty() && options.on_log)
-    options.on_log(state->info.chat_template_error);
+  if (options.on_log) {
+    for (const std::string& warning : state->info.warnings) options.on_log(warning);
+    if (!state->info.chat_template_error.empty()) options.on_log(state->info.chat_template_error);
+  }
   return Model(std::move(state));
 }
 
@@ -178,8 +193,16 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   return runtime::load_model(formats::open_model_file(path), options);
 }
 
-ModelInfo Model::inspect(const std::string& path) {
-  return describe(*formats::open_model_file(path), {}).info;
+ModelInfo Model::inspect(const std::string& path, const LoadOptions& options) {
+  const auto file = formats::open_model_file(path);
+  ModelInfo info = describe(*file, options).info;
+  if (!file->tensors().empty()) {
+    model::BindOptions bind;
+    bind.reference = bind.plan_only = true;  // checks names and shapes without reading weights
+    ThreadPool pool(1);
+    model::bind_weights(file, info.shape, pool, bind);
+  }
+  return info;
 }
 
 Tokenizer Model::load_tokenizer(const std::string& path) {

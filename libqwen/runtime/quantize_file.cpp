@@ -12,15 +12,14 @@
 #include "base/fail.h"
 #include "base/thread_pool.h"
 #include "formats/gguf_writer.h"
-#include "formats/meta_value.h"
 #include "formats/model_file.h"
 #include "quant/quant.h"
-#include "runtime/mixture.h"
+#include "runtime/quant_preset.h"
 
 namespace qwen {
 namespace {
 
-using runtime::Mixture;
+using runtime::QuantPreset;
 
 // --- which tensor becomes what
 // ------------------------------------------------------------------------------------------
@@ -60,10 +59,11 @@ TensorType parse_storage_type(std::string_view name, std::string_view option) {
   return info->type;
 }
 
-const Mixture& parse_mixture(std::string_view name) {
-  if (const Mixture* mixture = runtime::find_mixture(name)) return *mixture;
+const QuantPreset& parse_quant_preset(std::string_view name) {
+  if (const QuantPreset* preset = runtime::find_quant_preset(name)) return *preset;
   std::string known;
-  for (const Mixture& mixture : runtime::all_mixtures()) known += cat(known.empty() ? "" : ", ", mixture.name);
+  for (const QuantPreset& preset : runtime::all_quant_presets())
+    known += cat(known.empty() ? "" : ", ", preset.name);
   fail(ErrorCode::invalid_argument, quoted(name), " is no type to quantise to: expected one of ", known);
 }
 
@@ -77,7 +77,7 @@ struct Rule {
 class Planner {
  public:
   Planner(const formats::ModelFile& source, const QuantizeOptions& options)
-      : source_(source), mixture_(parse_mixture(options.type)), pure_(options.pure), places_(source) {
+      : source_(source), preset_(parse_quant_preset(options.type)), pure_(options.pure), roles_(source) {
     for (const auto& [pattern, type] : options.tensor_types)
       rules_.push_back({pattern, parse_storage_type(type, cat("type of tensor ", quoted(pattern)))});
     if (!options.output_type.empty()) output_ = parse_storage_type(options.output_type, "output type");
@@ -85,7 +85,7 @@ class Planner {
       embedding_ = parse_storage_type(options.embedding_type, "embedding type");
   }
 
-  const Mixture& mixture() const { return mixture_; }
+  const QuantPreset& preset() const { return preset_; }
 
   std::vector<Plan> plan() {
     std::vector<Plan> plans;
@@ -95,7 +95,7 @@ class Planner {
         continue;
       }
       const TensorType wanted = wanted_type(tensor);
-      plans.push_back({&tensor, wanted, runtime::fitting_type(wanted, tensor.cols())});
+      plans.push_back({&tensor, wanted, runtime::fallback_type(wanted, tensor.cols())});
     }
     for (const Rule& rule : rules_)
       if (!rule.used)
@@ -115,18 +115,18 @@ class Planner {
         rule.used = true;
         return rule.type;
       }
-    const runtime::TensorPlace place = places_.of(tensor.name);
+    const runtime::TensorRole role = roles_.of(tensor.name);
     if (tensor.name == "token_embd.weight" && embedding_) return *embedding_;
-    if (place.is_head && output_) return *output_;
-    return pure_ ? mixture_.base : runtime::mixture_type(mixture_, place);
+    if (role.is_head && output_) return *output_;
+    return pure_ ? preset_.base : runtime::preset_type(preset_, role);
   }
 
   const formats::ModelFile& source_;
-  const Mixture& mixture_;
+  const QuantPreset& preset_;
   const bool pure_;
   std::vector<Rule> rules_;
   std::optional<TensorType> output_, embedding_;
-  const runtime::TensorPlaces places_;
+  const runtime::TensorRoles roles_;
 };
 
 // --- conversion
@@ -263,11 +263,11 @@ void summarize(const std::vector<Plan>& plans, QuantizeReport& report) {
         static_cast<double>(report.tensor_bytes) * 8 / static_cast<double>(report.parameters);
 }
 
-void describe(const std::vector<Plan>& plans, const formats::ModelFile& source, const Mixture& mixture,
+void describe(const std::vector<Plan>& plans, const formats::ModelFile& source, const QuantPreset& preset,
               formats::GgufWriter& writer) {
   writer.copy_metadata(source);
   writer.set("general.quantization_version", formats::meta_u32(2));
-  writer.set("general.file_type", formats::meta_u32(mixture.file_type));
+  writer.set("general.file_type", formats::meta_u32(preset.file_type));
   for (const Plan& plan : plans) writer.add_tensor(plan.tensor->name, plan.type, plan.tensor->shape);
 }
 
@@ -275,7 +275,8 @@ void describe(const std::vector<Plan>& plans, const formats::ModelFile& source, 
 
 std::vector<QuantizeType> quantize_types() {
   std::vector<QuantizeType> types;
-  for (const Mixture& mixture : runtime::all_mixtures()) types.push_back({mixture.name, mixture.description});
+  for (const QuantPreset& preset : runtime::all_quant_presets())
+    types.push_back({preset.name, preset.description});
   return types;
 }
 
@@ -290,13 +291,13 @@ QuantizeReport quantize_file(const std::string& in, const std::string& out, cons
   const std::vector<Plan> plans = planner.plan();
 
   QuantizeReport report;
-  report.type = planner.mixture().name;
+  report.type = planner.preset().name;
   summarize(plans, report);
   note_fallbacks(plans, report);
   note_sources(plans, report);
 
   formats::GgufWriter writer(out, options.overwrite);
-  describe(plans, *source, planner.mixture(), writer);
+  describe(plans, *source, planner.preset(), writer);
   writer.begin();
   Converter converter(*source, writer, options.threads > 0 ? options.threads : default_threads());
   std::uint64_t done = 0;

@@ -109,12 +109,12 @@ void Sampler::accept(Token token, bool generated) {
   if (--found->second.total == 0) seen_.erase(found);
 }
 
-std::optional<Sampler::Need> Sampler::need() {
+std::optional<Sampler::LogitsRequest> Sampler::required_logits() {
   if (options_.temperature > 0 && options_.top_k == 0) return std::nullopt;
-  also_.clear();
-  for (const auto& [token, bias] : options_.logit_bias) also_.push_back(token);
-  for (const auto& [token, seen] : seen_) also_.push_back(token);
-  return Need{options_.temperature == 0 ? 1 : options_.top_k, also_};
+  must_include_.clear();
+  for (const auto& [token, bias] : options_.logit_bias) must_include_.push_back(token);
+  for (const auto& [token, seen] : seen_) must_include_.push_back(token);
+  return LogitsRequest{options_.temperature == 0 ? 1 : options_.top_k, must_include_};
 }
 
 // The scores that the draw is made from: `logits` themselves where nothing changes them.

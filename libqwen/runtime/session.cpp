@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
-#include "model/head.h"
+#include "model/lm_head.h"
 #include "runtime/session_file.h"
 #include "runtime/state.h"
 
@@ -15,7 +15,7 @@ namespace {
 using runtime::SessionState;
 
 std::size_t logits_stride(const SessionState& s) {
-  return round_up(static_cast<std::size_t>(s.m().info.shape.vocab), kernels::kPanelRows);
+  return round_up(static_cast<std::size_t>(s.m().info.shape.embedding_rows), kernels::kPanelRows);
 }
 
 float* logits_buffer(SessionState& s) {
@@ -25,7 +25,7 @@ float* logits_buffer(SessionState& s) {
 
 void check_tokens(const SessionState& s, std::span<const Token> tokens) {
   if (tokens.empty()) fail(ErrorCode::invalid_argument, "no tokens to compute: the prompt is empty");
-  const int vocab = s.m().info.shape.vocab;
+  const int vocab = s.m().info.shape.embedding_rows;
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] < 0 || tokens[i] >= vocab)
       fail(ErrorCode::invalid_argument, "token ", i, ": expected an id from 0 to ", vocab - 1, ", found ",
@@ -37,7 +37,7 @@ void check_tokens(const SessionState& s, std::span<const Token> tokens) {
 }
 
 void check_ids(const SessionState& s, std::span<const Token> ids, const char* caller) {
-  const int vocab = s.m().info.shape.vocab;
+  const int vocab = s.m().info.shape.embedding_rows;
   for (const Token id : ids)
     if (id < 0 || id >= vocab)
       fail(ErrorCode::invalid_argument, caller, ": expected ids from 0 to ", vocab - 1, ", found ", id);
@@ -51,7 +51,7 @@ void append(SessionState& s, std::span<const Token> tokens, const Outputs& outpu
   const int total = static_cast<int>(tokens.size());
   s.tokens.reserve(static_cast<std::size_t>(s.options.context));
   for (int done = 0; done < total;) {
-    const int count = std::min(s.options.batch, total - done);
+    const int count = std::min(s.options.prefill_chunk, total - done);
     const int from = s.position();
     s.m().weights->check_file();
     s.cache.prepare(from, from + count);
@@ -62,7 +62,7 @@ void append(SessionState& s, std::span<const Token> tokens, const Outputs& outpu
     s.hidden.clear();
     each(done, count);
     done += count;
-    if (s.on_batch && !s.on_batch(done, total))
+    if (s.on_prefill && !s.on_prefill(done, total))
       fail(ErrorCode::cancelled, "the prompt was cancelled after ", done, " of ", total, " tokens");
   }
 }
@@ -87,7 +87,7 @@ namespace runtime {
 // Half precision costs more than F32 weights' own error, and nothing beside that of the other types.
 KvType kv_type_for(const ModelState& model, KvType wanted) {
   if (wanted != KvType::automatic) return wanted;
-  return model.exact || model.weights->float32_source ? KvType::f32 : KvType::f16;
+  return model.reference || model.weights->float32_source ? KvType::f32 : KvType::f16;
 }
 
 int checked_context(const Model& model, int wanted) {
@@ -113,8 +113,8 @@ SessionState::SessionState(Model handle, const SessionOptions& session_options,
 Session::Session(Model model, const SessionOptions& options) {
   SessionOptions chosen = options;
   chosen.context = runtime::checked_context(model, options.context);
-  if (options.batch < 1 || options.batch > 1 << 16)
-    fail(ErrorCode::invalid_argument, "batch: expected 1 to 65536, found ", options.batch);
+  if (options.prefill_chunk < 1 || options.prefill_chunk > 1 << 16)
+    fail(ErrorCode::invalid_argument, "prefill_chunk: expected 1 to 65536, found ", options.prefill_chunk);
   state_ = std::make_unique<SessionState>(std::move(model), chosen);
 }
 
@@ -141,8 +141,8 @@ std::size_t Session::kv_bytes() const noexcept {
 std::size_t Session::scratch_bytes() const noexcept {
   return state_->workspace->bytes() + state_->logits.size() + state_->batch_logits.size();
 }
-std::function<bool(int, int)> Session::on_batch(std::function<bool(int, int)> callback) {
-  return std::exchange(state_->on_batch, std::move(callback));
+std::function<bool(int, int)> Session::set_prefill_callback(std::function<bool(int, int)> callback) {
+  return std::exchange(state_->on_prefill, std::move(callback));
 }
 
 std::span<const float> Session::forward(std::span<const Token> tokens) {
@@ -157,28 +157,29 @@ std::span<const float> Session::logits() {
     fail(ErrorCode::invalid_argument, "logits: no token was computed since the session began or was rewound");
   s.workspace->reserve(1, 1, 1);  // the token may have been computed in another session's batch
   float* logits = logits_buffer(s);
-  model::head_logits(s.m().engine(), *s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
-  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
+  model::lm_head_logits(s.m().engine(), *s.workspace, s.hidden.data(), 1, logits, logits_stride(s));
+  return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
 }
 
-std::span<const float> Session::forward_top(std::span<const Token> tokens, int count,
-                                            std::span<const Token> also) {
+std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int count,
+                                              std::span<const Token> must_include) {
   SessionState& s = *state_;
   if (count < 1)
-    fail(ErrorCode::invalid_argument, "forward_top: expected a count of at least 1, found ", count);
-  check_ids(s, also, "forward_top");
+    fail(ErrorCode::invalid_argument, "forward_top_k: expected a count of at least 1, found ", count);
+  check_ids(s, must_include, "forward_top_k");
   forward_last(s, tokens);
   float* logits = logits_buffer(s);
-  model::head_top(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, also, logits);
-  return {logits, static_cast<std::size_t>(s.m().info.shape.vocab)};
+  model::lm_head_top_k(s.m().engine(), *s.workspace, s.hidden.data(), s.m().tokenizer.size(), count, must_include,
+                       logits);
+  return {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
 }
 
 void Session::prefill(std::span<const Token> tokens) {
   forward_last(*state_, tokens);
 }
 
-void Session::forward_each(std::span<const Token> tokens,
-                           const std::function<void(int, std::span<const float>)>& on_row) {
+void Session::forward_all_logits(std::span<const Token> tokens,
+                                 const std::function<void(int, std::span<const float>)>& on_row) {
   SessionState& s = *state_;
   const auto hidden_size = static_cast<std::size_t>(s.m().info.shape.hidden);
   append(
@@ -187,23 +188,23 @@ void Session::forward_each(std::span<const Token> tokens,
         float* logits = logits_buffer(s);
         for (int i = 0; i < count; ++i) {
           const float* hidden = s.workspace->hidden + static_cast<std::size_t>(i) * hidden_size;
-          model::head_logits(s.m().engine(), *s.workspace, hidden, 1, logits, logits_stride(s));
-          on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.vocab)});
+          model::lm_head_logits(s.m().engine(), *s.workspace, hidden, 1, logits, logits_stride(s));
+          on_row(done + i, {logits, static_cast<std::size_t>(s.m().info.shape.embedding_rows)});
         }
         keep_hidden(s, s.workspace->hidden + static_cast<std::size_t>(count - 1) * hidden_size);
       });
 }
 
-void Session::logits_of(std::span<const Token> ids, std::span<float> out) const {
+void Session::logits_for(std::span<const Token> ids, std::span<float> out) const {
   SessionState& s = *state_;
   if (s.hidden.empty())
     fail(ErrorCode::invalid_argument,
-         "logits_of: no token was computed since the session began or was rewound");
+         "logits_for: no token was computed since the session began or was rewound");
   if (out.size() < ids.size())
-    fail(ErrorCode::invalid_argument, "logits_of: expected room for ", ids.size(), " logits, found ",
+    fail(ErrorCode::invalid_argument, "logits_for: expected room for ", ids.size(), " logits, found ",
          out.size());
   check_ids(s, ids, "logits_of");
-  model::head_logits_of(s.m().engine(), *s.workspace, s.hidden.data(), ids, out.data());
+  model::lm_head_logits_for(s.m().engine(), *s.workspace, s.hidden.data(), ids, out.data());
 }
 
 void Session::rewind(int length) {
@@ -289,7 +290,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
     inputs.push_back({&s.cache, s.position(), item.tokens, 1});
     wanted += item.want_logits ? 1 : 0;
   }
-  const model::Engine engine = lead.m().engine();
+  const model::ExecContext engine = lead.m().engine();
   model::forward(engine, *lead.workspace, inputs);
   const auto hidden_size = static_cast<std::size_t>(lead.m().info.shape.hidden);
   for (std::size_t i = 0; i < items.size(); ++i) {
@@ -311,14 +312,14 @@ void Session::forward_batch(std::span<BatchItem> items) {
     logits = AlignedBuffer();
     logits = AlignedBuffer(bytes);
   }
-  model::head_logits(engine, *lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
+  model::lm_head_logits(engine, *lead.workspace, hidden.data(), wanted, logits.as<float>(), stride);
   std::size_t row = 0;
   for (BatchItem& item : items) {
     item.logits = {};
     if (!item.want_logits) continue;
     SessionState& s = *item.session->state_;
     std::memcpy(logits_buffer(s), logits.as<float>() + row++ * stride, stride * sizeof(float));
-    item.logits = {s.logits.as<float>(), static_cast<std::size_t>(s.m().info.shape.vocab)};
+    item.logits = {s.logits.as<float>(), static_cast<std::size_t>(s.m().info.shape.embedding_rows)};
   }
 }
 

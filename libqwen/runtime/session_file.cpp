@@ -116,7 +116,7 @@ void load_session(SessionState& s, const std::string& path) {
   std::vector<Token> tokens(header.tokens);
   take(tokens);
   for (const Token token : tokens)
-    if (token < 0 || token >= s.m().info.shape.vocab) bad("token id ", token, " is out of range");
+    if (token < 0 || token >= s.m().info.shape.embedding_rows) bad("token id ", token, " is out of range");
   std::vector<float> hidden(header.hidden);
   take(hidden);
   model::KvCache cache(kv);

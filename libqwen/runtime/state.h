@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "model/forward.h"
 #include "model/weights.h"
 #include "qwen/session.h"
@@ -20,12 +20,12 @@ struct ModelState {
   std::string chat_template_error;  // why there is none
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
-  bool exact = false;
-  const kernels::KernelTable* kernels = nullptr;
+  bool reference = false;
+  const kernels::Kernels* kernels = nullptr;
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<const model::Weights> weights;
 
-  model::Engine engine() const { return {*weights, *kernels, *pool}; }
+  model::ExecContext engine() const { return {*weights, *kernels, *pool}; }
 };
 
 // The KV type that a session uses where `wanted` leaves it to the model.
@@ -45,7 +45,7 @@ struct SessionState {
   std::vector<Token> tokens;  // in the cache
   std::vector<float> hidden;  // [hidden] final state of the last token, empty where none was computed
   AlignedBuffer logits;       // [vocab rounded up to 16]
-  std::function<bool(int, int)> on_batch;
+  std::function<bool(int, int)> on_prefill;
 
   // Of the batches that this session leads: kept, so that a step allocates nothing.
   std::vector<model::SequenceInput> batch_inputs;

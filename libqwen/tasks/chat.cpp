@@ -17,7 +17,7 @@ SessionOptions session_options(const ChatOptions& options) {
   SessionOptions out;
   out.context = options.context;
   out.kv_type = options.kv_type;
-  out.batch = options.batch;
+  out.prefill_chunk = options.prefill_chunk;
   return out;
 }
 
@@ -228,7 +228,7 @@ void Chat::State::receive(Pending& pending, const OnText& on_text, const SayOpti
       break;
     } else {
       patience = std::chrono::milliseconds(1000);
-      ended_early = say.on_wait && !say.on_wait(job.waiting());
+      ended_early = say.on_wait && !say.on_wait(job.queue_position());
     }
   }
   if (ended_early) job.cancel();

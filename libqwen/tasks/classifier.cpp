@@ -176,7 +176,7 @@ GenerateOptions Classifier::State::label_generation() const {
   return greedy;
 }
 
-int Classifier::State::stated_label(std::string_view answer, bool& open) const {
+int Classifier::State::parse_label(std::string_view answer, bool& open) const {
   answer = trim_opening(answer);
   int found = -1;
   open = false;

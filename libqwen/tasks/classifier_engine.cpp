@@ -10,7 +10,7 @@ Classifier::State::Ask Classifier::State::ask(Job job, ClassifyMode mode, const 
   auto answer = std::make_unique<Answer>();
   EngineRequest request;
   request.prompt = job.prompt.tokens;
-  request.priority = Priority::interactive;
+  request.priority = Priority::high;
   if (mode == ClassifyMode::score) {
     request.on_prompt = [this, out = answer.get()](Session& session) {
       Session* const one = &session;
@@ -22,7 +22,7 @@ Classifier::State::Ask Classifier::State::ask(Job job, ClassifyMode mode, const 
     request.on_text = [this, out = answer.get()](std::string_view text) {
       bool open = false;
       out->raw += text;
-      out->complete = stated_label(out->raw, open) >= 0 && !open;
+      out->complete = parse_label(out->raw, open) >= 0 && !open;
       return !out->complete;
     };
   }
@@ -40,7 +40,7 @@ Classification Classifier::State::settle(Ask& ask, ClassifyMode mode) {
   } else {
     bool open = false;
     result.raw = std::move(ask.answer->raw);
-    result.label = stated_label(result.raw, open);
+    result.label = parse_label(result.raw, open);
   }
   result.prompt_tokens = found.prompt_tokens;
   result.cached_tokens = found.cached_tokens;
@@ -54,7 +54,7 @@ Classification Classifier::State::settle(Ask& ask, ClassifyMode mode) {
 std::vector<Classification> Classifier::State::ask_batch(std::span<const std::string> texts,
                                                          ClassifyMode mode, const OnResult& on_result,
                                                          const CancelToken& cancel) {
-  const auto at_once = static_cast<std::size_t>(options.engine->options().parallel) + 2;
+  const auto at_once = static_cast<std::size_t>(options.engine->options().max_sequences) + 2;
   Report results(texts.size(), on_result);
   std::deque<Ask> asked;
   const auto settle_first = [&] {

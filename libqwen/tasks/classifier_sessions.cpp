@@ -67,11 +67,11 @@ void Classifier::State::generate_label(Job& job, Classification& result) {
   bool open = false;
   const auto until_complete = [&](std::string_view text) {
     result.raw += text;
-    return stated_label(result.raw, open) < 0 || open;
+    return parse_label(result.raw, open) < 0 || open;
   };
   generate(session, std::span(job.prompt.tokens).subspan(static_cast<std::size_t>(job.cached)),
            label_generation(), until_complete);
-  result.label = stated_label(result.raw, open);
+  result.label = parse_label(result.raw, open);
 }
 
 void Classifier::State::run(std::vector<Job>& jobs, ClassifyMode mode, Report& results) {

@@ -71,7 +71,7 @@ struct Classifier::State {
   GenerateOptions label_generation() const;
   // The longest label that the answer begins with, or -1; `open` tells whether more text could make it a
   // longer one.
-  int stated_label(std::string_view answer, bool& open) const;
+  int parse_label(std::string_view answer, bool& open) const;
 
   // ---- in sessions (classifier_sessions.cpp)
   std::size_t max_batch();

@@ -1,5 +1,6 @@
 // Errors of this layer, which sees the public headers only.
 #pragma once
+#include <locale>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -11,12 +12,13 @@ namespace qwen::tasks {
 template <class... Parts>
 [[noreturn]] void fail(ErrorCode code, const Parts&... parts) {
   std::ostringstream message;
+  message.imbue(std::locale::classic());
   (message << ... << parts);
   throw Error(code, message.str());
 }
 
 // For one line of a message: at most 60 bytes, control characters as '?'.
-inline std::string shown(std::string_view text) {
+inline std::string quote(std::string_view text) {
   std::string out(text.substr(0, 60));
   for (char& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';

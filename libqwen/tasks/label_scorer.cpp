@@ -49,8 +49,8 @@ LabelScorer::LabelScorer(const Model& model, const Task& task, const SessionOpti
   for (std::size_t i = 0; i < answers.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k)
       if (answers[k] == answers[i])
-        fail(ErrorCode::invalid_argument, "task ", task.name, ": the labels ", shown(task.labels[k].text),
-             " and ", shown(task.labels[i].text), " are the same tokens");
+        fail(ErrorCode::invalid_argument, "task ", task.name, ": the labels ", quote(task.labels[k].text),
+             " and ", quote(task.labels[i].text), " are the same tokens");
     sequences_.push_back(answers[i]);
     const auto extends = [&](const std::vector<Token>& other) { return begins(other, answers[i]); };
     if (std::any_of(answers.begin(), answers.end(), extends))
@@ -88,7 +88,7 @@ std::vector<double> LabelScorer::log_probabilities(const Place& place) const {
   std::vector<Token> tokens;
   for (const int child : node.children) tokens.push_back(nodes_[static_cast<std::size_t>(child)].token);
   std::vector<float> logits(tokens.size());
-  place.session->logits_of(tokens, logits);
+  place.session->logits_for(tokens, logits);
   const bool common = node.labels == static_cast<int>(sequences_.size());
   const double normaliser = common ? 0 : log_sum_exp(place.logits);
   std::vector<double> out;

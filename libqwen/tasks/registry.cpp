@@ -37,8 +37,8 @@ TaskRegistry::TaskRegistry() {
 }
 
 void TaskRegistry::add(Task task) {
-  if (const auto broken = tasks::broken_rule(task))
-    tasks::fail(ErrorCode::invalid_argument, "task ", tasks::shown(task.name), ": ", *broken);
+  if (const auto broken = tasks::validate_task(task))
+    tasks::fail(ErrorCode::invalid_argument, "task ", tasks::quote(task.name), ": ", *broken);
   std::string name = task.name;
   tasks_.insert_or_assign(std::move(name), std::move(task));
 }
@@ -76,7 +76,7 @@ const Task& TaskRegistry::get(std::string_view name) const {
   if (const Task* task = find(name)) return *task;
   std::string known;
   for (const std::string& other : names()) known += (known.empty() ? "" : ", ") + other;
-  tasks::fail(ErrorCode::not_found, "there is no task ", tasks::shown(name), "; there are ", known);
+  tasks::fail(ErrorCode::not_found, "there is no task ", tasks::quote(name), "; there are ", known);
 }
 
 std::vector<std::string> TaskRegistry::names() const {

@@ -90,7 +90,7 @@ Task Task::for_labels(const std::vector<std::string>& labels) {
   task.max_new_tokens = 5;
   task.sampling.temperature = 0;
   task.overflow = TextOverflow::truncate;
-  if (const auto broken = tasks::broken_rule(task))
+  if (const auto broken = tasks::validate_task(task))
     tasks::fail(ErrorCode::invalid_argument, "labels: ", *broken);
   return task;
 }
@@ -105,7 +105,7 @@ bool valid_name(std::string_view name) {
          name.find_first_not_of(allowed) == std::string_view::npos;
 }
 
-std::optional<std::string> broken_label(const Task& task) {
+std::optional<std::string> validate_labels(const Task& task) {
   if (task.labels.size() > kMaxLabels) return "more than " + std::to_string(kMaxLabels) + " labels";
   std::map<std::string, std::size_t> owners;  // a text, display text or alias belongs to one label
   for (std::size_t i = 0; i < task.labels.size(); ++i) {
@@ -116,7 +116,7 @@ std::optional<std::string> broken_label(const Task& task) {
       return where + " is longer than " + std::to_string(kMaxLabelText) + " bytes";
     if (label.text.find_first_of(" \t\r\n") == 0 ||
         label.text.find_last_of(" \t\r\n") == label.text.size() - 1)
-      return where + " begins or ends with white space: " + shown(label.text);
+      return where + " begins or ends with white space: " + quote(label.text);
     std::vector<std::string> names = label.aliases;
     names.push_back(label.text);
     names.push_back(label.display);
@@ -124,7 +124,7 @@ std::optional<std::string> broken_label(const Task& task) {
       std::transform(name.begin(), name.end(), name.begin(), lower);
       const std::size_t owner = owners.emplace(name, i).first->second;
       if (owner != i)
-        return where + " has the name " + shown(name) + ", as label " + std::to_string(owner + 1) + " does";
+        return where + " has the name " + quote(name) + ", as label " + std::to_string(owner + 1) + " does";
     }
   }
   return std::nullopt;
@@ -132,10 +132,10 @@ std::optional<std::string> broken_label(const Task& task) {
 
 }  // namespace
 
-std::optional<std::string> broken_rule(const Task& task) {
+std::optional<std::string> validate_task(const Task& task) {
   if (!valid_name(task.name))
     return "name: expected 1 to " + std::to_string(kMaxName) + " letters, digits, '_' or '-', found " +
-           shown(task.name);
+           quote(task.name);
   const std::size_t at = task.user_template.find(kPlace);
   if (at == std::string::npos || task.user_template.find(kPlace, at + 1) != std::string::npos)
     return "template: expected {text} exactly once";
@@ -145,11 +145,11 @@ std::optional<std::string> broken_rule(const Task& task) {
   if (classify && task.history) return "history: only tasks of kind generate keep turns";
   if (!classify && (task.abstain_below > 0 || !task.content_free.empty()))
     return "abstain_below and content_free: only for tasks of kind classify";
-  if (const auto broken = broken_label(task)) return "labels: " + *broken;
+  if (const auto broken = validate_labels(task)) return "labels: " + *broken;
   for (const TaskExample& example : task.examples) {
     const auto is_it = [&](const TaskLabel& label) { return label.text == example.answer; };
     if (classify && std::none_of(task.labels.begin(), task.labels.end(), is_it))
-      return "examples: the answer " + shown(example.answer) + " is no label's text";
+      return "examples: the answer " + quote(example.answer) + " is no label's text";
   }
   return std::nullopt;
 }

@@ -64,14 +64,14 @@ std::map<std::string, std::string> read_system_by_label(const Fields& top, const
     const std::string label = top.text(entry.first, "system_by_label", tasks::kMaxLabelText, true);
     const std::string prompt = top.text(entry.second, "system_by_label", tasks::kMaxPrompt, true);
     if (!out.emplace(label, prompt).second)
-      top.fail_at(entry.first, "system_by_label", tasks::shown(label), " stands here twice");
+      top.fail_at(entry.first, "system_by_label", tasks::quote(label), " stands here twice");
   }
   (void)source;
   return out;
 }
 
 // The key that a broken rule is about, for its line.
-YAML::Node blamed(const Fields& top, const std::string& rule) {
+YAML::Node node_for_rule(const Fields& top, const std::string& rule) {
   const std::string key = rule.substr(0, rule.find(':'));
   return top.has(key.c_str()) ? top.get(key.c_str()) : top.map();
 }
@@ -93,7 +93,7 @@ Task read_task(std::string_view yaml, const std::string& source) {
   task.version = top.integer("version", 1, 1000000, 1);
   const std::string kind = top.text("kind", kMaxShort, true);
   if (kind != "classify" && kind != "generate")
-    top.fail_at(top.get("kind"), "kind", "expected classify or generate, found ", tasks::shown(kind));
+    top.fail_at(top.get("kind"), "kind", "expected classify or generate, found ", tasks::quote(kind));
   task.kind = kind == "classify" ? TaskKind::classify : TaskKind::generate;
   task.description = top.text("description", 1000, false);
   task.heading = top.text("heading", kMaxShort, false);
@@ -117,17 +117,17 @@ Task read_task(std::string_view yaml, const std::string& source) {
   const std::string overflow = top.has("on_overflow") ? top.text("on_overflow", kMaxShort, true) : "refuse";
   if (overflow != "refuse" && overflow != "truncate")
     top.fail_at(top.get("on_overflow"), "on_overflow", "expected refuse or truncate, found ",
-                tasks::shown(overflow));
+                tasks::quote(overflow));
   task.overflow = overflow == "refuse" ? TextOverflow::refuse : TextOverflow::truncate;
   task.abstain_below = top.number("abstain_below", 0, 1, 0);
   task.content_free = top.texts("content_free", kMaxExamples, 1000);
-  if (const auto broken = tasks::broken_rule(task)) top.fail_at(blamed(top, *broken), "", *broken);
+  if (const auto broken = tasks::validate_task(task)) top.fail_at(node_for_rule(top, *broken), "", *broken);
   return task;
 }
 
 // yaml-cpp's own errors, of any place, as this library's.
 template <class Body>
-auto guarded(const std::string& source, const Body& body) {
+auto translate_yaml_errors(const std::string& source, const Body& body) {
   try {
     return body();
   } catch (const YAML::Exception& error) {
@@ -139,7 +139,7 @@ auto guarded(const std::string& source, const Body& body) {
 }  // namespace
 
 Task Task::parse(std::string_view yaml, const std::string& source) {
-  return guarded(source, [&] { return read_task(yaml, source); });
+  return translate_yaml_errors(source, [&] { return read_task(yaml, source); });
 }
 
 Task Task::load(const std::string& path) {
@@ -180,7 +180,7 @@ void save_calibration(const Task& task, const Calibration& calibration, const st
 }
 
 Calibration load_calibration(const Task& task, const std::string& path) {
-  return guarded(path, [&] {
+  return translate_yaml_errors(path, [&] {
     const Fields top(tasks::parse_yaml(tasks::read_text_file(path), path), path, "",
                      {"task", "model", "prompt", "examples", "temperature", "offsets"});
     Calibration calibration;

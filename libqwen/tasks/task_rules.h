@@ -11,6 +11,6 @@ namespace qwen::tasks {
 inline constexpr std::size_t kMaxName = 64, kMaxLabels = 1000, kMaxLabelText = 200, kMaxPrompt = 100000;
 
 // The first rule that the task breaks, "KEY: reason"; nothing where it is fine.
-std::optional<std::string> broken_rule(const Task& task);
+std::optional<std::string> validate_task(const Task& task);
 
 }  // namespace qwen::tasks

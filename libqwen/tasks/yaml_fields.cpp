@@ -104,7 +104,7 @@ Fields::Fields(const YAML::Node& map, const std::string& source, std::string whe
     if (std::find(allowed.begin(), allowed.end(), key) == allowed.end()) {
       std::string known;
       for (const std::string_view name : allowed) known += (known.empty() ? "" : ", ") + std::string(name);
-      fail_at(entry.first, "", "unknown key ", shown(key), "; expected one of ", known);
+      fail_at(entry.first, "", "unknown key ", quote(key), "; expected one of ", known);
     }
     if (std::find(seen.begin(), seen.end(), key) != seen.end())
       fail_at(entry.first, key, "stands here twice");
@@ -151,7 +151,7 @@ T Fields::scalar(const char* key, const char* expected) const {
   if (!node.IsScalar()) fail_at(node, key, "expected ", expected);
   T value{};
   if (!parse_number(node.Scalar(), value))
-    fail_at(node, key, "expected ", expected, ", found ", shown(node.Scalar()));
+    fail_at(node, key, "expected ", expected, ", found ", quote(node.Scalar()));
   return value;
 }
 
@@ -161,7 +161,7 @@ bool Fields::flag(const char* key, bool otherwise) const {
   bool value = false;
   if (!node.IsScalar()) fail_at(node, key, "expected true or false");
   if (!YAML::convert<bool>::decode(node, value))
-    fail_at(node, key, "expected true or false, found ", shown(node.Scalar()));
+    fail_at(node, key, "expected true or false, found ", quote(node.Scalar()));
   return value;
 }
 
@@ -185,7 +185,7 @@ std::uint64_t Fields::hex64(const char* key) const {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number, 16);
   if (error != std::errc() || end != value.data() + value.size())
-    fail_at(map_[key], key, "expected up to 16 hexadecimal digits, found ", shown(value));
+    fail_at(map_[key], key, "expected up to 16 hexadecimal digits, found ", quote(value));
   return number;
 }
 

@@ -195,11 +195,11 @@ ChatTemplate::Kind ChatTemplate::parse_kind(std::string_view name) {
 
 ChatTemplate::ChatTemplate(Kind kind, Tokenizer tokenizer) : kind_(kind), tokenizer_(std::move(tokenizer)) {
   for (const std::string_view needed : {kStart, kEnd})
-    if (!tokenizer_.find_control(needed))
+    if (!tokenizer_.find_added_token(needed))
       fail(ErrorCode::unsupported, "chat template ", name(), ": the vocabulary has no control token ",
            needed);
   for (const std::string_view end : {kEnd, kEndOfText})
-    if (const auto token = tokenizer_.find_control(end)) end_of_turn_.push_back(*token);
+    if (const auto token = tokenizer_.find_added_token(end)) end_of_turn_.push_back(*token);
 }
 
 std::string_view ChatTemplate::name() const noexcept {
@@ -214,13 +214,13 @@ std::vector<Token> ChatTemplate::render(std::span<const Message> messages,
   std::vector<Token> tokens;
   std::string text;  // gathered up to the next control token
   const auto flush = [&] {
-    const std::vector<Token> plain = tokenizer_.encode(text, Tokenizer::Special::as_text);
+    const std::vector<Token> plain = tokenizer_.encode(text, Tokenizer::ControlTokens::as_text);
     tokens.insert(tokens.end(), plain.begin(), plain.end());
     text.clear();
   };
   const Transcript transcript = transcribe(kind_, messages, options);
   for (const Transcript::Piece& piece : transcript.pieces()) {
-    const auto control = piece.control ? tokenizer_.find_control(piece.text) : std::nullopt;
+    const auto control = piece.control ? tokenizer_.find_added_token(piece.text) : std::nullopt;
     if (!control) {
       text += piece.text;  // also a think tag that this vocabulary does not have
       continue;

@@ -8,10 +8,9 @@
 namespace qwen::tokenizer {
 namespace {
 
-// Up to this many bytes a word is merged by scanning its ranks for the smallest; above it a heap is faster,
-// and needed: a word may be as long as the text.
+// Longer words are merged with a heap: a word may be as long as the text.
 constexpr std::size_t kShortWord = 96;
-// A longer one is cut: positions have 32 bits.
+// Longer words are cut: positions have 32 bits.
 constexpr std::size_t kLongestWord = std::size_t{1} << 30;
 
 }  // namespace
@@ -21,7 +20,7 @@ BpeBackend::BpeBackend(Vocabulary vocabulary, const std::array<Token, 256>& byte
     : TokenizerBackend(std::move(vocabulary)),
       byte_tokens_(byte_tokens),
       merges_(static_cast<std::size_t>(this->vocabulary().size()), rules),
-      characters_(this->vocabulary(), byte_tokens, rules, merges_) {}
+      cjk_(this->vocabulary(), byte_tokens, rules, merges_) {}
 
 void BpeBackend::encode_text(std::string_view text, std::vector<Token>& out) const {
   std::string storage;
@@ -36,26 +35,25 @@ void BpeBackend::encode_word(std::string_view word, std::vector<Token>& out) con
   std::vector<Token> many;
   if (word.size() > kShortWord) many.resize(word.size());
   Token* tokens = many.empty() ? few : many.data();
-  const std::size_t n = first_tokens(word, tokens);
+  const std::size_t n = initial_tokens(word, tokens);
   if (n <= kShortWord)
     out.insert(out.end(), tokens, tokens + merge_short(tokens, n));
   else
     merge_long({tokens, n}, out);
 }
 
-std::size_t BpeBackend::first_tokens(std::string_view word, Token* tokens) const noexcept {
+std::size_t BpeBackend::initial_tokens(std::string_view word, Token* tokens) const noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(word[i]); };
   std::size_t n = 0;
-  bool joined = false;  // a merge may cross the border before the character at i
+  bool joined = false;  // a merge may cross the boundary before the character at i
   for (std::size_t i = 0; i < word.size();) {
     const bool three = (byte(i) & 0xF0) == 0xE0 && i + 2 < word.size();
     const std::size_t end = i + (three ? 3 : 1);
     bool joins = false;
     if (three || (end < word.size() && (byte(end) & 0xF0) == 0xE0))
       joins = end < word.size() &&
-              characters_.may_cross(byte(end - 1), byte(end), end + 1 < word.size() ? byte(end + 1) : 0);
-    const Token whole =
-        three && !joined && !joins ? characters_.token(byte(i), byte(i + 1), byte(i + 2)) : -1;
+              cjk_.merges_across(byte(end - 1), byte(end), end + 1 < word.size() ? byte(end + 1) : 0);
+    const Token whole = three && !joined && !joins ? cjk_.token(byte(i), byte(i + 1), byte(i + 2)) : -1;
     if (whole >= 0) {
       tokens[n++] = whole;
       i = end;
@@ -96,8 +94,8 @@ void BpeBackend::merge_long(std::span<const Token> tokens, std::vector<Token>& o
   for (std::uint32_t i = 0; i < n; ++i)
     symbols[i] = {tokens[i], MergeTable::kNone, i - 1, i + 1 < n ? i + 1 : kEnd};
   symbols[0].previous = kEnd;
-  // What may be merged: rank, then position. An entry is stale once its symbol has another rank; a rank never
-  // returns to a symbol, since its tokens only grow.
+  // Candidate merges: rank, then position. An entry is stale if its symbol has another rank now; a symbol never
+  // gets the same rank twice, because its token only grows.
   std::vector<std::uint64_t> queue;
   const auto rank_next = [&](std::uint32_t i) {
     Symbol& symbol = symbols[i];

@@ -1,5 +1,5 @@
-// Byte-level BPE from a model file's metadata, where tokens are written in GPT-2's alphabet: each byte that
-// is no printable Latin-1 character stands as U+0100 and following, so that a vocabulary is readable text.
+// Byte-level BPE from a model file's metadata. Tokens are written in GPT-2's alphabet: bytes that are not
+// printable Latin-1 characters are mapped to U+0100 and up.
 #include <algorithm>
 
 #include "base/fail.h"
@@ -32,9 +32,9 @@ constexpr Alphabet make_alphabet() {
 }
 constexpr Alphabet kAlphabet = make_alphabet();
 
-// The bytes that `text` spells in the alphabet. As in the reference a text with any other character stands
-// for itself.
-std::string_view spelt_bytes(std::string_view text, std::string& storage) {
+// The bytes that `text` spells in the alphabet; `text` itself if it has any other character, as in the
+// reference.
+std::string_view alphabet_bytes(std::string_view text, std::string& storage) {
   storage.resize(text.size());
   std::size_t n = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -54,45 +54,47 @@ std::string_view spelt_bytes(std::string_view text, std::string& storage) {
   return std::string_view(storage).substr(0, n);
 }
 
-void check_split(const formats::ModelFile& file) {
-  // Files from before May 2024 do not name the split; all models of the family have this one.
+void check_pre_tokenizer(const formats::ModelFile& file) {
+  // Files from before May 2024 do not name the pre-tokenizer; the whole family uses this one.
   const std::string_view pre = file.optional_string(kPre).value_or("qwen2");
   if (pre != "qwen2" && pre != "deepseek-r1-qwen")
     fail(ErrorCode::unsupported, file.path(), ": ", kPre, ": expected \"qwen2\", found ", quoted(pre),
-         ": its way to split text is not implemented");
+         " (unsupported pre-tokenizer)");
 }
 
-// The type of each token. Where the file gives none, what is spelt like a control token is one.
-std::vector<TokenType> read_types(const formats::ModelFile& file, const std::vector<std::string_view>& tokens) {
+// The type of each token. If the file has no types, "<|...|>" is a control token.
+std::vector<TokenType> read_types(const formats::ModelFile& file, const std::vector<std::string_view>& tokens,
+                                  std::vector<std::string>& warnings) {
   const std::vector<std::int32_t> numbers = file.integers(kTypes);
   if (!numbers.empty() && numbers.size() != tokens.size())
     fail(ErrorCode::bad_format, file.path(), ": ", kTypes, ": expected ", tokens.size(), " entries as in ",
          kTokens, ", found ", numbers.size());
   std::vector<TokenType> types(tokens.size(), TokenType::normal);
+  std::vector<std::size_t> corrected;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::string_view text = tokens[i];
-    if (numbers.empty()) {
-      if (text.starts_with("<|") && text.ends_with("|>")) types[i] = TokenType::control;
-      continue;
+    if (!numbers.empty()) types[i] = token_type(file, i, numbers[i]);
+    if (types[i] == TokenType::normal && looks_like_control(text)) {
+      types[i] = TokenType::control;
+      if (!numbers.empty()) corrected.push_back(i);
     }
-    if (numbers[i] < 1 || numbers[i] > 6)
-      fail(ErrorCode::bad_format, file.path(), ": ", kTypes, "[", i, "]: expected 1 to 6, found ",
-           numbers[i]);
-    types[i] = static_cast<TokenType>(numbers[i]);
-    // Rows that fill the embedding up to a round number; converters have called them user-defined.
+    // Padding rows of the embedding; some converters type them as user-defined.
     if (types[i] == TokenType::user_defined && text.starts_with("[PAD") && text == cat("[PAD", i, "]"))
       types[i] = TokenType::unused;
   }
-  // Converters have called the token that ends a text user-defined.
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
-    const auto id = file.optional_integer(key);
+    const auto id = optional_token_id(file, key);
     if (!id) continue;
-    if (*id < 0 || static_cast<std::uint64_t>(*id) >= tokens.size())
-      fail(ErrorCode::bad_format, file.path(), ": ", key, ": expected less than ", tokens.size(), ", found ",
-           *id);
     TokenType& type = types[static_cast<std::size_t>(*id)];
-    if (type == TokenType::user_defined) type = TokenType::control;
+    if (type == TokenType::normal) corrected.push_back(static_cast<std::size_t>(*id));
+    // Some converters type the EOS token as user-defined.
+    if (type == TokenType::normal || type == TokenType::user_defined) type = TokenType::control;
   }
+  if (!corrected.empty())
+    warnings.push_back(cat(corrected.size(),
+                           " control tokens have the type of ordinary tokens and are taken as control "
+                           "tokens, the first is ",
+                           quoted(tokens[corrected.front()])));
   return types;
 }
 
@@ -111,7 +113,7 @@ std::vector<MergeRule> read_merges(const formats::ModelFile& file, const TokenIn
       fail(ErrorCode::bad_format, file.path(), ": ", kMerges, "[", rank, "]: expected two tokens, found ",
            quoted(line));
     const std::string_view left = line.substr(0, space), right = line.substr(space + 1);
-    // A vocabulary mostly lists its tokens in the order of their merges: try the next one before searching.
+    // Tokens are mostly in the order of their merges: try the next one before searching.
     const std::string_view next =
         expected < static_cast<Token>(tokens.size()) ? tokens[expected] : std::string_view();
     Token merged = expected;
@@ -131,14 +133,15 @@ std::vector<MergeRule> read_merges(const formats::ModelFile& file, const TokenIn
 
 }  // namespace
 
-std::shared_ptr<const TokenizerBackend> make_bpe_backend(const formats::ModelFile& file) {
-  check_split(file);
+std::shared_ptr<TokenizerBackend> make_bpe_backend(const formats::ModelFile& file) {
+  check_pre_tokenizer(file);
   const std::vector<std::string_view>* tokens = file.strings(kTokens);
   if (tokens == nullptr || tokens->empty())
     fail(ErrorCode::not_found, file.path(), ": ", kTokens, " is missing");
   if (tokens->size() > static_cast<std::size_t>(std::numeric_limits<Token>::max() / 2))
     fail(ErrorCode::bad_format, file.path(), ": ", kTokens, ": ", tokens->size(), " tokens are too many");
-  const std::vector<TokenType> types = read_types(file, *tokens);
+  std::vector<std::string> warnings;
+  const std::vector<TokenType> types = read_types(file, *tokens, warnings);
 
   TokenIndex index(*tokens);
   Vocabulary vocabulary;
@@ -148,15 +151,16 @@ std::shared_ptr<const TokenizerBackend> make_bpe_backend(const formats::ModelFil
   std::string storage;
   for (std::size_t i = 0; i < tokens->size(); ++i) {
     const TokenType type = types[i];
-    const bool spelt = type != TokenType::control && type != TokenType::user_defined;
+    const bool in_alphabet = type != TokenType::control && type != TokenType::user_defined;
     if (type == TokenType::unused)
       vocabulary.add({}, type);
     else
-      vocabulary.add(spelt ? spelt_bytes((*tokens)[i], storage) : (*tokens)[i], type);
-    // Merges never lead to a control token: ordinary text cannot become one.
+      vocabulary.add(in_alphabet ? alphabet_bytes((*tokens)[i], storage) : (*tokens)[i], type);
+    // No merge may produce a control token: ordinary text cannot become one.
     if (type != TokenType::control && type != TokenType::unused) index.add(static_cast<Token>(i));
   }
   vocabulary.finish();
+  read_added_token_flags(file, vocabulary);
 
   std::array<Token, 256> byte_tokens;
   for (std::size_t byte = 0; byte < 256; ++byte) {
@@ -168,7 +172,9 @@ std::shared_ptr<const TokenizerBackend> make_bpe_backend(const formats::ModelFil
            quoted(text), ")");
   }
   const std::vector<MergeRule> merges = read_merges(file, index, *tokens);
-  return std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, merges);
+  auto backend = std::make_shared<BpeBackend>(std::move(vocabulary), byte_tokens, merges);
+  for (std::string& line : warnings) backend->warn(std::move(line));
+  return backend;
 }
 
 }  // namespace qwen::tokenizer

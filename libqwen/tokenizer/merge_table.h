@@ -13,13 +13,13 @@ struct MergeRule {
   Token left, right, merged;
 };
 
-// (left, right) -> Merge: one flat table with open addressing. Most of encoding is waiting for its cache
-// lines, so an entry is eight bytes - both ids and the rank, in as many bits as this vocabulary needs - and a
-// small filter answers for most of the pairs that are not there.
+// (left, right) -> rank: a hash table with open addressing. Encoding mostly waits for its cache lines, so an
+// entry is 8 bytes (both ids and the rank, in as many bits as the vocabulary needs), and a small Bloom filter
+// rejects most pairs without a merge.
 class MergeTable {
  public:
-  // `rules` in the order of their ranks, for ids below `tokens`; of two for one pair the first counts.
-  // Error(unsupported) where ids and ranks need more than 64 bits (above two million tokens).
+  // `rules` in the order of their ranks, for ids below `tokens`; the first of duplicate pairs counts.
+  // Throws unsupported if ids and ranks need more than 64 bits (above two million tokens).
   MergeTable(std::size_t tokens, std::span<const MergeRule> rules);
   // The rank of the pair's merge, or kNone.
   std::uint32_t rank(Token left, Token right) const noexcept {
@@ -31,14 +31,14 @@ class MergeTable {
       if (entries_[i] == kEmpty) return kNone;
     }
   }
-  // The token that a merge makes.
+  // The token that the merge of this rank produces.
   Token merged(std::uint32_t rank) const noexcept { return merged_[rank]; }
 
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
  private:
   static constexpr std::uint64_t kEmpty =
-      ~std::uint64_t{0};  // no key: token_bits_ hold one id more than there is
+      ~std::uint64_t{0};  // not a key: token_bits_ can hold one id more than the vocabulary has
   static constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15u;  // Fibonacci hashing
   std::uint64_t key_of(Token left, Token right) const noexcept {
     return static_cast<std::uint64_t>(left) << token_bits_ | static_cast<std::uint32_t>(right);
@@ -49,7 +49,7 @@ class MergeTable {
   std::vector<std::uint64_t> entries_;  // key << rank_bits_ | rank; a power of two, at least a quarter empty
   std::size_t mask_;
   int shift_;
-  std::vector<std::uint64_t> filter_;  // the bit of every key's hash is set
+  std::vector<std::uint64_t> filter_;  // one bit per key is set
   int filter_shift_;
   std::vector<Token> merged_;  // by rank
 };

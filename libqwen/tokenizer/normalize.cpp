@@ -12,9 +12,9 @@
 namespace qwen::tokenizer {
 namespace {
 
-// Blocks of inert code points, chosen so that Chinese, Japanese, Korean, Latin, Greek, Cyrillic, Hebrew and
-// Arabic text and emoji take the fast path; everything between them goes through utf8proc. A test proves each
-// of them against utf8proc.
+// Ranges of inert code points, so that Chinese, Japanese, Korean, Latin, Greek, Cyrillic, Hebrew and Arabic
+// text and emoji take the fast path; the rest goes through utf8proc. A test checks each code point against
+// utf8proc.
 struct Range {
   std::int32_t first, last;
 };
@@ -26,10 +26,10 @@ constexpr Range kInert[] = {
     {0x10000, 0x101FC}, {0x1F000, 0x1FAFF}, {0x20000, 0x2F7FF},
 };
 
-// What is true of a stretch of text from its front.
+// A prefix of valid, inert characters.
 struct Prefix {
-  std::size_t end = 0;         // bytes of valid, inert characters
-  std::size_t last_start = 0;  // where the last of them starts; == end where there is none
+  std::size_t end = 0;         // in bytes
+  std::size_t last_start = 0;  // start of the last character; == end if the prefix is empty
 };
 
 bool is_continuation(char byte) {
@@ -67,7 +67,7 @@ Prefix inert_prefix(std::string_view text, std::size_t from) noexcept {
   return prefix;
 }
 
-// Appends `segment` in NFC. Its marks are sorted here: utf8proc's own sort takes quadratic time on long runs.
+// Appends `segment` in NFC. Sorts the combining marks itself: utf8proc's sort is quadratic.
 void append_composed(std::string& out, std::vector<utf8proc_int32_t>& segment,
                      std::vector<utf8proc_int32_t>& decomposed) {
   if (segment.empty()) return;
@@ -104,6 +104,31 @@ bool is_inert(std::int32_t code_point) noexcept {
   return it != std::end(kInert) && code_point >= it->first;
 }
 
+bool is_word(std::int32_t code_point) noexcept {
+  if (code_point < 0) return false;
+  switch (utf8proc_category(code_point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC: return true;
+    default: return code_point == 0x200C || code_point == 0x200D;
+  }
+}
+
+bool is_white_space(std::int32_t code_point) noexcept {
+  return (code_point >= 9 && code_point <= 13) || code_point == 0x20 || code_point == 0x85 ||
+         code_point == 0xA0 || code_point == 0x1680 || (code_point >= 0x2000 && code_point <= 0x200A) ||
+         code_point == 0x2028 || code_point == 0x2029 || code_point == 0x202F || code_point == 0x205F ||
+         code_point == 0x3000;
+}
+
 std::string_view to_valid(std::string_view text, std::string& storage) {
   if (is_valid_utf8(text)) return text;
   storage = replace_invalid_utf8(text);
@@ -117,7 +142,7 @@ std::string_view to_nfc(std::string_view text, std::string& storage) {
   std::vector<utf8proc_int32_t> segment, decomposed;
   for (std::size_t at = 0; at < text.size();) {
     const Prefix inert = inert_prefix(text, at);
-    // The last inert character may still join with the marks that follow it.
+    // The last inert character may compose with the marks that follow it.
     const std::size_t copied = inert.end == text.size() ? inert.end : inert.last_start;
     storage.append(text, at, copied - at);
     at = copied;

@@ -1,4 +1,4 @@
-#include "tokenizer/sentencepiece_backend.h"
+#include "tokenizer/tokenizer_backend.h"
 
 #include <sentencepiece_processor.h>
 
@@ -32,7 +32,7 @@ namespace normalizer_field {
 constexpr int name = 1, add_dummy_prefix = 3, remove_extra_whitespaces = 4;
 }
 
-// A protobuf message in the making.
+// Builds a protobuf message.
 class Message {
  public:
   Message& number(int field, std::uint64_t value) {
@@ -89,7 +89,7 @@ std::vector<Piece> read_pieces(const formats::ModelFile& file) {
   const std::vector<std::string_view>* tokens = file.strings(kTokens);
   if (tokens == nullptr || tokens->empty())
     fail(ErrorCode::not_found, file.path(), ": ", kTokens, " is missing");
-  const std::vector<float> scores = file.reals(kScores);
+  const std::vector<float> scores = file.floats(kScores);
   const std::vector<std::int32_t> types = file.integers(kTypes);
   for (const auto& [key, size] : {std::pair(kScores, scores.size()), std::pair(kTypes, types.size())})
     if (size != tokens->size())
@@ -99,11 +99,8 @@ std::vector<Piece> read_pieces(const formats::ModelFile& file) {
   pieces.reserve(tokens->size());
   for (std::size_t i = 0; i < tokens->size(); ++i) {
     const std::string_view text = (*tokens)[i];
-    if (types[i] < 1 || types[i] > 6)
-      fail(ErrorCode::bad_format, file.path(), ": ", kTypes, "[", i, "]: expected 1 to 6, found ", types[i]);
-    auto type = static_cast<TokenType>(types[i]);
-    if (type == TokenType::user_defined && text.starts_with("<|") && text.ends_with("|>"))
-      type = TokenType::control;
+    auto type = token_type(file, i, types[i]);
+    if (type == TokenType::user_defined && looks_like_control(text)) type = TokenType::control;
     if (type == TokenType::byte && !byte_of_piece(text))
       fail(ErrorCode::bad_format, file.path(), ": ", kTokens, "[", i,
            "]: expected a byte as \"<0x0A>\", found ", quoted(text));
@@ -112,12 +109,12 @@ std::vector<Piece> read_pieces(const formats::ModelFile& file) {
   return pieces;
 }
 
-// Fills rows of the embedding that the model has no use for.
+// Padding rows of the embedding.
 bool is_padding(const Piece& piece) {
   return piece.type == TokenType::unused && piece.text.starts_with("[PAD");
 }
 
-// The model as the library reads it.
+// The model in the format of the SentencePiece library.
 std::string serialize(const formats::ModelFile& file, const std::vector<Piece>& pieces) {
   Message model;
   bool byte_fallback = false;
@@ -125,8 +122,7 @@ std::string serialize(const formats::ModelFile& file, const std::vector<Piece>& 
     byte_fallback |= piece.type == TokenType::byte;
     Message message;
     if (piece.type == TokenType::control || is_padding(piece)) {
-      // Spelt with a byte that no text has: the library takes a character for a control piece of the same
-      // text.
+      // Renamed to bytes that no text contains: the library would match the text of a control piece.
       message.text(piece_field::text, cat("\xFF", &piece - pieces.data())).real(piece_field::score, 0);
       message.number(piece_field::type, static_cast<std::uint64_t>(TokenType::control));
     } else {
@@ -150,8 +146,8 @@ std::string serialize(const formats::ModelFile& file, const std::vector<Piece>& 
   Message trainer, normalizer;
   trainer.number(trainer_field::model_type, trainer_field::kBpe);
   trainer.number(trainer_field::byte_fallback, byte_fallback);
-  const auto flag = [&](std::string_view key, bool otherwise) {
-    return std::uint64_t{file.optional_boolean(key).value_or(otherwise)};
+  const auto flag = [&](std::string_view key, bool fallback) {
+    return std::uint64_t{file.optional_boolean(key).value_or(fallback)};
   };
   normalizer.text(normalizer_field::name, "identity");
   normalizer.number(normalizer_field::add_dummy_prefix, flag("tokenizer.ggml.add_space_prefix", true));
@@ -161,7 +157,7 @@ std::string serialize(const formats::ModelFile& file, const std::vector<Piece>& 
   return model.bytes();
 }
 
-Vocabulary make_vocabulary(const std::vector<Piece>& pieces) {
+Vocabulary make_vocabulary(const formats::ModelFile& file, const std::vector<Piece>& pieces) {
   Vocabulary vocabulary;
   std::string text;
   for (const Piece& piece : pieces) {
@@ -174,7 +170,7 @@ Vocabulary make_vocabulary(const std::vector<Piece>& pieces) {
         if (is_padding(piece)) text.clear();
         break;
       case TokenType::user_defined:
-        type = TokenType::normal;  // the library's own business
+        type = TokenType::normal;  // handled by the library
         [[fallthrough]];
       case TokenType::normal: text = with_spaces(piece.text); break;
       case TokenType::control: break;
@@ -182,6 +178,7 @@ Vocabulary make_vocabulary(const std::vector<Piece>& pieces) {
     vocabulary.add(text, type);
   }
   vocabulary.finish();
+  read_added_token_flags(file, vocabulary);
   return vocabulary;
 }
 
@@ -213,7 +210,7 @@ class SentencePieceBackend final : public TokenizerBackend {
 
 }  // namespace
 
-std::shared_ptr<const TokenizerBackend> make_sentencepiece_backend(const formats::ModelFile& file) {
+std::shared_ptr<TokenizerBackend> make_sentencepiece_backend(const formats::ModelFile& file) {
   const std::vector<Piece> pieces = read_pieces(file);
   auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
   std::string reason;
@@ -229,8 +226,8 @@ std::shared_ptr<const TokenizerBackend> make_sentencepiece_backend(const formats
     reason = cat(processor->GetPieceSize(), " pieces of ", pieces.size());
   if (!reason.empty())
     fail(ErrorCode::bad_format, file.path(),
-         ": the SentencePiece library refuses the model: ", quoted(reason, 200));
-  return std::make_shared<SentencePieceBackend>(make_vocabulary(pieces), std::move(processor));
+         ": the SentencePiece library rejects the model: ", quoted(reason, 200));
+  return std::make_shared<SentencePieceBackend>(make_vocabulary(file, pieces), std::move(processor));
 }
 
 }  // namespace qwen::tokenizer

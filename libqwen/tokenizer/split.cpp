@@ -11,12 +11,12 @@
 namespace qwen::tokenizer {
 namespace {
 
-// Unicode's White_Space, which the reference's \s stands for. PCRE2's own \s would be ASCII only, or, with
-// PCRE2_UCP, would also take U+180E, which is no white space since Unicode 6.3.
+// Unicode's White_Space, which \s means in the reference. PCRE2's \s is ASCII only, or, with PCRE2_UCP,
+// includes U+180E, which is not white space since Unicode 6.3.
 #define QWEN_SPACE \
   "\\t-\\r\\x20\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}"
 
-// The pattern of Qwen2's tokenizer.json with \s spelt out. Unicode's case folding makes (?i:'s) match U+017F
+// The pattern of Qwen2's tokenizer.json with \s spelled out. Unicode's case folding makes (?i:'s) match U+017F
 // too, as in the reference.
 constexpr const char* kPattern =
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -53,15 +53,15 @@ Splitter::Splitter(bool jit) {
   auto pattern = std::make_unique<Pattern>();
   int error = 0;
   PCRE2_SIZE where = 0;
-  // Anchored: the pieces follow one another without gaps, since the alternatives cover every character.
+  // Anchored: the alternatives cover every character, so pieces follow one another without gaps.
   pattern->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(kPattern), PCRE2_ZERO_TERMINATED,
                                 PCRE2_UTF | PCRE2_ANCHORED, &error, &where, nullptr);
   if (pattern->code == nullptr)
     fail(error == PCRE2_ERROR_HEAP_FAILED ? ErrorCode::out_of_memory : ErrorCode::internal,
-         "split pattern: PCRE2 refuses it at ", where, ": ", message_of(error));
+         "split pattern: PCRE2 rejects it at ", where, ": ", message_of(error));
   pattern->context = pcre2_match_context_create(nullptr);
   if (pattern->context == nullptr) fail(ErrorCode::out_of_memory, "split pattern: no memory for PCRE2");
-  // For the interpreter, which counts steps: a piece may be as long as the text.
+  // The interpreter counts steps, and a piece may be as long as the text.
   pcre2_set_match_limit(pattern->context, std::numeric_limits<std::uint32_t>::max());
   pattern->jit = jit && pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) == 0;
   pattern_ = std::move(pattern);
@@ -73,7 +73,7 @@ struct Splitter::Cursor::State {
   const Pattern* pattern;
   std::string_view text;
   std::size_t at = 0;
-  pcre2_match_data* data;  // one a cursor: a Splitter is shared between threads
+  pcre2_match_data* data;  // one per cursor: threads share a Splitter
   ~State() { pcre2_match_data_free(data); }
 };
 

@@ -1,4 +1,4 @@
-// Qwen2's split of a text into the pieces ("words") that BPE works on.
+// Qwen2's pre-tokenizer: splits text into the "words" that BPE merges.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -9,14 +9,13 @@ namespace qwen::tokenizer {
 // The compiled split pattern. Immutable, thread-safe.
 class Splitter {
  public:
-  // `jit` false leaves out PCRE2's JIT compiler: for tests, and what happens by itself where it is not
-  // available.
+  // Without PCRE2's JIT compiler (jit = false, or not available) the results are the same.
   explicit Splitter(bool jit = true);
   ~Splitter();
   Splitter(const Splitter&) = delete;
   Splitter& operator=(const Splitter&) = delete;
 
-  // Walks through one text. Every byte of it belongs to exactly one piece.
+  // Iterates over the pieces of one text. Every byte is in exactly one piece.
   class Cursor {
    public:
     // `valid` must be valid UTF-8 and outlive the cursor.

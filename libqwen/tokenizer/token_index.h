@@ -1,4 +1,4 @@
-// Finds the id of a token by its text while a vocabulary is loaded.
+// Token ids by text, used while a vocabulary is loaded.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -8,17 +8,17 @@
 
 namespace qwen::tokenizer {
 
-// Open addressing over texts that the caller keeps: nothing is copied. Of equal texts the first counts.
+// A hash table with open addressing over texts that must outlive it. The first of equal texts counts.
 class TokenIndex {
  public:
   explicit TokenIndex(const std::vector<std::string_view>& texts);
   void add(Token token) noexcept;
-  // -1 where there is none.
+  // -1 if there is no such token.
   Token find(std::string_view text) const noexcept;
 
  private:
   struct Slot {
-    std::uint32_t check = 0;  // the hash's other half: most unequal texts are told apart without being read
+    std::uint32_t check = 0;  // upper half of the hash: most unequal texts are rejected without reading them
     Token token = -1;
   };
   const std::vector<std::string_view>& texts_;

@@ -1,36 +1,104 @@
 #include "qwen/tokenizer.h"
 
+#include <limits>
+
 #include "base/fail.h"
 #include "base/utf8.h"
 #include "tokenizer/bpe.h"
-#include "tokenizer/sentencepiece_backend.h"
 #include "tokenizer/tokenizer_backend.h"
 
 namespace qwen {
 namespace tokenizer {
 
+std::optional<Token> optional_token_id(const formats::ModelFile& file, std::string_view key) {
+  const auto id = file.optional_integer(key);
+  if (!id || *id == -1 || *id == std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+  const auto* tokens = file.strings("tokenizer.ggml.tokens");
+  const std::size_t size = tokens != nullptr ? tokens->size() : 0;
+  if (*id < 0 || static_cast<std::uint64_t>(*id) >= size)
+    fail(ErrorCode::bad_format, file.path(), ": ", key, ": expected less than ", size, ", found ", *id);
+  return static_cast<Token>(*id);
+}
+
+TokenType token_type(const formats::ModelFile& file, std::size_t index, std::int32_t number) {
+  if (number < 0 || number > 6)
+    fail(ErrorCode::bad_format, file.path(), ": tokenizer.ggml.token_type[", index,
+         "]: expected 0 to 6, found ", number);
+  return number == 0 ? TokenType::normal : static_cast<TokenType>(number);
+}
+
+void read_added_token_flags(const formats::ModelFile& file, Vocabulary& vocabulary) {
+  constexpr const char* kKey = "qwen.tokenizer.added_token_flags";
+  const std::vector<std::int32_t> pairs = file.integers(kKey);
+  if (pairs.size() % 2 != 0)
+    fail(ErrorCode::bad_format, file.path(), ": ", kKey, ": expected pairs of id and flags");
+  for (std::size_t i = 0; i < pairs.size(); i += 2) {
+    if (!vocabulary.contains(pairs[i]))
+      fail(ErrorCode::bad_format, file.path(), ": ", kKey, ": no token ", pairs[i]);
+    vocabulary.set_flags(pairs[i], pairs[i + 1]);
+  }
+}
+
+bool looks_like_control(std::string_view text) noexcept {
+  return text.size() > 4 && text.starts_with("<|") && text.ends_with("|>");
+}
+
+namespace {
+
+// The token for a flag such as add_bos_token. Some files set the flag and have no such token.
+std::optional<Token> token_if(const formats::ModelFile& file, const char* flag, const char* key,
+                              bool fallback, TokenizerBackend& backend) {
+  if (!file.optional_boolean(flag).value_or(fallback)) return std::nullopt;
+  const auto token = optional_token_id(file, key);
+  if (!token && file.find(flag) != nullptr)
+    backend.warn(cat(flag, " is true, but ", key, " is missing: no token is added"));
+  return token;
+}
+
+}  // namespace
+
 std::shared_ptr<const TokenizerBackend> make_tokenizer_backend(const formats::ModelFile& file) {
   const std::string_view model = file.string("tokenizer.ggml.model");
-  if (model == "gpt2") return make_bpe_backend(file);
-  if (model == "llama") return make_sentencepiece_backend(file);
-  fail(ErrorCode::unsupported, file.path(), ": tokenizer.ggml.model: expected \"gpt2\" or \"llama\", found ",
-       quoted(model));
+  std::shared_ptr<TokenizerBackend> backend;
+  if (model == "gpt2") {
+    backend = make_bpe_backend(file);
+  } else if (model == "llama") {
+    backend = make_sentencepiece_backend(file);
+  } else {
+    fail(ErrorCode::unsupported, file.path(),
+         ": tokenizer.ggml.model: expected \"gpt2\" or \"llama\", found ", quoted(model));
+  }
+  // GGUF: SentencePiece vocabularies add BOS unless the file says otherwise.
+  backend->add_around_prompt(
+      token_if(file, "tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", model == "llama",
+               *backend),
+      token_if(file, "tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", false, *backend));
+  return backend;
 }
 
 }  // namespace tokenizer
 
-std::vector<Token> Tokenizer::encode(std::string_view text, Special special) const {
+std::vector<Token> Tokenizer::encode(std::string_view text, ControlTokens control) const {
   std::vector<Token> tokens;
-  tokens.reserve(text.size() / 3 + 4);  // what Chinese and English take
-  if (special == Special::parse) {
+  tokens.reserve(text.size() / 3 + 4);  // Chinese and English need about this many
+  if (control == ControlTokens::parse) {
     const tokenizer::Vocabulary& vocabulary = backend_->vocabulary();
-    while (const auto match = vocabulary.next_added(text, 0)) {
-      if (match->position > 0) backend_->encode_text(text.substr(0, match->position), tokens);
+    std::size_t at = 0;
+    while (const auto match = vocabulary.next_added(text, at)) {
+      if (match->position > at) backend_->encode_text(text.substr(at, match->position - at), tokens);
       tokens.push_back(match->token);
-      text.remove_prefix(match->position + match->length);
+      at = match->position + match->length;
     }
+    text.remove_prefix(at);
   }
   if (!text.empty()) backend_->encode_text(text, tokens);
+  return tokens;
+}
+
+std::vector<Token> Tokenizer::encode_prompt(std::string_view text, ControlTokens control) const {
+  std::vector<Token> tokens = encode(text, control);
+  if (const auto token = backend_->leading_token()) tokens.insert(tokens.begin(), *token);
+  if (const auto token = backend_->trailing_token()) tokens.push_back(*token);
   return tokens;
 }
 
@@ -69,7 +137,7 @@ bool Tokenizer::is_control(Token token) const noexcept {
   return vocabulary.contains(token) && vocabulary.type(token) == tokenizer::TokenType::control;
 }
 
-std::optional<Token> Tokenizer::find_control(std::string_view text) const {
+std::optional<Token> Tokenizer::find_added_token(std::string_view text) const {
   return backend_->vocabulary().find_added(text);
 }
 

@@ -34,14 +34,14 @@ void check_model(const test::TinyModel& tiny, bool exact) {
   test::write_tiny_model(tiny, path);
   LoadOptions load;
   load.threads = 2;
-  load.exact = exact;
+  load.reference = exact;
   const Model model = Model::load(path, load);
   std::filesystem::remove(path);
   std::vector<Token> prompt(40);
   for (std::size_t i = 0; i < prompt.size(); ++i) prompt[i] = static_cast<Token>(i * 7 % 200);
 
   SessionOptions options;
-  options.batch = 16;
+  options.prefill_chunk = 16;
   Session session(model, options);
   session.prefill(prompt);
   expect_none("prompt and 30 tokens, again and again", [&] {
@@ -80,10 +80,10 @@ void check_model(const test::TinyModel& tiny, bool exact) {
   const std::vector<Token> ids = {1, 17, 200};
   expect_none("the largest logits only", [&] {
     session.rewind(1);
-    for (int i = 0; i < 30; ++i) session.forward_top({&prompt[static_cast<std::size_t>(i)], 1}, 40, ids);
+    for (int i = 0; i < 30; ++i) session.forward_top_k({&prompt[static_cast<std::size_t>(i)], 1}, 40, ids);
   });
   float logits[3];
-  expect_none("logits of some tokens", [&] { session.logits_of(ids, logits); });
+  expect_none("logits of some tokens", [&] { session.logits_for(ids, logits); });
 
   std::vector<Session> sessions;
   for (int i = 0; i < 4; ++i) sessions.emplace_back(model, options);

@@ -85,7 +85,7 @@ class Folder {
   std::filesystem::path path_;
 };
 
-std::vector<float> logits_of(Session& session, std::span<const Token> tokens) {
+std::vector<float> logits_for(Session& session, std::span<const Token> tokens) {
   const std::span<const float> logits = session.forward(tokens);
   return {logits.begin(), logits.end()};
 }
@@ -96,7 +96,7 @@ void check_session(const Model& model, const Folder& folder) {
   SessionOptions options;
   options.context = 512;
   Session fresh(model, options);
-  const std::vector<float> expected = logits_of(fresh, ids);
+  const std::vector<float> expected = logits_for(fresh, ids);
   std::optional<Session> session;
   try_all(
       "a session's first pass",
@@ -108,19 +108,19 @@ void check_session(const Model& model, const Folder& folder) {
       [&] {  // the same session, after the error
         if (!session) return true;
         session->rewind(0);
-        return logits_of(*session, ids) == expected;
+        return logits_for(*session, ids) == expected;
       });
   try_all(
       "the largest logits",
       [&] {
         session.reset();
         session.emplace(model, options);
-        session->forward_top(ids, 20, {ids.data(), 3});
+        session->forward_top_k(ids, 20, {ids.data(), 3});
       },
       [&] {
         if (!session) return true;
         session->rewind(0);
-        const std::span<const float> top = session->forward_top(ids, 20);
+        const std::span<const float> top = session->forward_top_k(ids, 20);
         int known = 0;
         for (std::size_t i = 0; i < top.size(); ++i) known += top[i] == expected[i];
         return known >= 20;
@@ -150,7 +150,7 @@ void check_session(const Model& model, const Folder& folder) {
       "reading a session", [&] { session->load(path); },
       [&] {
         session->rewind(0);
-        return logits_of(*session, ids) == expected;
+        return logits_for(*session, ids) == expected;
       });
 }
 
@@ -190,9 +190,9 @@ int main() {
   LoadOptions load;
   load.threads = 3;
   try_all("loading a model", [&] { Model::load(tiny, load); });
-  load.exact = true;
+  load.reference = true;
   try_all("loading it for the exact path", [&] { Model::load(tiny, load); });
-  load.exact = false;
+  load.reference = false;
   const Model model = Model::load(tiny, load);
   check_session(model, folder);
   check_answers(model);

@@ -1,6 +1,8 @@
 // Sizes from outside, tensor types, messages.
 #include <catch2/catch.hpp>
 #include <limits>
+#include <locale>
+#include <string>
 
 #include "base/checked.h"
 #include "base/tensor_type.h"
@@ -63,6 +65,18 @@ TEST_CASE("the table of tensor types", "[base]") {
     CHECK(find_tensor_type(std::string_view(name)) == nullptr);
   CHECK(row_bytes(TensorType::f32, 0) == 0);
   check_error(ErrorCode::bad_format, "bytes of a row", [] { row_bytes(TensorType::f32, kMax / 2); });
+}
+
+TEST_CASE("numbers in messages do not follow the program's locale", "[base]") {
+  struct Grouped : std::numpunct<char> {
+    char do_thousands_sep() const override { return '.'; }
+    char do_decimal_point() const override { return ','; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  const std::locale before = std::locale::global(std::locale(std::locale::classic(), new Grouped));
+  const std::string text = cat(1234567, " ", 0.5, " ", 151936.25f);
+  std::locale::global(before);
+  CHECK(text == "1234567 0.5 151936");
 }
 
 TEST_CASE("text from outside fits into one line of a message", "[base]") {

@@ -80,7 +80,7 @@ TEST_CASE("text survives the made-up tokeniser", "[bench]") {
   const Tokenizer tokenizer = Model::load_tokenizer(file.path());
   const std::string text = "Hello there, 你好 <|im_end|>";
   CHECK(tokenizer.decode(tokenizer.encode(text)) == text);
-  CHECK(tokenizer.find_control("<|im_end|>").has_value());
+  CHECK(tokenizer.find_added_token("<|im_end|>").has_value());
 }
 
 TEST_CASE("what a run measures", "[bench]") {

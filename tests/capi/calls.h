@@ -49,7 +49,7 @@ inline std::vector<std::int32_t> render(const Handle<qwen_model>& model, const c
   std::int32_t* tokens = nullptr;
   std::size_t count = 0;
   qwen_error error;
-  ok(qwen_render(model.get(), &message, 1, 0, &tokens, &count, &error), error);
+  ok(qwen_apply_chat_template(model.get(), &message, 1, 0, &tokens, &count, &error), error);
   std::vector<std::int32_t> out(tokens, tokens + count);
   qwen_free(tokens);
   return out;

@@ -16,8 +16,8 @@ TEST_CASE("C: model, tokens and information are those of C++", "[capi]") {
   info.struct_size = sizeof info;
   ok(qwen_model_get_info(model.get(), &info, &error), error);
   CHECK(info.layers == same.shape().layers);
-  CHECK(info.vocab == same.shape().vocab);
-  CHECK(info.vocabulary == same.tokenizer().size());
+  CHECK(info.embedding_rows == same.shape().embedding_rows);
+  CHECK(info.vocab_size == same.tokenizer().size());
   CHECK(info.fingerprint == same.fingerprint());
   CHECK(info.parameters == same.info().parameters);
   CHECK(info.isa == same.isa());
@@ -28,10 +28,9 @@ TEST_CASE("C: model, tokens and information are those of C++", "[capi]") {
   std::int32_t* tokens = nullptr;
   std::size_t count = 0;
   for (const std::uint32_t flags : {0u, QWEN_PARSE_CONTROL}) {
-    ok(qwen_tokenize(model.get(), text.c_str(), QWEN_LENGTH_OF_STRING, flags, &tokens, &count, &error),
-       error);
+    ok(qwen_tokenize(model.get(), text.c_str(), QWEN_NUL_TERMINATED, flags, &tokens, &count, &error), error);
     const auto wanted = same.tokenizer().encode(
-        text, flags ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+        text, flags ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
     CHECK(std::vector<std::int32_t>(tokens, tokens + count) == wanted);
     char* back = nullptr;
     std::size_t length = 0;

@@ -75,7 +75,7 @@ TEST_CASE("C: generates what C++ generates, streamed, and stops", "[capi]") {
     options.cancel = flag;
     options.user = flag;
     options.on_text = [](void* user, const char*, std::size_t) -> std::int32_t {
-      qwen_cancel_raise(static_cast<qwen_cancel*>(user));
+      qwen_cancel_request(static_cast<qwen_cancel*>(user));
       return 0;
     };
     qwen_reply* made = nullptr;

@@ -23,12 +23,12 @@ TEST_CASE("C: tasks, classification and chat", "[capi]") {
   CHECK(builtin == qwen::TaskRegistry().names().size());
   ok(qwen_tasks_add_yaml(tasks.get(),
                          "name: aaa\nkind: classify\ntemplate: \"{text}\"\nlabels: [\"好\", \"坏\"]\n",
-                         QWEN_LENGTH_OF_STRING, &error),
+                         QWEN_NUL_TERMINATED, &error),
      error);
   CHECK(qwen_tasks_count(tasks.get()) == builtin + 1);
   CHECK(std::string(qwen_tasks_name(tasks.get(), 0)) == "aaa");
   CHECK(qwen_tasks_name(tasks.get(), builtin + 1) == nullptr);
-  CHECK(qwen_tasks_add_yaml(tasks.get(), "name: [", QWEN_LENGTH_OF_STRING, &error) == QWEN_BAD_FORMAT);
+  CHECK(qwen_tasks_add_yaml(tasks.get(), "name: [", QWEN_NUL_TERMINATED, &error) == QWEN_BAD_FORMAT);
   CHECK(qwen_tasks_add_folder(tasks.get(), "/no/such/folder", &error) == QWEN_NOT_FOUND);
 
   qwen_classifier* made = nullptr;
@@ -74,11 +74,11 @@ TEST_CASE("C: tasks, classification and chat", "[capi]") {
   ok(qwen_chat_create(model.get(), nullptr, nullptr, &options, &talk, &error), error);
   const Handle<qwen_chat> chat(talk);
   qwen_reply* answer = nullptr;
-  ok(qwen_chat_say(chat.get(), "你好", QWEN_LENGTH_OF_STRING, nullptr, &answer, &error), error);
+  ok(qwen_chat_say(chat.get(), "你好", QWEN_NUL_TERMINATED, nullptr, &answer, &error), error);
   CHECK(std::string(qwen_reply_text(answer, nullptr)) == "你好！很高兴和你聊天。有什么我可以帮你的吗？");
   qwen_reply_free(answer);
   CHECK(qwen_chat_turn_count(chat.get()) == 1);
-  ok(qwen_chat_say(chat.get(), "谢谢你", QWEN_LENGTH_OF_STRING, nullptr, &answer, &error), error);
+  ok(qwen_chat_say(chat.get(), "谢谢你", QWEN_NUL_TERMINATED, nullptr, &answer, &error), error);
   qwen_timings timings{};
   timings.struct_size = sizeof timings;
   ok(qwen_reply_get_timings(answer, &timings, &error), error);

@@ -34,7 +34,7 @@ void refused(GgufBytes b, ErrorCode code, const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("every type of metadata and the tensors of a GGUF file are read", "[formats]") {
+TEST_CASE("GGUF: every type of metadata, and tensors", "[formats]") {
   AlignedBuffer storage;
   const auto f = open_bytes(small_gguf(), storage);
   CHECK(f->string("general.architecture") == "qwen2");
@@ -53,7 +53,7 @@ TEST_CASE("every type of metadata and the tensors of a GGUF file are read", "[fo
   REQUIRE(f->strings("a.words") != nullptr);
   CHECK(*f->strings("a.words") == std::vector<std::string_view>{"one", "", "\xE4\xB8\x89"});
   CHECK(f->integers("a.numbers") == std::vector<std::int32_t>{-1, 9});
-  CHECK(f->reals("a.numbers") == std::vector<float>{-1.0f, 9.0f});
+  CHECK(f->floats("a.numbers") == std::vector<float>{-1.0f, 9.0f});
   CHECK(f->metadata().size() == 14);
   CHECK(f->metadata()[0].first == "general.architecture");
 
@@ -76,7 +76,7 @@ TEST_CASE("every type of metadata and the tensors of a GGUF file are read", "[fo
   CHECK(f->find_tensor("none") == nullptr);
 }
 
-TEST_CASE("metadata access names key, file and what it found", "[formats]") {
+TEST_CASE("metadata errors name file, key and the type found", "[formats]") {
   AlignedBuffer storage;
   const auto f = open_bytes(small_gguf(), storage);
   CHECK_FALSE(f->optional_integer("none").has_value());
@@ -90,10 +90,10 @@ TEST_CASE("metadata access names key, file and what it found", "[formats]") {
   CHECK_THROWS_WITH(f->optional_boolean("a.u8"), Contains("expected a boolean, found u8"));
   CHECK_THROWS_WITH(f->strings("a.numbers"), Contains("expected an array of strings, found an array of i32"));
   CHECK_THROWS_WITH(f->integers("a.words"), Contains("expected an array of integers"));
-  CHECK_THROWS_WITH(f->reals("a.words"), Contains("expected an array of numbers"));
+  CHECK_THROWS_WITH(f->floats("a.words"), Contains("expected an array of numbers"));
 }
 
-TEST_CASE("array elements that do not fit into 32 bits are an error", "[formats]") {
+TEST_CASE("array elements beyond 32 bits are rejected", "[formats]") {
   GgufBytes b;
   b.header(0, 1).key("big", 9).put<std::uint32_t>(10).put<std::uint64_t>(1).put<std::uint64_t>(1ull << 40);
   AlignedBuffer storage;
@@ -101,7 +101,7 @@ TEST_CASE("array elements that do not fit into 32 bits are an error", "[formats]
   CHECK_THROWS_WITH(f->integers("big"), Contains("element 0 is 1099511627776"));
 }
 
-TEST_CASE("GGUF version 2, a file without tensors and trailing bytes are read", "[formats]") {
+TEST_CASE("GGUF version 2, no tensors, trailing bytes", "[formats]") {
   AlignedBuffer storage;
   GgufBytes b;
   b.header(0, 1, 2).u32("x", 7);
@@ -132,7 +132,7 @@ TEST_CASE("general.alignment moves the tensor data", "[formats]") {
   refused(text, ErrorCode::bad_format, "found a value of type string");
 }
 
-TEST_CASE("what is not a GGUF file of version 2 or 3 is refused by name", "[formats]") {
+TEST_CASE("other versions, byte orders and formats are rejected by name", "[formats]") {
   refused(GgufBytes().raw(""), ErrorCode::bad_format, "truncated");
   refused(GgufBytes().raw("PK\x03\x04 something"), ErrorCode::bad_format,
           "not a GGUF file: expected \"GGUF\", found \"PK\\x03\\x04\"");
@@ -142,7 +142,7 @@ TEST_CASE("what is not a GGUF file of version 2 or 3 is refused by name", "[form
   refused(GgufBytes().raw("FUGG").fill(40), ErrorCode::unsupported, "big-endian");
 }
 
-TEST_CASE("counts and lengths beyond the file are refused before anything is allocated", "[formats]") {
+TEST_CASE("counts and lengths beyond the file are rejected before allocation", "[formats]") {
   const std::uint64_t huge = std::uint64_t{1} << 63;
   refused(GgufBytes().header(0, huge), ErrorCode::bad_format,
           "the number of metadata keys is 9223372036854775808");
@@ -159,16 +159,16 @@ TEST_CASE("counts and lengths beyond the file are refused before anything is all
           ErrorCode::bad_format, " x 8 bytes");
 }
 
-TEST_CASE("bad metadata is refused by key", "[formats]") {
+TEST_CASE("bad metadata is rejected by key", "[formats]") {
   refused(GgufBytes().header(0, 2).u32("x", 1).u32("x", 2), ErrorCode::bad_format,
-          "the metadata key x stands twice");
+          "duplicate metadata key x");
   refused(GgufBytes().header(0, 1).u32("", 1).fill(20), ErrorCode::bad_format,
           "the length of a metadata key");
   refused(GgufBytes().header(0, 1).u32("a\nb", 1), ErrorCode::bad_format, "\"a\\x0ab\" is not ASCII");
   refused(GgufBytes().header(0, 1).key("x", 13).fill(20), ErrorCode::bad_format,
-          "key x: 13 is no type of GGUF");
+          "key x: 13 is not a GGUF value type");
   refused(GgufBytes().header(0, 1).key("x", 9).put<std::uint32_t>(13).fill(20), ErrorCode::bad_format,
-          "key x: 13 is no type");
+          "key x: 13 is not a GGUF value type");
   refused(GgufBytes().header(0, 1).key("x", 9).put<std::uint32_t>(9).fill(40), ErrorCode::unsupported,
           "key x: arrays of arrays are not supported");
   refused(GgufBytes().header(0, 1).key("x", 7).put<std::uint8_t>(2), ErrorCode::bad_format,
@@ -178,7 +178,7 @@ TEST_CASE("bad metadata is refused by key", "[formats]") {
           ErrorCode::bad_format, "a boolean must be 0 or 1, found 3");
 }
 
-TEST_CASE("bad tensors are refused by name", "[formats]") {
+TEST_CASE("bad tensors are rejected by name", "[formats]") {
   const std::uint64_t huge = std::uint64_t{1} << 33;
   const auto one = [](std::vector<std::uint64_t> dims, std::uint32_t type, std::uint64_t offset) {
     return GgufBytes().header(1, 0).tensor("t", dims, type, offset).pad().fill(256);
@@ -192,7 +192,7 @@ TEST_CASE("bad tensors are refused by name", "[formats]") {
   refuse(one({32}, 99, 0), ErrorCode::unsupported, "tensor \"t\" has type 99, which is not supported");
   refuse(one({33}, 8, 0), ErrorCode::bad_format,
          "rows of 33 weights cannot be Q8_0: expected a multiple of 32");
-  refuse(one({4}, 0, 4), ErrorCode::bad_format, "offset 4 is no multiple of the alignment 32");
+  refuse(one({4}, 0, 4), ErrorCode::bad_format, "offset 4 is not a multiple of the alignment 32");
   refuse(one({4}, 0, 256), ErrorCode::bad_format, "needs 16 bytes at offset 256, the file has 256");
   refuse(one({128}, 0, 0), ErrorCode::bad_format, "needs 512 bytes at offset 0");
   refuse(one({4}, 0, ~std::uint64_t{31}), ErrorCode::bad_format,
@@ -202,10 +202,10 @@ TEST_CASE("bad tensors are refused by name", "[formats]") {
   refuse(GgufBytes().header(2, 0).tensor("a", {16}, 0, 0).tensor("b", {1}, 0, 32).pad().fill(256),
          ErrorCode::bad_format, "tensors \"a\" and \"b\" overlap");
   refuse(GgufBytes().header(2, 0).tensor("a", {1}, 0, 0).tensor("a", {1}, 0, 32).pad().fill(256),
-         ErrorCode::bad_format, "the tensor \"a\" stands twice");
+         ErrorCode::bad_format, "duplicate tensor \"a\"");
 }
 
-TEST_CASE("a GGUF header cut anywhere is refused, with any byte changed it is refused or read", "[formats]") {
+TEST_CASE("GGUF: any truncated header is rejected, any changed byte is rejected or read", "[formats]") {
   const auto whole = small_gguf();
   AlignedBuffer storage;
   for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -228,7 +228,7 @@ TEST_CASE("a GGUF header cut anywhere is refused, with any byte changed it is re
   CHECK(loaded > 0);
 }
 
-TEST_CASE("split GGUF files are read as one", "[formats]") {
+TEST_CASE("split GGUF models", "[formats]") {
   const TestFolder folder("split-read");
   const auto write = [](const std::string& path, const std::vector<std::byte>& bytes) {
     std::ofstream(path, std::ios::binary)
@@ -260,14 +260,14 @@ TEST_CASE("split GGUF files are read as one", "[formats]") {
   float value;
   std::memcpy(&value, f->find_tensor("b")->data.data(), 4);
   CHECK(value == 1.0f);
-  CHECK(f->find_tensor("b")->part == 1);
+  CHECK(f->find_tensor("b")->shard == 1);
   f->check_unchanged();
   f->release(*f->find_tensor("b"), f->find_tensor("b")->data);
   f->prefetch(*f->find_tensor("b"));
 
   CHECK_THROWS_WITH(formats::open_model_file(second), Contains("open the first part: " + first));
   write(second, part(1, 2, "a"));
-  CHECK_THROWS_WITH(formats::open_model_file(first), Contains("the tensor \"a\" stands twice"));
+  CHECK_THROWS_WITH(formats::open_model_file(first), Contains("duplicate tensor \"a\""));
   write(second, part(0, 2, "b"));
   CHECK_THROWS_WITH(formats::open_model_file(first), Contains("expected part 2 of 2, found part 1 of 2"));
   write(second, part(1, 2, "b"));
@@ -285,7 +285,7 @@ TEST_CASE("split GGUF files are read as one", "[formats]") {
   CHECK_THROWS_WITH(open_bytes(part(0, 2, "a"), storage), Contains("cannot be read from memory"));
 }
 
-TEST_CASE("more keys or tensors than any model has are refused before memory is taken for them", "[formats]") {
+TEST_CASE("absurd numbers of keys and tensors are rejected before allocation", "[formats]") {
   AlignedBuffer storage;
   const auto refused = [&](std::uint64_t tensors, std::uint64_t pairs) {
     GgufBytes bytes;
@@ -297,7 +297,7 @@ TEST_CASE("more keys or tensors than any model has are refused before memory is 
   refused(65537, 0);
 }
 
-TEST_CASE("a file that changes while it is open is noticed; a missing one is not found", "[formats]") {
+TEST_CASE("changes of an open file are detected; a missing file is not_found", "[formats]") {
   const TestFolder folder("changed");
   const std::string path = folder / "m.gguf";
   folder.write("m.gguf", small_gguf());

@@ -10,7 +10,7 @@
 #include "base/fail.h"
 #include "formats/gguf_bytes.h"
 #include "formats/gguf_writer.h"
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "formats/test_folder.h"
 
 using namespace qwen;
@@ -29,7 +29,7 @@ std::vector<std::byte> pattern(std::size_t size, unsigned start) {
 
 }  // namespace
 
-TEST_CASE("what the GGUF writer writes, the reader reads back", "[formats]") {
+TEST_CASE("the GGUF reader reads what the writer wrote", "[formats]") {
   const TestFolder folder("writer");
   const std::string path = folder / "out.gguf";
   AlignedBuffer storage;
@@ -102,7 +102,7 @@ TEST_CASE("the GGUF writer is deterministic and leaves only the final file", "[f
   CHECK(folder.files() == std::vector<std::string>{"a.gguf", "b.gguf"});
 }
 
-TEST_CASE("the GGUF writer refuses to replace a file unless told", "[formats]") {
+TEST_CASE("the GGUF writer replaces a file only if asked", "[formats]") {
   const TestFolder folder("replace");
   folder.write("old.gguf", "old");
   CHECK_THROWS_WITH(formats::GgufWriter(folder / "old.gguf", false), Contains("it exists already"));
@@ -136,7 +136,7 @@ TEST_CASE("an unfinished GGUF file leaves nothing behind", "[formats]") {
                     Contains("none/out.gguf: No such file"));
 }
 
-TEST_CASE("a full disk is noticed before the first tensor, and nothing is left behind", "[formats]") {
+TEST_CASE("a full disk is reported before the first tensor and leaves nothing behind", "[formats]") {
   const TestFolder folder("full");
   rlimit old{};
   REQUIRE(getrlimit(RLIMIT_FSIZE, &old) == 0);
@@ -159,7 +159,7 @@ TEST_CASE("a full disk is noticed before the first tensor, and nothing is left b
   CHECK(folder.files().empty());
 }
 
-TEST_CASE("the GGUF writer refuses what the reader would", "[formats]") {
+TEST_CASE("the GGUF writer rejects what the reader would", "[formats]") {
   const TestFolder folder("refuse");
   formats::GgufWriter w(folder / "x.gguf", false);
   CHECK_THROWS_AS(w.set("", formats::meta_u32(1)), Error);

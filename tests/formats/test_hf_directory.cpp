@@ -1,4 +1,7 @@
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "base/fail.h"
 #include "formats/hf_files.h"
@@ -40,7 +43,7 @@ void refused_with(Change change, const std::string& text, ErrorCode code = Error
 
 }  // namespace
 
-TEST_CASE("a Hugging Face directory is read in GGUF's terms", "[formats]") {
+TEST_CASE("a Hugging Face directory has GGUF's keys and names", "[formats]") {
   const TestFolder folder("hf");
   HfFiles().write(folder);
   const auto f = open(folder);
@@ -122,7 +125,7 @@ TEST_CASE("shards with an index, vocab.json with merges.txt and pairs of merges 
   same_tokenizer(*open(pairs));
 }
 
-TEST_CASE("Qwen3 brings its head size, an own head its tensor", "[formats]") {
+TEST_CASE("Qwen3 head size and separate output head", "[formats]") {
   const TestFolder folder("hf-qwen3");
   HfFiles files;
   files.config["model_type"] = "qwen3";
@@ -142,7 +145,7 @@ TEST_CASE("Qwen3 brings its head size, an own head its tensor", "[formats]") {
   CHECK(f->find_tensor("output.weight") != nullptr);
 }
 
-TEST_CASE("details of real directories", "[formats]") {
+TEST_CASE("variants found in published directories", "[formats]") {
   const TestFolder folder("hf-details");
   HfFiles files;
   files.tensors.push_back({"lm_head.weight", {8, 8}});  // a copy of the tied head
@@ -155,6 +158,7 @@ TEST_CASE("details of real directories", "[formats]") {
   files.tokenizer_config["chat_template"] = {{{"name", "tool_use"}, {"template", "T"}},
                                              {{"name", "default"}, {"template", "D"}}};
   files.tokenizer["added_tokens"][1]["content"] = "<|fim|>";
+  files.tokenizer_config["added_tokens_decoder"]["5"]["content"] = "<|fim|>";
   files.write(folder);
   auto f = open(folder);
   CHECK(f->find_tensor("output.weight") == nullptr);
@@ -176,7 +180,7 @@ TEST_CASE("details of real directories", "[formats]") {
   CHECK(f->find("general.sampling.temp") == nullptr);
 }
 
-TEST_CASE("a tensor that stands at an odd address is copied", "[formats]") {
+TEST_CASE("an unaligned tensor is copied", "[formats]") {
   const TestFolder folder("hf-odd");
   HfFiles files;
   files.write(folder);
@@ -195,7 +199,7 @@ TEST_CASE("a tensor that stands at an odd address is copied", "[formats]") {
   f->release(f->tensors()[0], f->tensors()[0].data);
 }
 
-TEST_CASE("config.json: what is missing, wrong or not implemented is named", "[formats]") {
+TEST_CASE("config.json: missing, wrong and unsupported keys are named", "[formats]") {
   const auto config = [](const char* key, const Json& value, const std::string& text,
                          ErrorCode code = ErrorCode::bad_format) {
     refused_with([&](HfFiles& f) { f.config[key] = value; }, text, code);
@@ -217,41 +221,169 @@ TEST_CASE("config.json: what is missing, wrong or not implemented is named", "[f
   config("model_type", "llama", "model_type \"llama\" is not supported, expected qwen2 or qwen3",
          ErrorCode::unsupported);
   config("hidden_act", "gelu", "hidden_act \"gelu\" is not supported", ErrorCode::unsupported);
-  config("use_sliding_window", true, "use_sliding_window is not supported", ErrorCode::unsupported);
-  config("attention_bias", true, "attention_bias is not supported", ErrorCode::unsupported);
+  config("is_causal", false, "is_causal false is not supported", ErrorCode::unsupported);
+  config("use_mrope", true, "use_mrope is not supported", ErrorCode::unsupported);
+  config("mlp_bias", true, "mlp_bias is not supported", ErrorCode::unsupported);
+  config("partial_rotary_factor", 0.5, "partial_rotary_factor 0.5 is not supported", ErrorCode::unsupported);
+  config("architectures", {"Qwen2ForSequenceClassification"},
+         "architecture \"Qwen2ForSequenceClassification\"", ErrorCode::unsupported);
   config("layer_types", {"sliding_attention"}, "\"sliding_attention\" is not supported",
          ErrorCode::unsupported);
-  config("rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}, "rope_scaling of type \"yarn\"",
+  config("rope_scaling", {{"type", "dynamic"}, {"factor", 4.0}}, "rope_scaling of type \"dynamic\"",
          ErrorCode::unsupported);
-  config("quantization_config", {{"quant_method", "gptq"}}, "weights quantised by \"gptq\"",
+  config("rope_scaling", {{"type", "linear"}}, "RoPE scaling of type linear has no factor");
+  config("rope_scaling", {{"type", "linear"}, {"factor", 0}}, "factor: expected a positive number");
+  config("rope_scaling", {{"type", "default"}, {"mrope_section", {16, 24, 24}}},
+         "unknown key \"mrope_section\"", ErrorCode::unsupported);
+  config("rope_parameters", {{"full_attention", {{"rope_type", "longrope"}}}},
+         "rope_parameters of type \"longrope\"", ErrorCode::unsupported);
+  config("rope_parameters", {{"rope_type", "yarn"}, {"factor", 4}, {"truncate", false}}, "truncate false",
+         ErrorCode::unsupported);
+  config("quantization_config", {{"quant_method", "gptq"}}, "weights quantized by \"gptq\"",
          ErrorCode::unsupported);
   config("rope_theta", 0, "rope_theta: expected a positive number");
   config("rms_norm_eps", -1e-6, "rms_norm_eps: expected a positive number");
   config("rope_theta", "10", "expected a number");
   config("tie_word_embeddings", 1, "expected true or false");
-  config("num_attention_heads", 3, "hidden_size 8 is no multiple of num_attention_heads 3");
-  config("num_key_value_heads", 4, "num_attention_heads 2 is no multiple of num_key_value_heads 4");
-  config("num_key_value_heads", 3, "num_attention_heads 2 is no multiple of num_key_value_heads 3");
+  config("num_attention_heads", 3, "hidden_size 8 is not a multiple of num_attention_heads 3");
+  config("num_key_value_heads", 4, "num_attention_heads 2 is not a multiple of num_key_value_heads 4");
+  config("num_key_value_heads", 3, "num_attention_heads 2 is not a multiple of num_key_value_heads 3");
   config("vocab_size", 9, "model.embed_tokens.weight has 8 rows, vocab_size in config.json is 9");
   config("tie_word_embeddings", false, "lm_head.weight is missing", ErrorCode::not_found);
   config("bos_token_id", 8, "tokenizer.ggml.bos_token_id is 8, the vocabulary has 8");
 }
 
-TEST_CASE("generation_config.json: values out of range are refused", "[formats]") {
+TEST_CASE("a sliding window is refused if a layer uses it", "[formats]") {
+  const auto window = [](int tokens, int from_layer) {
+    const TestFolder folder("hf-window");
+    HfFiles files;
+    files.config["use_sliding_window"] = true;
+    files.config["sliding_window"] = tokens;
+    files.config["max_window_layers"] = from_layer;
+    files.write(folder);
+    open(folder);
+  };
+  window(16, 1);  // the model has one layer
+  window(64, 0);  // as long as the context
+  CHECK_THROWS_WITH(window(16, 0), Contains("a window of 16 tokens in the layers from 0 on"));
+  // Qwen2's reference ignores attention_bias; Qwen3's adds biases.
+  const TestFolder folder("hf-bias");
+  HfFiles files;
+  files.config["attention_bias"] = true;
+  files.write(folder);
+  open(folder);
+  files.config["model_type"] = "qwen3";
+  files.config["head_dim"] = 4;
+  files.write(folder);
+  refused(folder, "attention_bias is not supported", ErrorCode::unsupported);
+}
+
+TEST_CASE("special tokens: post-processors, added_tokens.json, flags of added tokens", "[formats]") {
+  const TestFolder folder("hf-special");
+  HfFiles files;
+  const auto special = [](const char* id) { return Json{{"SpecialToken", {{"id", id}, {"type_id", 0}}}}; };
+  const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const auto process = [&](const Json& single) {
+    files.tokenizer["post_processor"] = {{"type", "Sequence"},
+                                         {"processors",
+                                          {{{"type", "ByteLevel"}, {"trim_offsets", false}},
+                                           {{"type", "TemplateProcessing"}, {"single", single}}}}};
+    files.write(folder);
+  };
+  files.write(folder);
+  CHECK(open(folder)->optional_boolean("tokenizer.ggml.add_bos_token") == false);
+  process({special("<|endoftext|>"), text});
+  auto f = open(folder);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_bos_token") == true);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_eos_token") == false);
+  CHECK(f->integer("tokenizer.ggml.bos_token_id") == 4);
+  process({text, special("<|im_end|>")});
+  f = open(folder);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_bos_token") == false);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_eos_token") == true);
+  process({text, special("<|endoftext|>")});
+  refused(folder, "which is not the EOS token", ErrorCode::unsupported);
+  process({special("<|endoftext|>"), special("<|im_end|>"), text});
+  refused(folder, "more than one special token", ErrorCode::unsupported);
+  process({special("<s>"), text});
+  refused(folder, "unknown token \"<s>\"");
+  files.tokenizer["post_processor"] = {{"type", "BertProcessing"}};
+  files.write(folder);
+  refused(folder, "the post-processor \"BertProcessing\"", ErrorCode::unsupported);
+  files.tokenizer.erase("post_processor");
+
+  files.tokenizer["added_tokens"][1].update({{"lstrip", true}, {"rstrip", true}});
+  files.tokenizer_config["added_tokens_decoder"]["5"].update({{"lstrip", true}, {"single_word", true}});
+  files.write(folder);
+  CHECK(open(folder)->integers("qwen.tokenizer.added_token_flags") ==
+        std::vector<std::int32_t>{5, formats::kStripLeft | formats::kSingleWord});
+
+  // Without added_tokens_decoder, as directories of before 2024.
+  const TestFolder old("hf-old");
+  HfFiles before;
+  before.tokenizer_config.erase("added_tokens_decoder");
+  before.write(old);
+  old.remove("tokenizer.json");
+  old.write("vocab.json", before.tokenizer["model"]["vocab"].dump());
+  old.write("merges.txt", "\xEF\xBB\xBF#version: 0.2\na b\n");
+  old.write("added_tokens.json", R"({"<s>": 4, "<tool_call>": 5, "<|im_end|>": 6})");
+  old.write("special_tokens_map.json",
+            R"({"bos_token": {"content": "<s>"}, "additional_special_tokens": ["<|im_end|>"]})");
+  f = open(old);
+  CHECK(f->integers("tokenizer.ggml.token_type") == std::vector<std::int32_t>{1, 1, 1, 1, 3, 4, 3, 5});
+  CHECK((*f->strings("tokenizer.ggml.tokens"))[4] == "<s>");
+}
+
+TEST_CASE("directories and files that are not a model are named", "[formats]") {
+  const TestFolder folder("hf-not");
+  folder.write("adapter_config.json", "{}");
+  refused(folder, "a LoRA adapter, not a model", ErrorCode::unsupported);
+  folder.remove("adapter_config.json");
+  folder.write("model.q4_0.gguf", "");
+  refused(folder, "a directory of GGUF files", ErrorCode::not_found);
+  std::filesystem::create_directories(folder / "models--Qwen--Qwen2.5-0.5B/snapshots/0123abc");
+  refused(folder, "the root of a hub cache", ErrorCode::not_found);
+  const auto failing = [](const std::string& path, const std::string& text) {
+    CHECK_THROWS_WITH(formats::open_model_file(path), Contains(text));
+  };
+  failing(folder / "models--Qwen--Qwen2.5-0.5B",
+          "the model is in " + (folder / "models--Qwen--Qwen2.5-0.5B/snapshots/0123abc"));
+  failing("", "the path of the model is empty");
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 1000000\n";
+  folder.write("pointer.gguf", pointer);
+  failing(folder / "pointer.gguf", "a Git LFS pointer, not the file itself");
+  REQUIRE(::mkfifo((folder / "pipe.gguf").c_str(), 0600) == 0);
+  failing(folder / "pipe.gguf", "it is a named pipe (FIFO)");
+  for (const char* file : {"model.safetensors", "tokenizer.json", "config.json"}) {
+    const TestFolder directory("hf-lfs");
+    HfFiles().write(directory);
+    directory.write(file, pointer);
+    refused(directory, std::string(file) + ": a Git LFS pointer");
+  }
+}
+
+TEST_CASE("generation_config.json: values out of range are passed on, malformed ones are refused",
+          "[formats]") {
   const auto generation = [](const char* key, const Json& value, const std::string& text) {
     refused_with([&](HfFiles& f) { f.generation[key] = value; }, text);
   };
-  generation("temperature", -0.1, "expected a number from 0 to 1000, found -0.1");
-  generation("top_p", 1.5, "expected a number from 0 to 1, found 1.5");
-  generation("min_p", 2, "expected a number from 0 to 1, found 2");
-  generation("repetition_penalty", 0, "expected a number from 0.001 to 1000, found 0");
-  generation("top_k", -1, "expected an integer from 0");
-  generation("top_k", 2.5, "expected an integer");
+  const TestFolder folder("hf-generation");
+  HfFiles files;
+  files.generation.update({{"top_k", -1}, {"top_p", 0}, {"repetition_penalty", 0}});
+  files.write(folder);
+  CHECK(open(folder)->integer("general.sampling.top_k") == -1);
+  CHECK(open(folder)->real("general.sampling.top_p") == 0);
+  CHECK(open(folder)->real("general.sampling.penalty_repeat") == 0);
+  files.generation["top_k"] = 20.0;
+  files.write(folder);
+  CHECK(open(folder)->integer("general.sampling.top_k") == 20);
+  generation("temperature", "hot", "expected a number");
+  generation("top_k", "20", "expected a number");
   generation("eos_token_id", Json::array({1, "x"}), "expected a number");
   generation("eos_token_id", std::vector<int>(65, 1), "more than 64 token ids");
 }
 
-TEST_CASE("a directory without its files, or with broken JSON, is refused by file", "[formats]") {
+TEST_CASE("missing files and broken JSON are named", "[formats]") {
   const TestFolder folder("hf-missing");
   const auto again = [&] { HfFiles().write(folder); };
   refused(folder, "it has no config.json", ErrorCode::not_found);
@@ -274,27 +406,27 @@ TEST_CASE("a directory without its files, or with broken JSON, is refused by fil
     folder.write(name, "");
     refused(folder, std::string(name) + ":1:1: expected an object, found the end of the file");
     folder.write(name, "{\"a\":1,\"a\":2}");
-    refused(folder, "the key \"a\" stands twice");
+    refused(folder, "duplicate key \"a\"");
   }
 }
 
-TEST_CASE("wrong weights are refused by tensor and file", "[formats]") {
+TEST_CASE("wrong weights: tensor and file are named", "[formats]") {
   refused_with([](HfFiles& f) { f.tensors.erase(f.tensors.begin()); }, "model.embed_tokens.weight is missing",
                ErrorCode::not_found);
   refused_with([](HfFiles& f) { f.tensors[1].name = "model.layers.1.input_layernorm.weight"; },
                "belongs to layer 1, config.json has 1 layers");
   refused_with([](HfFiles& f) { f.tensors[1].name = "model.layers.0.self_attn.q_proj.scale"; },
-               "\"model.layers.0.self_attn.q_proj.scale\" is none of a qwen2 model", ErrorCode::unsupported);
+               "unexpected tensor \"model.layers.0.self_attn.q_proj.scale\" in a qwen2 model",
+               ErrorCode::unsupported);
   for (const char* name :
        {"model.layers.00.mlp.up_proj.weight", "model.layers.-1.mlp.up_proj.weight", "model.layers.",
         "model.layers.99999999999.mlp.up_proj.weight", "model.layers.0mlp.up_proj.weight"})
-    refused_with([&](HfFiles& f) { f.tensors[1].name = name; }, "is none of a qwen2 model",
-                 ErrorCode::unsupported);
+    refused_with([&](HfFiles& f) { f.tensors[1].name = name; }, "in a qwen2 model", ErrorCode::unsupported);
   refused_with([](HfFiles& f) { f.tensors[1].shape = {1, 1, 1, 1, 8}; }, "expected 1 to 4 dimensions");
   refused_with([](HfFiles& f) { f.tensors[1].shape = {0}; }, "expected 1 to 4 dimensions of at least 1");
 }
 
-TEST_CASE("wrong shards and indexes are refused", "[formats]") {
+TEST_CASE("wrong shards and indexes are rejected", "[formats]") {
   const TestFolder folder("hf-shards");
   const HfFiles files;
   const std::string index = "model.safetensors.index.json", second = "model-00002-of-00002.safetensors";
@@ -317,7 +449,7 @@ TEST_CASE("wrong shards and indexes are refused", "[formats]") {
   refused(folder, "the header's length");
   folder.write(second, safetensors_file({files.tensors.begin() + 5, files.tensors.end()}));
   refused(folder,
-          "tensor \"model.layers.0.self_attn.k_proj.bias\" also stands in model-00001-of-00002.safetensors");
+          "tensor \"model.layers.0.self_attn.k_proj.bias\" is also in model-00001-of-00002.safetensors");
 
   files.write_sharded(folder);
   Json changed = files.index();
@@ -336,12 +468,12 @@ TEST_CASE("wrong shards and indexes are refused", "[formats]") {
   with_index({{"weight_map", Json::object()}}, "names no tensor");
   with_index({{"metadata", nullptr}}, "names no tensor");
   folder.write(index, R"({"weight_map":{"a":"x.safetensors","a":"y.safetensors"}})");
-  refused(folder, "\"a\" stands twice");
+  refused(folder, "duplicate tensor \"a\"");
   folder.write(index, "[]");
   refused(folder, "expected an object");
 }
 
-TEST_CASE("wrong vocabularies are refused", "[formats]") {
+TEST_CASE("wrong vocabularies are rejected", "[formats]") {
   const auto model = [](const char* key, const Json& value, const std::string& text,
                         ErrorCode code = ErrorCode::bad_format) {
     refused_with([&](HfFiles& f) { f.tokenizer["model"][key] = value; }, text, code);
@@ -369,6 +501,26 @@ TEST_CASE("wrong vocabularies are refused", "[formats]") {
       "the split pattern \"\\s+\" is not Qwen2's", ErrorCode::unsupported);
   refused_with([](HfFiles& f) { f.tokenizer["pre_tokenizer"]["pretokenizers"][0]["type"] = "Metaspace"; },
                "the pre-tokenizer \"Metaspace\" is not supported", ErrorCode::unsupported);
+  const auto pre = [](int index, const char* key, const Json& value, const std::string& text) {
+    refused_with(
+        [&](HfFiles& f) {
+          f.tokenizer["pre_tokenizer"]["pretokenizers"][static_cast<std::size_t>(index)][key] = value;
+        },
+        text, ErrorCode::unsupported);
+  };
+  pre(0, "behavior", "Removed", "split behavior \"Removed\"");
+  pre(0, "invert", true, "invert is not supported");
+  pre(1, "add_prefix_space", true, "add_prefix_space and use_regex false only");
+  pre(1, "use_regex", true, "add_prefix_space and use_regex false only");
+  refused_with([](HfFiles& f) { f.tokenizer["pre_tokenizer"]["pretokenizers"][1].erase("use_regex"); },
+               "add_prefix_space and use_regex false only", ErrorCode::unsupported);
+  model("dropout", 0.1, "BPE dropout is not supported", ErrorCode::unsupported);
+  model("end_of_word_suffix", "</w>", "end_of_word_suffix is not supported", ErrorCode::unsupported);
+  refused_with(
+      [](HfFiles& f) {
+        f.tokenizer["decoder"] = {{"type", "WordPiece"}};
+      },
+      "the decoder \"WordPiece\"", ErrorCode::unsupported);
   refused_with([](HfFiles& f) { f.tokenizer["added_tokens"][0]["id"] = 8; },
                "has id 8, the vocabulary has 8 tokens");
   refused_with([](HfFiles& f) { f.tokenizer["added_tokens"][0]["id"] = 3; }, "have the same id 3");
@@ -394,7 +546,7 @@ TEST_CASE("wrong vocabularies are refused", "[formats]") {
   refused(folder, "tokenizer_class \"GPT2Tokenizer\" is not supported", ErrorCode::unsupported);
 }
 
-TEST_CASE("a SentencePiece model comes whole and as pieces", "[formats]") {
+TEST_CASE("a SentencePiece model is stored whole and as pieces", "[formats]") {
   // Pieces as protobuf: field 1 with text, score and type.
   const auto piece = [](const std::string& text, float score, int type) {
     std::string inside = "\x0a";
@@ -417,7 +569,7 @@ TEST_CASE("a SentencePiece model comes whole and as pieces", "[formats]") {
                                                       "<|endoftext|>", "<tool_call>", "<|im_end|>",
                                                       "[PAD7]"});
   CHECK(f->integers("tokenizer.ggml.token_type") == std::vector<std::int32_t>{2, 3, 6, 1, 3, 4, 3, 5});
-  CHECK(f->reals("tokenizer.ggml.scores") == std::vector<float>{0, 0, 0, -1.5f, 0, 0, 0, 0});
+  CHECK(f->floats("tokenizer.ggml.scores") == std::vector<float>{0, 0, 0, -1.5f, 0, 0, 0, 0});
   const auto* raw = f->find("qwen.sentencepiece.model");
   REQUIRE(raw != nullptr);
   CHECK(std::string(reinterpret_cast<const char*>(raw->numbers.data()), raw->numbers.size()) == model);

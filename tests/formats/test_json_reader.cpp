@@ -31,7 +31,7 @@ bool accepts(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("JSON values are read as what they are", "[formats]") {
+TEST_CASE("JSON values of every kind are read", "[formats]") {
   const std::string text =
       R"( {"a": 1, "b": [1.5, -2e3, 7], "c": "x\u00e9\ud83d\ude00\n\/", "d": null, "e": true,
     "f": {"g": false}, "h": {}, "i": []} )";
@@ -60,7 +60,7 @@ TEST_CASE("JSON values are read as what they are", "[formats]") {
   CHECK(c == "x\xC3\xA9\xF0\x9F\x98\x80\n/");
 }
 
-TEST_CASE("JSON strings without escapes stand in the text, keys and values stay apart", "[formats]") {
+TEST_CASE("JSON strings without escapes point into the text", "[formats]") {
   const std::string text = R"({"k\u0041": "v\u0042", "plain": "text"})";
   JsonReader in(text, "t.json");
   in.object([&](std::string_view key) {
@@ -111,7 +111,7 @@ TEST_CASE("JSON errors name file, line and column", "[formats]") {
   CHECK_THAT(number("\"1\"", 0, 5), Contains("expected a number"));
 }
 
-TEST_CASE("what is not JSON is refused", "[formats]") {
+TEST_CASE("invalid JSON is rejected", "[formats]") {
   for (const char* text : {"01",
                            "+1",
                            "1.",

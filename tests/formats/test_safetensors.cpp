@@ -33,7 +33,7 @@ std::string one(const std::string& entry, std::size_t data) {
 
 }  // namespace
 
-TEST_CASE("safetensors give names, types, shapes and bytes in place", "[formats]") {
+TEST_CASE("safetensors: names, types, shapes and bytes", "[formats]") {
   const std::string bytes = safetensors_file({{"a", {2, 3}, "F32"}, {"b", {5}, "BF16"}, {"c", {1}, "F16"}});
   formats::ModelFile owner("t");
   const auto tensors = read(bytes, owner);
@@ -48,8 +48,7 @@ TEST_CASE("safetensors give names, types, shapes and bytes in place", "[formats]
   CHECK(reinterpret_cast<const char*>(tensors[2].data.data()) == bytes.data() + bytes.size() - 2);
 }
 
-TEST_CASE("safetensors may list tensors in any order, escape names, hold empty ones and unknown members",
-          "[formats]") {
+TEST_CASE("safetensors: any order, escaped names, empty tensors, unknown members", "[formats]") {
   const std::string bytes =
       safetensors_bytes(R"({"b\u0062":{"dtype":"F32","shape":[1],"data_offsets":[4,8],"more":[1]},)"
                         R"("a":{"shape":[],"data_offsets":[0,4],"dtype":"F32"},)"
@@ -65,7 +64,7 @@ TEST_CASE("safetensors may list tensors in any order, escape names, hold empty o
   CHECK(tensors[2].name == "bb");
 }
 
-TEST_CASE("the rules of safetensors are checked", "[formats]") {
+TEST_CASE("safetensors: broken rules are rejected", "[formats]") {
   const std::string good = R"("dtype":"F32","shape":[2],"data_offsets":[0,8])";
   formats::ModelFile owner("t");
   REQUIRE(read(one(good, 8), owner).size() == 1);
@@ -78,7 +77,7 @@ TEST_CASE("the rules of safetensors are checked", "[formats]") {
   refused(safetensors_bytes("{\"t\":", ""), "expected an object, found the end of the file");
   refused(safetensors_bytes("{}x", ""), "expected the end of the file");
   refused(one(good, 7), "tensor \"t\" ends at byte 8 of the data, the file has 7: it is truncated");
-  refused(one(good, 9), "1 bytes after the last tensor belong to none");
+  refused(one(good, 9), "1 trailing bytes after the last tensor");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[4,12])", 12),
           "a hole of 4 bytes before tensor \"t\"");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])", 8), "run backwards");
@@ -102,7 +101,8 @@ TEST_CASE("the rules of safetensors are checked", "[formats]") {
           ErrorCode::unsupported);
   refused(one(R"("dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8])", 8), "only F32, F16 and BF16",
           ErrorCode::unsupported);
-  refused(safetensors_bytes("{\"t\":{" + good + "},\"t\":{" + good + "}}", "12345678"), "\"t\" stands twice");
+  refused(safetensors_bytes("{\"t\":{" + good + "},\"t\":{" + good + "}}", "12345678"),
+          "duplicate tensor \"t\"");
   refused(safetensors_bytes("{\"t\":{" + good + R"(},"u":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
                             "12345678"),
           "tensor \"u\" overlaps the one before it");
@@ -114,8 +114,7 @@ TEST_CASE("the rules of safetensors are checked", "[formats]") {
   refused(safetensors_bytes(many + "}", ""), "more than 65536 tensors");
 }
 
-TEST_CASE("a safetensors file cut anywhere is refused, with any byte changed it is refused or read",
-          "[formats]") {
+TEST_CASE("safetensors: any truncation is rejected, any changed byte is rejected or read", "[formats]") {
   const std::string whole = safetensors_file({{"a", {2, 3}, "F32"}, {"b", {5}, "BF16"}});
   for (std::size_t size = 0; size < whole.size(); ++size) {
     formats::ModelFile owner("t");

@@ -15,7 +15,7 @@ namespace {
 
 void use(const Tokenizer& tokenizer) {
   for (const char* text : {"ab abba <|im_end|>", "\xE4\xBD\xA0\xE5\xA5\xBD\xFF 1", "   \n"}) {
-    for (const auto special : {Tokenizer::Special::as_text, Tokenizer::Special::parse})
+    for (const auto special : {Tokenizer::ControlTokens::as_text, Tokenizer::ControlTokens::parse})
       for (const Token id : tokenizer.encode(text, special))
         if (id < 0 || id >= tokenizer.size()) std::abort();
   }

@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "formats/hf_config.h"
+#include "formats/hf_directory.h"
 #include "fuzz/memory_file.h"
 #include "qwen/error.h"
 

@@ -17,7 +17,7 @@ std::size_t touch(const qwen::formats::ModelFile& file) {
     for (const std::byte b : value.numbers) sum += std::to_integer<std::size_t>(b);
     try {
       sum += file.integers(key).size();
-      sum += file.reals(key).size();
+      sum += file.floats(key).size();
     } catch (const qwen::Error&) {
     }
     if (file.find(key) != &value) std::abort();

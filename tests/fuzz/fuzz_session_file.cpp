@@ -38,7 +38,7 @@ void try_load(Session& session, const std::vector<std::uint8_t>& bytes) {
   }
   if (session.position() > kContext) std::abort();
   for (const Token token : session.tokens())
-    if (token < 0 || token >= session.model().shape().vocab) std::abort();
+    if (token < 0 || token >= session.model().shape().embedding_rows) std::abort();
   // What was read is a session that can be gone on with, whatever numbers it holds.
   if (session.position() < kContext) {
     const Token token = 1;

@@ -59,7 +59,7 @@ void check_text(const Tokenizer& tokenizer, const std::string& text) {
   for (const Token id : plain) require(id >= 0 && id < tokenizer.size() && !tokenizer.is_control(id));
   require(tokenizer.decode(plain) == nfc);
   require(streamed(tokenizer, plain) == nfc);
-  const std::vector<Token> parsed = tokenizer.encode(text, Tokenizer::Special::parse);
+  const std::vector<Token> parsed = tokenizer.encode(text, Tokenizer::ControlTokens::parse);
   require(is_valid_utf8(tokenizer.decode(parsed, true)));
 
   const ChatTemplate chat(ChatTemplate::Kind::qwen2_5, tokenizer);

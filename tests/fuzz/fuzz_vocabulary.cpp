@@ -34,6 +34,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace qwen::formats;
   try_read([&](Vocabulary& v, ModelFile& out) { read_tokenizer_json(path, v, out); });
   try_read([&](Vocabulary& v, ModelFile& out) { read_sentencepiece(path, v, out); });
+  try_read([&](Vocabulary& v, ModelFile& out) {
+    for (const AddedToken& token : read_added_tokens(path, {"<s>"}, out)) v.add(token, path);
+  });
   const std::uint8_t empty[] = {'{', '}'};
   const qwen::fuzz::MemoryFile no_words(empty, sizeof empty);
   try_read([&](Vocabulary& v, ModelFile& out) { read_vocab_and_merges(path, no_words.path(), v, out); });

@@ -13,9 +13,9 @@
 #include "base/cpu.h"
 #include "base/half.h"
 #include "base/tensor_type.h"
+#include "kernels/kernels.h"
 #include "kernels/pack.h"
 #include "kernels/panel.h"
-#include "kernels/table.h"
 #include "quant/quant.h"
 #include "support/guarded_buffer.h"
 #include "support/half_offsets.h"
@@ -31,15 +31,15 @@ inline constexpr TensorType kQuantised[] = {TensorType::q8_0,   TensorType::q4_0
 inline constexpr TensorType kFloats[] = {TensorType::f32, TensorType::f16, TensorType::bf16};
 
 // The tables that this build and this CPU have, the scalar one first.
-inline std::vector<const KernelTable*> available_tables() {
-  std::vector<const KernelTable*> tables;
-  const KernelTable* const all[] = {kScalarTable, kAvx2Table, kAvxVnniTable, kAvx512Table};
+inline std::vector<const Kernels*> available_kernels() {
+  std::vector<const Kernels*> tables;
+  const Kernels* const all[] = {kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512Kernels};
   for (std::size_t i = 0; i < std::size(all); ++i)
     if (all[i] != nullptr && isa_supported(kAllIsas[i])) tables.push_back(all[i]);
   return tables;
 }
-inline std::vector<const KernelTable*> vector_tables() {
-  auto tables = available_tables();
+inline std::vector<const Kernels*> vector_kernels() {
+  auto tables = available_kernels();
   tables.erase(tables.begin());
   return tables;
 }
@@ -161,7 +161,7 @@ struct TestInput {
     for (std::size_t i = 0; i < cols; ++i) tiles[(t / w * cols + i) * w + t % w] = x[i];
     if (view.cols % kBlock == 0)
       for (int b = 0; b < view.cols / kBlock; ++b)
-        kScalarTable->quantize_block(x + b * kBlock, token, b, view);
+        kScalarKernels->quantize_block(x + b * kBlock, token, b, view);
   }
 
   static std::size_t count(int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
@@ -171,7 +171,7 @@ struct TestInput {
   GuardedBuffer<std::int8_t> q;
   GuardedBuffer<float> scale;
   GuardedBuffer<std::int32_t> neg_sum;
-  Input view;
+  Activations view;
 };
 
 // One token's activations; every kind of extreme comes up among the blocks of a few tokens.
@@ -206,9 +206,9 @@ inline std::vector<float> random_activations(int cols, unsigned seed) {
 
 // Calls table.matmul for rows [begin, end) and compares each output bit by bit with expected[token *
 // expected_stride + row]; checks that nothing is written where it must not be. Returns "" or what is wrong.
-inline std::string check_matmul(const KernelTable& table, const Matrix& matrix, const Input& input, int begin,
-                                int end, const std::vector<float>& expected, std::size_t expected_stride,
-                                std::size_t slack) {
+inline std::string check_matmul(const Kernels& table, const Matrix& matrix, const Activations& input,
+                                int begin, int end, const std::vector<float>& expected,
+                                std::size_t expected_stride, std::size_t slack) {
   const auto n = static_cast<std::size_t>(end - begin);
   const std::size_t may_write = matrix.panels ? round_up(n, kPanelRows) : n;
   const std::size_t stride = may_write + 3;
@@ -239,11 +239,11 @@ inline std::string check_matmul(const KernelTable& table, const Matrix& matrix, 
 }
 
 // The scalar definition's outputs for all rows and tokens, [tokens][rows].
-inline std::vector<float> scalar_matmul(const Matrix& matrix, const Input& input) {
+inline std::vector<float> scalar_matmul(const Matrix& matrix, const Activations& input) {
   std::vector<float> out(static_cast<std::size_t>(input.tokens) * static_cast<std::size_t>(matrix.rows));
   std::vector<std::byte> scratch(matmul_scratch_bytes(matrix));
-  kScalarTable->matmul(matrix, input, 0, matrix.rows, out.data(), static_cast<std::size_t>(matrix.rows),
-                       scratch.data());
+  kScalarKernels->matmul(matrix, input, 0, matrix.rows, out.data(), static_cast<std::size_t>(matrix.rows),
+                         scratch.data());
   return out;
 }
 

@@ -118,7 +118,7 @@ struct Queries {
 };
 
 // Attention of queries [first, first + count) with one table; [count][dim].
-std::vector<float> attend(const KernelTable& table, const KvPages& kv, const Queries& queries,
+std::vector<float> attend(const Kernels& table, const KvPages& kv, const Queries& queries,
                           const std::vector<int>& lengths, std::size_t first, std::size_t count) {
   std::vector<std::unique_ptr<GuardedBuffer<float>>> outs;
   std::vector<const float*> q;
@@ -130,7 +130,7 @@ std::vector<float> attend(const KernelTable& table, const KvPages& kv, const Que
   }
   const std::size_t longest = static_cast<std::size_t>(lengths[first + count - 1]);
   GuardedBuffer<float> scores(count * round_up(longest, 16));
-  AttentionTask task;
+  AttentionArgs task;
   task.kv = kv;
   task.head_dim = static_cast<int>(queries.dim);
   task.queries = static_cast<int>(count);
@@ -156,7 +156,7 @@ void check(int length, int head_dim, int count, int heads = 1) {
   const Head<T> head(lengths.back(), head_dim, static_cast<unsigned>(length * 1000 + head_dim));
   const Queries queries(count, head_dim, static_cast<unsigned>(count));
   std::vector<float> first_level;
-  for (const KernelTable* table : available_tables()) {
+  for (const Kernels* table : available_kernels()) {
     INFO(to_string(table->isa) << (sizeof(T) == 2 ? " f16" : " f32") << ", length " << length << ", head_dim "
                                << head_dim << ", " << count << " queries of " << heads << " heads");
     const auto found = attend(*table, head.kv(), queries, lengths, 0, static_cast<std::size_t>(count));
@@ -215,7 +215,7 @@ TEST_CASE("attention with large and equal scores", "[kernels]") {
     for (auto& row : queries.rows)
       for (float& x : row->span()) x *= factor;
     const std::vector<int> lengths = {48, 49, 50};
-    for (const KernelTable* table : available_tables()) {
+    for (const Kernels* table : available_kernels()) {
       const auto found = attend(*table, head.kv(), queries, lengths, 0, 3);
       for (std::size_t i = 0; i < 3; ++i) {
         const auto expected = head.reference(queries.rows[i]->data(), lengths[i]);

@@ -25,7 +25,7 @@ template <class Run, class Expected, class Tolerance>
 void check_levels(const std::vector<float>& start, const std::string& what, const Run& run,
                   const Expected& expected, const Tolerance& tolerance) {
   std::vector<float> first;
-  for (const KernelTable* table : available_tables())
+  for (const Kernels* table : available_kernels())
     for (const std::size_t slack : {0, 4, 12}) {
       GuardedBuffer<float> out(std::span<const float>(start), slack);
       run(*table, out.data());
@@ -66,19 +66,19 @@ TEST_CASE("rms_norm", "[kernels]") {
       const auto expected = [&](std::size_t i) { return x[i] * scale * weight[i]; };
       check_levels(
           x, cat("rms_norm ", n),
-          [&](const KernelTable& table, float* out) { table.rms_norm(gx.data(), gw.data(), eps, n, out); },
+          [&](const Kernels& table, float* out) { table.rms_norm(gx.data(), gw.data(), eps, n, out); },
           expected, [&](std::size_t i) { return relative * std::fabs(expected(i)) + 1e-44; });
       // In place, as the norms of Qwen3's heads use it.
       check_levels(
           x, cat("rms_norm in place ", n),
-          [&](const KernelTable& table, float* out) { table.rms_norm(out, gw.data(), eps, n, out); },
-          expected, [&](std::size_t i) { return relative * std::fabs(expected(i)) + 1e-44; });
+          [&](const Kernels& table, float* out) { table.rms_norm(out, gw.data(), eps, n, out); }, expected,
+          [&](std::size_t i) { return relative * std::fabs(expected(i)) + 1e-44; });
     }
   // All zeros stay zeros: eps keeps the division from failing.
   const std::vector<float> zeros(33, 0.0f), ones(33, 1.0f);
   check_levels(
       zeros, "zeros",
-      [&](const KernelTable& t, float* out) { t.rms_norm(zeros.data(), ones.data(), 1e-6f, 33, out); },
+      [&](const Kernels& t, float* out) { t.rms_norm(zeros.data(), ones.data(), 1e-6f, 33, out); },
       [](std::size_t) { return 0.0; }, [](std::size_t) { return 0.0; });
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("add", "[kernels]") {
     const auto x = normal_values(n, 1), y = normal_values(n, 2, 1e3f);
     const GuardedBuffer<float> gy(std::span<const float>(y), 4);
     check_levels(
-        x, cat("add ", n), [&](const KernelTable& table, float* out) { table.add(out, gy.data(), n); },
+        x, cat("add ", n), [&](const Kernels& table, float* out) { table.add(out, gy.data(), n); },
         [&](std::size_t i) { return static_cast<double>(x[i] + y[i]); }, [](std::size_t) { return 0.0; });
   }
 }
@@ -106,8 +106,8 @@ TEST_CASE("silu_mul", "[kernels]") {
     // e^x to three roundings (kernels/lanes.inl), then a sum, a division and a product. Below -87 e^-x stops
     // growing.
     check_levels(
-        gate, cat("silu ", n),
-        [&](const KernelTable& table, float* out) { table.silu_mul(out, gu.data(), n); }, expected,
+        gate, cat("silu ", n), [&](const Kernels& table, float* out) { table.silu_mul(out, gu.data(), n); },
+        expected,
         [&](std::size_t i) { return 7 * kUnit * std::fabs(expected(i)) + 1e-33 * std::fabs(up[i]); });
   }
 }
@@ -126,7 +126,7 @@ TEST_CASE("rope", "[kernels]") {
       return std::pair<double, double>(x[i % half], x[i % half + half]);
     };
     check_levels(
-        x, cat("rope ", dim), [&](const KernelTable& table, float* out) { table.rope(out, ga.data(), dim); },
+        x, cat("rope ", dim), [&](const Kernels& table, float* out) { table.rope(out, ga.data(), dim); },
         [&](std::size_t i) {
           const auto [a, b] = pair(i);
           const double c = angles[i % half], s = angles[i % half + half];

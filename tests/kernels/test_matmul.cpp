@@ -38,7 +38,7 @@ void check_all_shapes(int cols, std::initializer_list<int> row_counts, const Mak
     const auto input = make_input(tokens, cols, slack);
     for (const int rows : row_counts) {
       const auto packed = make(rows, slack);
-      for (const KernelTable* table : available_tables()) {
+      for (const Kernels* table : available_kernels()) {
         if (table->isa == Isa::scalar && tokens > 7) continue;  // slow, and what it should say is known
         const std::string wrong = check_matmul(*table, packed->matrix, input->view, 0, rows, expected,
                                                static_cast<std::size_t>(most), slack);
@@ -85,7 +85,7 @@ TEST_CASE("long rows and tall matrices", "[kernels]") {
     for (const int tokens : {1, 2, 7}) {
       const auto input = make_input(tokens, cols);
       const std::vector<float> expected = scalar_matmul(packed.matrix, input->view);
-      for (const KernelTable* table : vector_tables()) {
+      for (const Kernels* table : vector_kernels()) {
         const std::string wrong = check_matmul(*table, packed.matrix, input->view, 0, rows, expected,
                                                static_cast<std::size_t>(rows), 0);
         if (!wrong.empty()) FAIL(wrong);
@@ -113,7 +113,7 @@ TEST_CASE("extreme blocks: full codes, zero, subnormal and huge scales", "[kerne
       }
       const std::vector<float> expected = scalar_matmul(packed.matrix, input.view);
       for (const float y : expected) REQUIRE_FALSE(std::isnan(y));
-      for (const KernelTable* table : vector_tables()) {
+      for (const Kernels* table : vector_kernels()) {
         const std::string wrong = check_matmul(*table, packed.matrix, input.view, 0, rows, expected,
                                                static_cast<std::size_t>(rows), 0);
         if (!wrong.empty()) FAIL("fill " << static_cast<int>(fill) << ": " << wrong);
@@ -137,7 +137,7 @@ TEST_CASE("row ranges inside a matrix", "[kernels]") {
       const auto input = make_input(tokens, kCols);
       const std::vector<float> panels = scalar_matmul(packed.matrix, input->view);
       const std::vector<float> exact = scalar_matmul(in_rows, input->view);
-      for (const KernelTable* table : available_tables()) {
+      for (const Kernels* table : available_kernels()) {
         for (const auto& [begin, end] : {std::pair{0, 1},
                                          {0, 16},
                                          {0, 17},

@@ -46,7 +46,7 @@ struct Config {
   ModelShape read() const {
     formats::ModelFile file("test.gguf");
     const auto add = [&](const std::string& key, formats::MetaValue value) {
-      file.add(file.keep(architecture + "." + key), std::move(value));
+      file.add(file.own(architecture + "." + key), std::move(value));
     };
     formats::MetaValue name;
     name.type = formats::MetaType::string;
@@ -67,7 +67,7 @@ struct Config {
     for (const auto& [key, string] : texts) {
       formats::MetaValue value;
       value.type = formats::MetaType::string;
-      value.string = file.keep(string);
+      value.string = file.own(string);
       add(key, value);
     }
     if (embedding_rows > 0) {
@@ -94,7 +94,7 @@ TEST_CASE("the shape of Qwen2.5-0.5B", "[model]") {
   CHECK(shape.kv_heads == 2);
   CHECK(shape.head_dim == 64);
   CHECK(shape.ffn == 4864);
-  CHECK(shape.vocab == 1000);
+  CHECK(shape.embedding_rows == 1000);
   CHECK(shape.max_context == 32768);
   CHECK(shape.rope_theta == 1e6f);
   CHECK(shape.rms_eps == 1e-6f);
@@ -138,7 +138,7 @@ TEST_CASE("what a shape must not be", "[model]") {
   refuse(Config().set("attention.head_count_kv", 0), "qwen2.attention.head_count_kv: expected 1 to");
   refuse(Config().set("attention.head_count_kv", 4), "14 query heads cannot share 4 key/value heads evenly");
   refuse(Config().set("attention.head_count_kv", 28), "cannot share");
-  refuse(Config().set("embedding_length", 900), "hidden size 900 is no multiple of 14 heads");
+  refuse(Config().set("embedding_length", 900), "hidden size 900 is not a multiple of 14 heads");
   refuse(Config().set("embedding_length", 14 * 33),
          "head dimension: expected an even number up to 512, found 33");
   refuse(Config().set("attention.key_length", 514), "up to 512, found 514");
@@ -154,8 +154,11 @@ TEST_CASE("what a shape must not be", "[model]") {
     refuse(Config().real("rope.freq_base", value), "qwen2.rope.freq_base: expected a positive number");
     refuse(Config().real("attention.layer_norm_rms_epsilon", value), "expected a positive number");
   }
-  refuse(Config().text("rope.scaling.type", "yarn"), "RoPE scaling \"yarn\" is not supported",
+  refuse(Config().text("rope.scaling.type", "longrope"), "RoPE scaling \"longrope\" is not supported",
          ErrorCode::unsupported);
+  refuse(Config().text("rope.scaling.type", "yarn"), "RoPE scaling needs a factor");
+  for (const double value : {-1.0, 1e9, std::numeric_limits<double>::quiet_NaN()})
+    refuse(Config().real("rope.scaling.factor", value), "rope.scaling.factor: expected a number from");
   Config huge;
   huge.embedding_rows = (1 << 22) + 1;
   refuse(huge, "rows of token_embd.weight");

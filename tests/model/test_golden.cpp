@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "base/cpu.h"
-#include "kernels/table.h"
+#include "kernels/kernels.h"
 #include "support/model_cases.h"
 
 using namespace qwen;
@@ -51,7 +51,7 @@ const Golden kGolden[] = {{"gqa224-q4_0", "gqa224.tokens", 4.187e-4},
 Model load(const Golden& golden, bool exact) {
   LoadOptions options;
   options.threads = 2;
-  options.exact = exact;
+  options.reference = exact;
   return Model::load(golden.path(), options);
 }
 
@@ -59,7 +59,7 @@ Model load(const Golden& golden, bool exact) {
 std::vector<float> all_logits(const Model& model, std::span<const Token> ids) {
   std::vector<float> found;
   Session session(model);
-  session.forward_each(
+  session.forward_all_logits(
       ids, [&](int, std::span<const float> row) { found.insert(found.end(), row.begin(), row.end()); });
   return found;
 }
@@ -112,7 +112,7 @@ TEST_CASE("all levels agree on the golden checkpoints", "[model][engine]") {
       {
         const WithIsa forced(to_string(isa));
         try {
-          kernels::kernel_table(isa);
+          kernels::kernels_for(isa);
         } catch (const Error&) {
           continue;  // not on this CPU
         }

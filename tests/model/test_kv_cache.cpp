@@ -32,7 +32,7 @@ void fill(KvCache& cache, int from, int to, int shift = 0) {
       }
 }
 
-// One token's key and value, as floats, read by the layout that kernels/table.h describes.
+// One token's key and value, as floats, read by the layout that kernels/kernels.h describes.
 std::vector<float> read(const KvCache& cache, int layer, int head, int t, bool key) {
   const kernels::KvPages pages = cache.head(layer, head);
   const std::byte* part = pages.pages[t / kPage] + (key ? pages.key_offset : pages.value_offset);

@@ -117,14 +117,14 @@ TEST_CASE("the bundled model's greedy text does not depend on threads or on the 
   options.sampling.temperature = 0;
   options.max_new_tokens = 24;
   SessionOptions whole, pieces;
-  pieces.batch = 3;
+  pieces.prefill_chunk = 3;
   Session first(*a, whole), second(*b, pieces);
   CHECK(generate(first, prompt, options).tokens == generate(second, prompt, options).tokens);
 }
 
 TEST_CASE("the bundled model runs in exact arithmetic too", "[runtime]") {
   LoadOptions exact;
-  exact.exact = true;
+  exact.reference = true;
   exact.threads = 1;
   const auto model = bundled_model(exact);
   if (!model) return;

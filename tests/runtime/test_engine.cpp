@@ -17,7 +17,7 @@ const Model& model() {
 EngineOptions small(int parallel = 4) {
   EngineOptions options;
   options.context = 512;
-  options.parallel = parallel;
+  options.max_sequences = parallel;
   return options;
 }
 
@@ -157,16 +157,16 @@ TEST_CASE("what cannot be is refused before it takes a place", "[runtime]") {
 
 TEST_CASE("the queue is bounded, and its places count down", "[runtime]") {
   EngineOptions options = long_context(1);
-  options.queue = 2;
+  options.max_queued = 2;
   Engine engine(model(), options);
   Gate gate;
   EngineJob running = engine.submit(gate.request());
   gate.wait_until_entered();
   EngineJob first = engine.submit(request_of(some_prompt(4, 2), greedy_options(3)));
   EngineJob second = engine.submit(request_of(some_prompt(4, 3), greedy_options(3)));
-  CHECK(running.waiting() == 0);
-  CHECK(first.waiting() == 1);
-  CHECK(second.waiting() == 2);
+  CHECK(running.queue_position() == 0);
+  CHECK(first.queue_position() == 1);
+  CHECK(second.queue_position() == 2);
   CHECK(throws_code([&] { engine.submit(endless()); }, ErrorCode::busy));
   CHECK(engine.counters().refused == 1);
   CHECK(engine.counters().queued == 2);
@@ -176,7 +176,7 @@ TEST_CASE("the queue is bounded, and its places count down", "[runtime]") {
   CHECK(second.result().generation.finish == FinishReason::length);
   CHECK(first.done() == false);  // its text was not taken
   CHECK(first.result().generation.tokens.size() == 3);
-  CHECK(first.waiting() == 0);
+  CHECK(first.queue_position() == 0);
   CHECK(second.result().queue_seconds >= first.result().queue_seconds);
 }
 
@@ -211,13 +211,13 @@ TEST_CASE("on_prompt sees the session with the prompt, and its errors stay with 
   Session session(model());
   session.prefill(prompt);
   std::vector<float> expected(4), found(4);
-  session.logits_of(ids, expected);
+  session.logits_for(ids, expected);
   EngineJob reply = engine.submit(request_of(some_prompt(20, 6), greedy_options(50)));
   for (int i = 0; i < 2; ++i) {  // the second time from what was kept
-    EngineRequest request = request_of(prompt, {}, Priority::interactive);
+    EngineRequest request = request_of(prompt, {}, Priority::high);
     request.on_prompt = [&](Session& s) {
       CHECK(s.position() == 40);
-      s.logits_of(ids, found);
+      s.logits_for(ids, found);
     };
     found.assign(4, 0);
     EngineJob job = engine.submit(std::move(request));
@@ -226,7 +226,7 @@ TEST_CASE("on_prompt sees the session with the prompt, and its errors stay with 
     CHECK(found == expected);
     CHECK(job.done());
   }
-  EngineRequest bad = request_of(prompt, {}, Priority::interactive);
+  EngineRequest bad = request_of(prompt, {}, Priority::high);
   bad.on_prompt = [](Session&) { throw std::runtime_error("enough"); };
   EngineJob job = engine.submit(std::move(bad));
   CHECK_THROWS_WITH(job.result(), "enough");
@@ -247,7 +247,7 @@ TEST_CASE("interactive requests pass long replies, and never starve them", "[run
   gate.wait_until_entered();
   EngineJob waits = engine.submit(request_of(some_prompt(300, 9), greedy_options(8)));
   const auto ask = [&](unsigned salt) {
-    return engine.submit(request_of(some_prompt(30, salt), greedy_options(2), Priority::interactive));
+    return engine.submit(request_of(some_prompt(30, salt), greedy_options(2), Priority::high));
   };
   EngineJob quick = ask(1), quick_too = ask(2), quick_third = ask(3);
   gate.open();

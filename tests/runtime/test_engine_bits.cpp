@@ -70,7 +70,7 @@ void run_mixed(const Model& model, const EngineOptions& options, const std::vect
       std::vector<EngineJob> neighbours;
       for (std::size_t i = t; i < cases.size(); i += 3) {
         const std::size_t other = random() % cases.size();
-        const Priority priority = random() % 3 == 0 ? Priority::interactive : Priority::normal;
+        const Priority priority = random() % 3 == 0 ? Priority::high : Priority::normal;
         neighbours.push_back(
             engine.submit(request_of(cases[other].prompt, cases[other].generation, priority)));
         EngineJob job = engine.submit(request_of(cases[i].prompt, cases[i].generation, priority));
@@ -103,13 +103,13 @@ TEST_CASE("answers are those of a session alone, whatever the company", "[runtim
     EngineOptions options;
     options.context = 320;  // a few of them end with a full context
     options.kv_type = kv_type;
-    options.queue = 1000;
+    options.max_queued = 1000;
     const std::vector<Case> cases = make_cases(model, options, 24, kv_type == KvType::f16 ? 1 : 2);
     for (const int parallel : {1, 2, 3, 8}) {
       INFO("parallel " << parallel);
-      options.parallel = parallel;
-      options.batch = parallel % 2 == 0 ? 128 : 50;
-      options.batch_beside = parallel == 3 ? 1 : 24;
+      options.max_sequences = parallel;
+      options.prefill_tokens = parallel % 2 == 0 ? 128 : 50;
+      options.prefill_tokens_while_decoding = parallel == 3 ? 1 : 24;
       options.prefix_bytes = parallel == 2 ? 0 : std::size_t{1} << 20;
       run_mixed(model, options, cases, 100 + static_cast<unsigned>(parallel));
     }
@@ -120,7 +120,7 @@ TEST_CASE("what requests begin with is computed once", "[runtime]") {
   const Model model = random_model();
   EngineOptions options;
   options.context = 512;
-  options.parallel = 4;
+  options.max_sequences = 4;
   Engine engine(model, options);
   const std::vector<Token> prompt = some_prompt(200, 1);
   GenerateOptions generation = greedy_options(10);
@@ -153,7 +153,7 @@ TEST_CASE("pinned prefixes stay, kept ones go with the room", "[runtime]") {
   const TestFolder folder("engine-prefixes");
   EngineOptions options;
   options.context = 512;
-  options.parallel = 2;
+  options.max_sequences = 2;
   options.prefix_folder = folder / "kv";
   const std::vector<Token> fixed = some_prompt(100, 7);
   std::vector<Token> prompt = fixed;

@@ -23,11 +23,12 @@ void truncate_half(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a model that reads rows from its file refuses to compute when the file was truncated", "[runtime]") {
+TEST_CASE("a model that reads rows from its file refuses to compute when the file was truncated",
+          "[runtime]") {
   const TestFolder folder("truncated");
   const std::string path = write_tiny_model(with_own_head(), folder / "m.gguf");
   LoadOptions exact;
-  exact.exact = true;
+  exact.reference = true;
   for (const LoadOptions& options : {LoadOptions{}, exact}) {
     write_tiny_model(with_own_head(), path);
     const Model model = Model::load(path, options);

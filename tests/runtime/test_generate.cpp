@@ -167,13 +167,13 @@ TEST_CASE("generation is cancelled by the callback, by a token raised before and
 TEST_CASE("a long prompt can be cancelled, and the session's own callback stays", "[runtime]") {
   qwen::SessionOptions session_options;
   session_options.context = 1024;
-  session_options.batch = 16;
+  session_options.prefill_chunk = 16;
   Session s(tiny(), session_options);
   std::vector<Token> prompt;
   while (prompt.size() < 200) prompt.push_back(encode("A")[0]);
   GenerateOptions options = greedy();
   int batches = 0;
-  s.on_batch([&](int, int total) {
+  s.set_prefill_callback([&](int, int total) {
     CHECK(total == 200);
     if (++batches == 3) options.cancel.cancel();
     return true;
@@ -183,7 +183,7 @@ TEST_CASE("a long prompt can be cancelled, and the session's own callback stays"
   CHECK(result.prompt_tokens == s.position());
   CHECK(s.position() < 200);
   CHECK(s.position() >= 48);
-  const auto mine = s.on_batch({});
+  const auto mine = s.set_prefill_callback({});
   CHECK(static_cast<bool>(mine));
 }
 
@@ -232,7 +232,7 @@ TEST_CASE("the same seed gives the same text, whatever the prompt's batches", "[
   for (const int batch : {512, 7, 1}) {
     qwen::SessionOptions session_options;
     session_options.context = 512;
-    session_options.batch = batch;
+    session_options.prefill_chunk = batch;
     Session s(tiny(), session_options);
     runs.push_back(qwen::generate(s, chat_prompt(), options).tokens);
   }

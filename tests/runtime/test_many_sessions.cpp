@@ -23,7 +23,7 @@ struct Result {
 Result converse(const Model& model, unsigned seed) {
   Result result;
   SessionOptions options;
-  options.batch = 7;
+  options.prefill_chunk = 7;
   Session session(model, options);
   session.forward(random_ids(model, 20, seed));
   const Snapshot snapshot = session.snapshot();

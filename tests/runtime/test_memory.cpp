@@ -14,7 +14,7 @@ void check_estimate(const ModelCase& model_case) {
   const std::string path = write_tiny_model(model_case.tiny, folder / "tiny.gguf");
   LoadOptions options;
   options.threads = 2;
-  options.exact = model_case.exact;
+  options.reference = model_case.exact;
   const Model model = Model::load(path, options);
   SessionOptions session_options;
   session_options.context = 300;

@@ -75,13 +75,13 @@ TEST_CASE("a remembered prompt needs no computing, the oldest is forgotten", "[r
   for (int i = 0; i < 3; ++i) {
     session.rewind(0);
     session.prefill(some_tokens(40, i));
-    session.logits_of(ids, expected);
+    session.logits_for(ids, expected);
     cache.remember(session);
   }
   Session other(model);
   CHECK(cache.begin(other, some_tokens(40, 0)) == 0);
   CHECK(cache.begin(other, some_tokens(40, 2)) == 40);
-  other.logits_of(ids, found);
+  other.logits_for(ids, found);
   CHECK(found == expected);
 }
 

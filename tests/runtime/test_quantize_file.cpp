@@ -11,7 +11,7 @@
 
 #include "base/half.h"
 #include "formats/gguf_writer.h"
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "formats/test_folder.h"
 #include "quant/quant.h"
 #include "quant/test_data.h"

@@ -15,19 +15,19 @@ namespace {
 Model load(const std::string& path, QuantizeOnLoad quantize, bool exact) {
   LoadOptions options;
   options.quantize = quantize;
-  options.exact = exact;
+  options.reference = exact;
   options.threads = 2;
   return Model::load(path, options);
 }
 
-std::vector<float> logits_of(const Model& model) {
+std::vector<float> logits_for(const Model& model) {
   SessionOptions options;
   options.context = 64;
   options.kv_type = KvType::f32;
   Session session(model, options);
   std::vector<float> out;
   const std::vector<Token> tokens = {1, 50, 99, 100, 2, 33, 7, 200, 201};
-  session.forward_each(tokens, [&](int, std::span<const float> logits) {
+  session.forward_all_logits(tokens, [&](int, std::span<const float> logits) {
     out.insert(out.end(), logits.begin(), logits.end());
   });
   return out;
@@ -53,7 +53,7 @@ TEST_CASE("quantised while loading: the same model as the quantised file", "[run
       for (const bool exact : {false, true}) {
         INFO(name_of(source) << " to " << type << (exact ? ", exact" : ""));
         const Model loaded = load(path, how, exact);
-        CHECK(logits_of(loaded) == logits_of(load(folder / "blocks.gguf", QuantizeOnLoad::none, exact)));
+        CHECK(logits_for(loaded) == logits_for(load(folder / "blocks.gguf", QuantizeOnLoad::none, exact)));
         CHECK(loaded.fingerprint() != load(path, QuantizeOnLoad::none, exact).fingerprint());
       }
     }
@@ -63,8 +63,8 @@ TEST_CASE("quantised while loading: the same model as the quantised file", "[run
     options.overwrite = true;
     options.tensor_types = {{"*.attn_*", "Q4_K"}, {"*.ffn_gate.*", "Q4_K"}, {"*.ffn_up.*", "Q4_K"}};
     quantize_file(path, folder / "blocks.gguf", options);
-    CHECK(logits_of(load(path, QuantizeOnLoad::q4_k, false)) ==
-          logits_of(load(folder / "blocks.gguf", QuantizeOnLoad::none, false)));
+    CHECK(logits_for(load(path, QuantizeOnLoad::q4_k, false)) ==
+          logits_for(load(folder / "blocks.gguf", QuantizeOnLoad::none, false)));
   }
 }
 
@@ -74,8 +74,8 @@ TEST_CASE("quantising while loading keeps what is quantised already and needs le
   const std::string floats = write_tiny_model(tiny, folder / "float.gguf");
   tiny.type = TensorType::q8_0;
   const std::string blocks = write_tiny_model(tiny, folder / "blocks.gguf");
-  CHECK(logits_of(load(blocks, QuantizeOnLoad::q4, false)) ==
-        logits_of(load(blocks, QuantizeOnLoad::none, false)));
+  CHECK(logits_for(load(blocks, QuantizeOnLoad::q4, false)) ==
+        logits_for(load(blocks, QuantizeOnLoad::none, false)));
   CHECK(load(floats, QuantizeOnLoad::q4, false).weight_bytes() <
         load(floats, QuantizeOnLoad::none, false).weight_bytes() / 2);
 }

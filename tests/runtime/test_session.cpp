@@ -57,7 +57,7 @@ TEST_CASE("prefill, decode and any chunking give the same bits", "[runtime][engi
   });
 }
 
-TEST_CASE("forward_each gives every token's logits", "[runtime][engine]") {
+TEST_CASE("forward_all_logits gives every token's logits", "[runtime][engine]") {
   for_each_case([](const Model& model) {
     const std::vector<Token> ids = random_ids(model, 20, 2);
     std::vector<Logits> expected;
@@ -66,7 +66,7 @@ TEST_CASE("forward_each gives every token's logits", "[runtime][engine]") {
     for (const int batch : {1, 6, 512}) {
       Session session = new_session(model, batch);
       int next = 0;
-      session.forward_each(ids, [&](int index, std::span<const float> logits) {
+      session.forward_all_logits(ids, [&](int index, std::span<const float> logits) {
         REQUIRE(index == next++);
         REQUIRE(same_bits(logits, expected[static_cast<std::size_t>(index)]));
       });
@@ -81,7 +81,7 @@ TEST_CASE("forward_each gives every token's logits", "[runtime][engine]") {
   });
 }
 
-TEST_CASE("logits_of gives forward's logits", "[runtime][engine]") {
+TEST_CASE("logits_for gives forward's logits", "[runtime][engine]") {
   for_each_case([](const Model& model) {
     const std::vector<Token> ids = random_ids(model, 9, 3);
     Session session = new_session(model);
@@ -89,32 +89,32 @@ TEST_CASE("logits_of gives forward's logits", "[runtime][engine]") {
     const auto vocab = static_cast<Token>(all.size());
     std::vector<Token> wanted = {0, 1, 15, 16, 17, vocab - 1, 5, 5, vocab / 2};
     std::vector<float> found(wanted.size());
-    session.logits_of(wanted, found);
+    session.logits_for(wanted, found);
     for (std::size_t i = 0; i < wanted.size(); ++i)
       CHECK(same_bits({&found[i], 1}, {&all[static_cast<std::size_t>(wanted[i])], 1}));
     // After prefill too, where no head has run.
     Session prefilled = new_session(model);
     prefilled.prefill(ids);
     std::vector<float> again(wanted.size());
-    prefilled.logits_of(wanted, again);
+    prefilled.logits_for(wanted, again);
     CHECK(same_bits(again, found));
 
-    check_error(ErrorCode::invalid_argument, "logits_of: expected ids from 0 to", [&] {
+    check_error(ErrorCode::invalid_argument, "logits_for: expected ids from 0 to", [&] {
       const std::vector<Token> bad = {vocab};
-      session.logits_of(bad, found);
+      session.logits_for(bad, found);
     });
-    check_error(ErrorCode::invalid_argument, "logits_of: expected ids from 0 to", [&] {
+    check_error(ErrorCode::invalid_argument, "logits_for: expected ids from 0 to", [&] {
       const std::vector<Token> bad = {-1};
-      session.logits_of(bad, found);
+      session.logits_for(bad, found);
     });
-    check_error(ErrorCode::invalid_argument, "logits_of: expected room for 9 logits, found 3",
-                [&] { session.logits_of(wanted, std::span<float>(found).first(3)); });
+    check_error(ErrorCode::invalid_argument, "logits_for: expected room for 9 logits, found 3",
+                [&] { session.logits_for(wanted, std::span<float>(found).first(3)); });
     session.rewind(4);
-    check_error(ErrorCode::invalid_argument, "logits_of: no token was computed",
-                [&] { session.logits_of(wanted, found); });
+    check_error(ErrorCode::invalid_argument, "logits_for: no token was computed",
+                [&] { session.logits_for(wanted, found); });
     Session fresh = new_session(model);
-    check_error(ErrorCode::invalid_argument, "logits_of: no token was computed",
-                [&] { fresh.logits_of(wanted, found); });
+    check_error(ErrorCode::invalid_argument, "logits_for: no token was computed",
+                [&] { fresh.logits_for(wanted, found); });
   });
 }
 
@@ -152,7 +152,7 @@ TEST_CASE("contexts longer than a page of the cache", "[runtime][engine]") {
       options.context = 700;
       Session whole(model, options);
       const Logits expected = copy_of(whole.forward(ids));
-      options.batch = 100;
+      options.prefill_chunk = 100;
       Session pieces(model, options);
       pieces.prefill(part(ids, 0, 255));
       for (std::size_t i = 255; i < 258; ++i) pieces.forward(part(ids, i, 1));
@@ -196,10 +196,10 @@ TEST_CASE("a batch of sequences equals each alone", "[runtime][engine]") {
           } else {
             CHECK(items[i].logits.empty());
           }
-          // logits_of works after a batch, whether or not logits were wanted.
+          // logits_for works after a batch, whether or not logits were wanted.
           const std::vector<Token> some = {3, 200};
           float found[2];
-          sessions[i].logits_of(some, found);
+          sessions[i].logits_for(some, found);
           CHECK(same_bits(found, Logits{alone[3], alone[200]}));
         }
       }
@@ -217,7 +217,7 @@ TEST_CASE("what a batch refuses", "[runtime][engine]") {
   const Model model = load_tiny(odd_shape(TensorType::q8_0), {});
   const Model other = load_tiny(odd_shape(TensorType::q8_0), {});
   Session a = new_session(model), b = new_session(model), c = new_session(other);
-  const std::vector<Token> ids = {1, 2, 3}, none, bad = {5, model.shape().vocab};
+  const std::vector<Token> ids = {1, 2, 3}, none, bad = {5, model.shape().embedding_rows};
   using Item = Session::BatchItem;
   const auto refuse = [&](ErrorCode code, const std::string& text, std::vector<Item> items) {
     check_error(code, text, [&] { Session::forward_batch(items); });
@@ -292,12 +292,12 @@ TEST_CASE("what a session refuses, and that it is unchanged then", "[runtime][en
   check_error(ErrorCode::invalid_argument, "the prompt is empty", [&] { session.forward({}); });
   check_error(ErrorCode::invalid_argument, "the prompt is empty", [&] { session.prefill({}); });
   session.prefill(part(ids, 0, 15));
-  const std::vector<Token> negative = {1, -1}, large = {1, 2, model.shape().vocab};
-  const std::string last = std::to_string(model.shape().vocab - 1);
+  const std::vector<Token> negative = {1, -1}, large = {1, 2, model.shape().embedding_rows};
+  const std::string last = std::to_string(model.shape().embedding_rows - 1);
   check_error(ErrorCode::invalid_argument, "token 1: expected an id from 0 to " + last + ", found -1",
               [&] { session.forward(negative); });
   check_error(ErrorCode::invalid_argument, "token 2: expected an id from 0 to " + last,
-              [&] { session.forward_each(large, [](int, std::span<const float>) {}); });
+              [&] { session.forward_all_logits(large, [](int, std::span<const float>) {}); });
   check_error(ErrorCode::context_full, "6 more tokens do not fit behind 15 of 20",
               [&] { session.forward(part(ids, 0, 6)); });
   CHECK(session.position() == 15);
@@ -314,7 +314,7 @@ TEST_CASE("what a session refuses, and that it is unchanged then", "[runtime][en
   options.context = 0;
   CHECK(Session(model, options).context() == 1024);
   for (const int batch : {0, -5, 65537}) {
-    options.batch = batch;
+    options.prefill_chunk = batch;
     check_error(ErrorCode::invalid_argument, "batch: expected 1 to 65536", [&] { Session(model, options); });
   }
 }
@@ -325,7 +325,7 @@ TEST_CASE("a prompt is cancelled between batches", "[runtime][engine]") {
   const Logits expected = fresh_logits(model, ids);
   Session session = new_session(model, 8);
   std::vector<std::pair<int, int>> calls;
-  session.on_batch([&](int done, int total) {
+  session.set_prefill_callback([&](int done, int total) {
     calls.emplace_back(done, total);
     return done < 16;
   });
@@ -334,9 +334,9 @@ TEST_CASE("a prompt is cancelled between batches", "[runtime][engine]") {
   CHECK(session.position() == 16);
   float x;
   const std::vector<Token> some = {1};
-  check_error(ErrorCode::invalid_argument, "logits_of", [&] { session.logits_of(some, {&x, 1}); });
+  check_error(ErrorCode::invalid_argument, "logits_for", [&] { session.logits_for(some, {&x, 1}); });
   // What was done stays, and the session goes on.
-  CHECK(session.on_batch(nullptr) != nullptr);
+  CHECK(session.set_prefill_callback(nullptr) != nullptr);
   CHECK(same_bits(session.forward(part(ids, 16, 14)), expected));
   CHECK(calls.size() == 2);
 }

@@ -100,11 +100,11 @@ TEST_CASE("parts of a snapshot, and the state of the last token", "[runtime][eng
   Session other = new_session(model);
   other.restore(whole);
   float found[2];
-  other.logits_of(some, found);  // the last token's state came along
+  other.logits_for(some, found);  // the last token's state came along
   CHECK(same_bits(found, Logits{logits[3], logits[70]}));
   other.restore(whole, 25);
   CHECK(other.position() == 25);
-  check_error(ErrorCode::invalid_argument, "logits_of", [&] { other.logits_of(some, found); });
+  check_error(ErrorCode::invalid_argument, "logits_for", [&] { other.logits_for(some, found); });
   CHECK(same_bits(other.forward(part(ids, 25, 15)), logits));
   other.restore(beginning);
   CHECK(same_bits(other.forward(part(ids, 12, 28)), logits));
@@ -167,7 +167,7 @@ TEST_CASE("a session saved and loaded goes on with the same bits", "[runtime][en
     CHECK(loaded.position() == static_cast<int>(length));
     CHECK(std::vector<Token>(loaded.tokens().begin(), loaded.tokens().end()) == ids);
     float found[2];
-    loaded.logits_of(some, found);
+    loaded.logits_for(some, found);
     CHECK(same_bits(found, Logits{logits[1], logits[44]}));
     CHECK(same_bits(loaded.forward(more), session.forward(more)));
     // The same content gives the same file, whatever lay in the pages before.

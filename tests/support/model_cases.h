@@ -58,14 +58,15 @@ inline Model load_tiny(const TinyModel& tiny, const LoadOptions& options) {
 inline Model load_case(const ModelCase& model_case, int threads = 2) {
   LoadOptions options;
   options.threads = threads;
-  options.exact = model_case.exact;
+  options.reference = model_case.exact;
   return load_tiny(model_case.tiny, options);
 }
 
 inline std::vector<Token> random_ids(const Model& model, std::size_t n, unsigned seed = 1) {
   std::mt19937 random(seed);
   std::vector<Token> ids(n);
-  for (Token& id : ids) id = static_cast<Token>(random() % static_cast<unsigned>(model.shape().vocab));
+  for (Token& id : ids)
+    id = static_cast<Token>(random() % static_cast<unsigned>(model.shape().embedding_rows));
   return ids;
 }
 
@@ -79,7 +80,7 @@ inline bool same_bits(std::span<const float> a, std::span<const float> b) {
 
 inline Session new_session(const Model& model, int batch = 512) {
   SessionOptions options;
-  options.batch = batch;
+  options.prefill_chunk = batch;
   return Session(model, options);
 }
 // The logits after these tokens, in a session of their own.

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <random>
 
-#include "formats/meta_value.h"
+#include "formats/model_file.h"
 #include "quant/quant.h"
 #include "tokenizer/vocabularies.h"
 
@@ -81,6 +81,7 @@ class Maker {
     }
     vector("output_norm.weight", model.hidden, 1.0f);
     if (model.own_head) matrix("output.weight", rows, model.hidden);
+    tensors_.insert(tensors_.end(), model.extra.begin(), model.extra.end());
   }
   const std::vector<TinyTensor>& tensors() const { return tensors_; }
 

@@ -30,6 +30,7 @@ struct TinyModel {
       "{% for m in messages %}<|im_start|>{{ m.role + '\\n' + m.content }}<|im_end|>{% endfor %}";
   // Called for each tensor before it is written: may change it, or drop it by returning false.
   std::function<bool(TinyTensor&)> edit;
+  std::vector<TinyTensor> extra;  // tensors after the model's own
   // Called after all metadata is set: may replace keys.
   std::function<void(formats::GgufWriter&)> metadata;
 };

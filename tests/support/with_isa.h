@@ -5,22 +5,22 @@
 
 namespace qwen::test {
 
-// Sets QWEN_ISA for as long as it lives.
+// Sets LIBQWEN_ISA for as long as it lives.
 class WithIsa {
  public:
   explicit WithIsa(const char* value) {
-    if (const char* before = std::getenv("QWEN_ISA")) before_ = before, had_ = true;
+    if (const char* before = std::getenv("LIBQWEN_ISA")) before_ = before, had_ = true;
     if (value != nullptr) {
-      ::setenv("QWEN_ISA", value, 1);
+      ::setenv("LIBQWEN_ISA", value, 1);
     } else {
-      ::unsetenv("QWEN_ISA");
+      ::unsetenv("LIBQWEN_ISA");
     }
   }
   ~WithIsa() {
     if (had_) {
-      ::setenv("QWEN_ISA", before_.c_str(), 1);
+      ::setenv("LIBQWEN_ISA", before_.c_str(), 1);
     } else {
-      ::unsetenv("QWEN_ISA");
+      ::unsetenv("LIBQWEN_ISA");
     }
   }
 

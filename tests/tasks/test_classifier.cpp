@@ -20,7 +20,7 @@ std::vector<double> reference(const Classifier& classifier, std::string_view tex
     tokens.pop_back();
     Session session(classifier.model());
     double score = 0;
-    session.forward_each(tokens, [&](int i, std::span<const float> logits) {
+    session.forward_all_logits(tokens, [&](int i, std::span<const float> logits) {
       if (static_cast<std::size_t>(i) < begin) return;
       double sum = 0, largest = -1e30;
       for (const float x : logits) largest = std::max(largest, static_cast<double>(x));

@@ -13,8 +13,8 @@ namespace {
 std::shared_ptr<Engine> engine_for(const Model& model, int parallel = 3, int queue = 64) {
   EngineOptions options;
   options.context = 512;
-  options.parallel = parallel;
-  options.queue = queue;
+  options.max_sequences = parallel;
+  options.max_queued = queue;
   return std::make_shared<Engine>(model, options);
 }
 

@@ -86,7 +86,7 @@ TEST_CASE("conversations render as by the models' own templates", "[templates]")
                           (c.kind == "qwen3" && c.text.find("x<think>") == std::string::npos);
     compared += ordinary;
     if (ordinary)
-      CHECK(chat.render(c.messages, c.options) == tokenizer.encode(c.text, Tokenizer::Special::parse));
+      CHECK(chat.render(c.messages, c.options) == tokenizer.encode(c.text, Tokenizer::ControlTokens::parse));
   }
   CHECK(compared > 120);
 }
@@ -106,7 +106,7 @@ TEST_CASE("what a user writes never becomes a control token", "[templates]") {
     CHECK(controls(bad) == controls(good));
     const Messages attacks = {{"user", attack}};
     const std::vector<Token> tokens = chat.render(attacks);
-    const Token think = tokenizer.find_control("<think>").value();
+    const Token think = tokenizer.find_added_token("<think>").value();
     CHECK(std::count(tokens.begin(), tokens.end(), think) == (kind == Kind::qwen3 ? 1 : 0));
     CHECK(tokenizer.decode(tokens, true) == chat.render_text(attacks, {}));
   }
@@ -123,8 +123,8 @@ TEST_CASE("system prompts, end of turn, roles", "[templates]") {
   CHECK(ChatTemplate(Kind::chatml, tokenizer).render_text(hello, {}) ==
         "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
   const std::vector<Token> ends(chat.end_of_turn().begin(), chat.end_of_turn().end());
-  CHECK(ends == std::vector<Token>{tokenizer.find_control("<|im_end|>").value(),
-                                   tokenizer.find_control("<|endoftext|>").value()});
+  CHECK(ends == std::vector<Token>{tokenizer.find_added_token("<|im_end|>").value(),
+                                   tokenizer.find_added_token("<|endoftext|>").value()});
   CHECK_THROWS_WITH(chat.render(Messages{{"robot", "hi"}}), Contains("\"robot\""));
   CHECK_THROWS_WITH(chat.render(Messages{{"user", "hi"}, {"system", "s"}}), Contains("must be the first"));
   CHECK_THROWS_WITH(ChatTemplate::parse_kind("llama"), Contains("\"llama\"") && Contains("qwen2.5"));

@@ -74,7 +74,7 @@ struct RandomVocabulary {
 
 }  // namespace
 
-TEST_CASE("words of any length merge as by the definition", "[tokenizer]") {
+TEST_CASE("words of any length merge by the definition", "[tokenizer]") {
   for (unsigned seed = 1; seed <= 30; ++seed) {
     // Merges in any order, many of which hinder one another.
     RandomVocabulary vocabulary(seed);
@@ -88,7 +88,8 @@ TEST_CASE("words of any length merge as by the definition", "[tokenizer]") {
   }
 }
 
-TEST_CASE("characters of three bytes merge as by the definition, whatever crosses their borders", "[tokenizer]") {
+TEST_CASE("three-byte characters merge by the definition with any merges across their boundaries",
+          "[tokenizer]") {
   // Characters that share bytes with one another, beside others.
   const std::vector<std::string> letters = {"你", "佡", "余", "好", "\u4f98", "\u5f60",
                                             "ー", "a",  "é",  "😀",  " "};
@@ -117,7 +118,7 @@ TEST_CASE("characters of three bytes merge as by the definition, whatever crosse
   }
 }
 
-TEST_CASE("characters are found whole where nothing crosses their borders", "[tokenizer]") {
+TEST_CASE("the CJK fast path is used if no merge crosses character boundaries", "[tokenizer]") {
   tokenizer::Vocabulary vocabulary;
   std::array<Token, 256> bytes;
   for (int byte = 0; byte < 256; ++byte) {
@@ -127,22 +128,22 @@ TEST_CASE("characters are found whole where nothing crosses their borders", "[to
   for (const char* token : {"\xE4\xBD", "你", "\xA5\xBD", "好", "\xA0 ", "\xF0\x9F", "\xF0\x9F\x98"})
     vocabulary.add(token, tokenizer::TokenType::normal);
   std::vector<tokenizer::MergeRule> rules = {{0xE4, 0xBD, 256}, {256, 0xA0, 257}, {0xA5, 0xBD, 258},
-                                        {0xE5, 258, 259},  {0xA0, ' ', 260}, {0xF0, 0x9F, 261},
-                                        {261, 0x98, 262}};
+                                             {0xE5, 258, 259},  {0xA0, ' ', 260}, {0xF0, 0x9F, 261},
+                                             {261, 0x98, 262}};
   const auto make = [&] {
-    return tokenizer::CharacterTokens(vocabulary, bytes, rules, tokenizer::MergeTable(263, rules));
+    return tokenizer::CjkFastPath(vocabulary, bytes, rules, tokenizer::MergeTable(263, rules));
   };
   CHECK(make().token(0xE4, 0xBD, 0xA0) == 257);
   CHECK(make().token(0xE5, 0xA5, 0xBD) == 259);
   CHECK(make().token(0xE5, 0xA5, 0xBE) == -1);
-  CHECK(make().may_cross(0xA0, ' ', 'x'));
-  CHECK_FALSE(make().may_cross(0xBD, ' ', 'x'));
-  CHECK_FALSE(make().may_cross(0xA0, 0xE5, 0xA5));
+  CHECK(make().merges_across(0xA0, ' ', 'x'));
+  CHECK_FALSE(make().merges_across(0xBD, ' ', 'x'));
+  CHECK_FALSE(make().merges_across(0xA0, 0xE5, 0xA5));
   std::swap(rules[0], rules[1]);  // used before it is made
   CHECK(make().token(0xE5, 0xA5, 0xBD) == -1);
 }
 
-TEST_CASE("merge table: ranks by pair, the first of two counts", "[tokenizer]") {
+TEST_CASE("merge table: ranks by pair, the first duplicate counts", "[tokenizer]") {
   std::vector<tokenizer::MergeRule> rules;
   for (Token i = 0; i < 299; ++i) rules.push_back({i, 999 - i, i + 1});
   rules.push_back({7, 992, 5});

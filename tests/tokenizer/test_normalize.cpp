@@ -42,7 +42,7 @@ bool is_scalar(std::int32_t c) {
 
 }  // namespace
 
-TEST_CASE("code points taken as inert are", "[tokenizer]") {
+TEST_CASE("every code point in the table is inert", "[tokenizer]") {
   // What may join with a character before it: Hangul vowels and final consonants, and the second halves of
   // the canonical decompositions of two that compose again.
   std::set<std::int32_t> seconds;
@@ -67,7 +67,7 @@ TEST_CASE("code points taken as inert are", "[tokenizer]") {
     CHECK(tokenizer::is_inert(c));
 }
 
-TEST_CASE("NFC by stretches equals NFC of the whole", "[tokenizer]") {
+TEST_CASE("NFC in segments equals NFC of the whole text", "[tokenizer]") {
   const std::vector<std::int32_t> interesting = {
       'a',     'e',     ' ',    0xE9,   0x300,  0x301,   0x302,  0x323,   0x327,   0x344,
       0x345,   0x4F60,  0xAC00, 0xAC01, 0x1100, 0x1161,  0x11A8, 0x212B,  0x2126,  0x958,
@@ -89,7 +89,7 @@ TEST_CASE("NFC by stretches equals NFC of the whole", "[tokenizer]") {
   }
 }
 
-TEST_CASE("text in NFC is not copied", "[tokenizer]") {
+TEST_CASE("text that is NFC already is not copied", "[tokenizer]") {
   std::string storage;
   for (const std::string_view text :
        {"", "plain ASCII that is longer than eight", "房间很干净，服务好。", "é 😀 か が 한국 Привет"})

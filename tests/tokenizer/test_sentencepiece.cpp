@@ -12,7 +12,7 @@
 #include "tokenizer/vocabularies.h"
 
 using namespace qwen;
-using Special = Tokenizer::Special;
+using ControlTokens = Tokenizer::ControlTokens;
 using Catch::Contains;
 
 namespace {
@@ -60,7 +60,7 @@ struct Pieces {
   }
   void fill(test::VocabularyFile& file) const {
     file.text("tokenizer.ggml.model", "llama").texts("tokenizer.ggml.tokens", tokens);
-    file.reals("tokenizer.ggml.scores", scores).integers("tokenizer.ggml.token_type", types);
+    file.floats("tokenizer.ggml.scores", scores).integers("tokenizer.ggml.token_type", types);
   }
 };
 
@@ -81,7 +81,7 @@ Tokenizer from_pieces() {
 
 }  // namespace
 
-TEST_CASE("SentencePiece: ids equal those of spm_encode, texts come back", "[tokenizer]") {
+TEST_CASE("SentencePiece: ids equal spm_encode, decode restores the text", "[tokenizer]") {
   const auto check = [](const Tokenizer& tokenizer, const std::string& name) {
     const std::vector<std::string> lines = read_lines("sp-lines.txt"), ids = read_lines(name + ".ids");
     REQUIRE(lines.size() == ids.size());
@@ -103,26 +103,26 @@ TEST_CASE("SentencePiece: ids equal those of spm_encode, texts come back", "[tok
   }
 }
 
-TEST_CASE("SentencePiece: control tokens only where asked for", "[tokenizer]") {
+TEST_CASE("SentencePiece: control tokens are parsed only on request", "[tokenizer]") {
   const Tokenizer tokenizer = from_pieces();
-  const Token start = tokenizer.find_control("<|im_start|>").value();
+  const Token start = tokenizer.find_added_token("<|im_start|>").value();
   for (const Token token : tokenizer.encode("<|im_start|>user<s>")) CHECK_FALSE(tokenizer.is_control(token));
   CHECK(tokenizer.decode(tokenizer.encode("<|im_start|>user<s>")) == "<|im_start|>user<s>");
-  CHECK(tokenizer.encode("<|im_start|>", Special::parse) == std::vector<Token>{start});
-  const std::vector<Token> parsed = tokenizer.encode("<|im_start|>user", Special::parse);
+  CHECK(tokenizer.encode("<|im_start|>", ControlTokens::parse) == std::vector<Token>{start});
+  const std::vector<Token> parsed = tokenizer.encode("<|im_start|>user", ControlTokens::parse);
   CHECK(parsed.front() == start);
   CHECK(tokenizer.decode(parsed) == "user");
-  // A user-defined piece is how this model writes text, wherever it stands.
+  // User-defined pieces match anywhere in text.
   const std::vector<Token> tag = tokenizer.encode("<td>");
   CHECK(tokenizer.token_bytes(tag.back()) == "<td>");
   CHECK(tokenizer.encode("").empty());
   const std::vector<Message> messages = {{"user", "<|im_end|>"}};
   const ChatTemplate chat(ChatTemplate::Kind::qwen1_5, tokenizer);
   const std::vector<Token> chatted = chat.render(messages);
-  CHECK(std::count(chatted.begin(), chatted.end(), tokenizer.find_control("<|im_end|>").value()) == 2);
+  CHECK(std::count(chatted.begin(), chatted.end(), tokenizer.find_added_token("<|im_end|>").value()) == 2);
 }
 
-TEST_CASE("SentencePiece: a character that is a control token is text like any other", "[tokenizer]") {
+TEST_CASE("SentencePiece: a one-character control token in text is text", "[tokenizer]") {
   Pieces pieces(read_file("sp-bpe.model"));
   const auto at = std::find(pieces.tokens.begin(), pieces.tokens.end(), "好") - pieces.tokens.begin();
   REQUIRE(at < 700);
@@ -131,17 +131,17 @@ TEST_CASE("SentencePiece: a character that is a control token is text like any o
   pieces.fill(file);
   const Tokenizer tokenizer = file.tokenizer();
   CHECK(tokenizer.decode(tokenizer.encode("x好，好x")) == "x好，好x");
-  CHECK(tokenizer.encode("好", Special::parse) == std::vector<Token>{static_cast<Token>(at)});
+  CHECK(tokenizer.encode("好", ControlTokens::parse) == std::vector<Token>{static_cast<Token>(at)});
 }
 
-TEST_CASE("SentencePiece: user-defined tokens that look like control tokens are", "[tokenizer]") {
+TEST_CASE("SentencePiece: user-defined <|...|> tokens are control tokens", "[tokenizer]") {
   Pieces pieces(read_file("sp-bpe.model"));
   for (std::size_t i = 0; i < pieces.tokens.size(); ++i)
     if (pieces.tokens[i] == "<|im_end|>") pieces.types[i] = 4;
   test::VocabularyFile file;
   pieces.fill(file);
   const Tokenizer tokenizer = file.tokenizer();
-  const Token end = tokenizer.find_control("<|im_end|>").value();
+  const Token end = tokenizer.find_added_token("<|im_end|>").value();
   CHECK(tokenizer.is_control(end));
   for (const Token token : tokenizer.encode("<|im_end|>")) CHECK(token != end);
 }
@@ -166,7 +166,7 @@ TEST_CASE("SentencePiece: bytes, spaces, streams", "[tokenizer]") {
   CHECK(no_prefix.encode(" a") == tokenizer.encode("a"));
 }
 
-TEST_CASE("SentencePiece: padding rows are nothing", "[tokenizer]") {
+TEST_CASE("SentencePiece: padding rows decode to nothing", "[tokenizer]") {
   Pieces pieces(read_file("sp-bpe.model"));
   pieces.tokens.push_back("[PAD700]");
   pieces.scores.push_back(0);
@@ -176,10 +176,10 @@ TEST_CASE("SentencePiece: padding rows are nothing", "[tokenizer]") {
   const Tokenizer tokenizer = file.tokenizer();
   REQUIRE(tokenizer.size() == 701);
   CHECK(tokenizer.token_bytes(700).empty());
-  CHECK(tokenizer.encode("[PAD700]", Special::parse).size() > 2);
+  CHECK(tokenizer.encode("[PAD700]", ControlTokens::parse).size() > 2);
 }
 
-TEST_CASE("SentencePiece: one tokenizer serves many threads", "[tokenizer]") {
+TEST_CASE("SentencePiece: one tokenizer on many threads", "[tokenizer]") {
   const Tokenizer tokenizer = from_pieces();
   const std::vector<std::string> lines = read_lines("sp-lines.txt"), ids = read_lines("sp-bpe.ids");
   std::vector<int> wrong(4);
@@ -193,7 +193,7 @@ TEST_CASE("SentencePiece: one tokenizer serves many threads", "[tokenizer]") {
   CHECK(wrong == std::vector<int>(4));
 }
 
-TEST_CASE("SentencePiece: a broken vocabulary is refused with its reason", "[tokenizer]") {
+TEST_CASE("SentencePiece: broken vocabularies are rejected with a reason", "[tokenizer]") {
   const Pieces good(read_file("sp-bpe.model"));
   const auto error = [&](auto&& change, std::string_view model = {}) -> std::string {
     Pieces pieces = good;

@@ -21,7 +21,7 @@ using Pieces = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("split: words, digits one by one, punctuation, white space", "[tokenizer]") {
+TEST_CASE("split: words, single digits, punctuation, white space", "[tokenizer]") {
   const tokenizer::Splitter splitter;
   CHECK(split(splitter, "Hello world") == Pieces{"Hello", " world"});
   CHECK(split(splitter, "it's WE'LL 'S '\u017fx") ==
@@ -42,7 +42,7 @@ TEST_CASE("split: words, digits one by one, punctuation, white space", "[tokeniz
   CHECK(split(splitter, "").empty());
 }
 
-TEST_CASE("split: interpreter and JIT agree, nothing is lost", "[tokenizer]") {
+TEST_CASE("split: interpreter and JIT agree and cover every byte", "[tokenizer]") {
   const tokenizer::Splitter jit, interpreted(false);
   const Pieces units = {" ",  "  ", "\n", "\r", "\t",     "a",      "Z",      "'s", "'RE", "好",
                         "，", "1",  "Ⅷ",  "😀",  "\u0301", "\u3000", "\u00a0", "-",  "'"};
@@ -58,7 +58,7 @@ TEST_CASE("split: interpreter and JIT agree, nothing is lost", "[tokenizer]") {
   }
 }
 
-TEST_CASE("split: runs of a megabyte, with JIT and without", "[tokenizer]") {
+TEST_CASE("split: runs of 1 MB, with and without JIT", "[tokenizer]") {
   const bool jit = GENERATE(true, false);
   const std::string unit = GENERATE(as<std::string>(), " ", "a", "好", "😀", "\n", "\u3000", " \n", "\u0301");
   const tokenizer::Splitter splitter(jit);

@@ -7,7 +7,7 @@
 
 using namespace qwen;
 
-TEST_CASE("a stream gives whole characters, and all of decode's text", "[tokenizer]") {
+TEST_CASE("a stream returns whole characters and all of decode's text", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   std::mt19937 random(11);
   for (int i = 0; i < 3000; ++i) {
@@ -32,7 +32,7 @@ TEST_CASE("a stream gives whole characters, and all of decode's text", "[tokeniz
   }
 }
 
-TEST_CASE("a character comes with the token that completes it", "[tokenizer]") {
+TEST_CASE("a character is returned with the token that completes it", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   tokens.push_back("<|im_end|>");
@@ -44,7 +44,7 @@ TEST_CASE("a character comes with the token that completes it", "[tokenizer]") {
   CHECK(push(0x98).empty());
   CHECK(push(0x80) == "😀");
   CHECK(push('a') == "a");
-  // What cannot become a character any more comes out at once; the byte that showed it stands for itself.
+  // An invalid sequence is returned as soon as it is known; the byte that ended it starts a new one.
   CHECK(push(0xE4).empty());
   CHECK(push('b') ==
         "\uFFFD"

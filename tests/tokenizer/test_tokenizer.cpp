@@ -9,7 +9,7 @@
 #include "tokenizer/vocabularies.h"
 
 using namespace qwen;
-using Special = Tokenizer::Special;
+using ControlTokens = Tokenizer::ControlTokens;
 
 namespace {
 
@@ -37,29 +37,29 @@ TEST_CASE("encode equals the reference on every case", "[tokenizer]") {
   for (const Case& c : cases) {
     CAPTURE(c.text);
     CHECK(tokenizer.encode(c.text) == c.plain);
-    CHECK(tokenizer.encode(c.text, Special::parse) == c.parsed);
+    CHECK(tokenizer.encode(c.text, ControlTokens::parse) == c.parsed);
   }
 }
 
-TEST_CASE("decode gives back every text in NFC", "[tokenizer]") {
+TEST_CASE("decode(encode(text)) is the text in NFC", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   for (const Case& c : read_cases()) {
     std::string storage;
     const std::string want(tokenizer::to_nfc(c.text, storage));
     CHECK(tokenizer.decode(tokenizer.encode(c.text)) == want);
-    CHECK(tokenizer.decode(tokenizer.encode(c.text, Special::parse), true) ==
+    CHECK(tokenizer.decode(tokenizer.encode(c.text, ControlTokens::parse), true) ==
           tokenizer.decode(c.parsed, true));
   }
 }
 
-TEST_CASE("control tokens are parsed only where asked for", "[tokenizer]") {
+TEST_CASE("control tokens are parsed only on request", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
-  const Token start = tokenizer.find_control("<|im_start|>").value(),
-              end = tokenizer.find_control("<|im_end|>").value();
+  const Token start = tokenizer.find_added_token("<|im_start|>").value(),
+              end = tokenizer.find_added_token("<|im_end|>").value();
   const std::string text = "<|im_start|>user\n<|im_end|>";
   for (const Token token : tokenizer.encode(text)) CHECK_FALSE(tokenizer.is_control(token));
   CHECK(tokenizer.decode(tokenizer.encode(text)) == text);
-  const std::vector<Token> parsed = tokenizer.encode(text, Special::parse);
+  const std::vector<Token> parsed = tokenizer.encode(text, ControlTokens::parse);
   CHECK(parsed.front() == start);
   CHECK(parsed.back() == end);
   CHECK(tokenizer.decode(parsed) == "user\n");
@@ -68,12 +68,12 @@ TEST_CASE("control tokens are parsed only where asked for", "[tokenizer]") {
   CHECK(tokenizer.token_bytes(start) == "<|im_start|>");
   CHECK_FALSE(tokenizer.is_control(-1));
   CHECK_FALSE(tokenizer.is_control(tokenizer.size()));
-  CHECK_FALSE(tokenizer.find_control("<|im_stop|>"));
-  CHECK_FALSE(tokenizer.find_control("<|im_start"));
-  CHECK_FALSE(tokenizer.find_control("a"));
+  CHECK_FALSE(tokenizer.find_added_token("<|im_stop|>"));
+  CHECK_FALSE(tokenizer.find_added_token("<|im_start"));
+  CHECK_FALSE(tokenizer.find_added_token("a"));
 }
 
-TEST_CASE("of added tokens the leftmost counts, then the longest", "[tokenizer]") {
+TEST_CASE("the leftmost, then longest added token matches", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   std::vector<std::int32_t> types(tokens.size(), 1);
@@ -83,7 +83,7 @@ TEST_CASE("of added tokens the leftmost counts, then the longest", "[tokenizer]"
   }
   file.bpe(tokens).integers("tokenizer.ggml.token_type", types);
   const Tokenizer tokenizer = file.tokenizer();
-  const auto parse = [&](std::string_view text) { return tokenizer.encode(text, Special::parse); };
+  const auto parse = [&](std::string_view text) { return tokenizer.encode(text, ControlTokens::parse); };
   CHECK(parse("<a>") == std::vector<Token>{257});
   CHECK(parse("<a><a") == std::vector<Token>{257, 256});
   CHECK(parse("<a><b>") == std::vector<Token>{258, '>'});
@@ -103,7 +103,7 @@ TEST_CASE("invalid bytes become replacement characters", "[tokenizer]") {
   const std::string good = replace_invalid_utf8(bad);
   CHECK(good != bad);
   CHECK(tokenizer.encode(bad) == tokenizer.encode(good));
-  CHECK(tokenizer.encode(bad, Special::parse) == tokenizer.encode(good, Special::parse));
+  CHECK(tokenizer.encode(bad, ControlTokens::parse) == tokenizer.encode(good, ControlTokens::parse));
 }
 
 TEST_CASE("decode of half characters and of bad ids", "[tokenizer]") {
@@ -126,19 +126,19 @@ TEST_CASE("decode of half characters and of bad ids", "[tokenizer]") {
   CHECK(tokenizer.decode({}).empty());
 }
 
-TEST_CASE("texts of one long run", "[tokenizer]") {
+TEST_CASE("long runs of one character", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   const std::string unit = GENERATE(as<std::string>(), " ", "a", "好", "7", "😀", "\n", " \n", "e\u0301",
                                     "\u0301\u0323", "abcqz", "\u200d", "'", "<|im_start|", "=-", "\xFF");
   std::string text;
   while (text.size() < (1 << 18)) text += unit;
   std::string storage;
-  CHECK(tokenizer.decode(tokenizer.encode(text, Special::parse)) == tokenizer::to_nfc(text, storage));
+  CHECK(tokenizer.decode(tokenizer.encode(text, ControlTokens::parse)) == tokenizer::to_nfc(text, storage));
   text += "x y";
   CHECK(tokenizer.decode(tokenizer.encode(text)) == tokenizer::to_nfc(text, storage));
 }
 
-TEST_CASE("one tokenizer serves many threads", "[tokenizer]") {
+TEST_CASE("one tokenizer on many threads", "[tokenizer]") {
   const Tokenizer tokenizer = test::small_tokenizer();
   const std::vector<Case> cases = read_cases();
   std::vector<std::size_t> wrong(4);
@@ -147,7 +147,7 @@ TEST_CASE("one tokenizer serves many threads", "[tokenizer]") {
     threads.emplace_back([&, t, copy = tokenizer] {
       for (std::size_t i = 0; i < cases.size(); ++i) {
         const Case& c = cases[(i + 97 * t) % cases.size()];
-        wrong[t] += copy.encode(c.text, Special::parse) != c.parsed;
+        wrong[t] += copy.encode(c.text, ControlTokens::parse) != c.parsed;
       }
     });
   for (std::thread& thread : threads) thread.join();
@@ -182,7 +182,7 @@ struct Parts {
 
 }  // namespace
 
-TEST_CASE("a broken vocabulary is refused with its reason", "[tokenizer]") {
+TEST_CASE("broken vocabularies are rejected with a reason", "[tokenizer]") {
   CHECK(Parts().error().empty());
   const auto broken = [](auto&& change) {
     Parts parts;
@@ -191,33 +191,33 @@ TEST_CASE("a broken vocabulary is refused with its reason", "[tokenizer]") {
   };
   using Catch::Contains;
   CHECK_THAT(broken([](Parts& p) { p.model = "bert"; }),
-             Contains("bert") && Contains("tokenizer.ggml.model"));
+             Catch::Contains("bert") && Contains("tokenizer.ggml.model"));
   CHECK_THAT(broken([](Parts& p) { p.pre = "llama-bpe"; }),
-             Contains("llama-bpe") && Contains("tokenizer.ggml.pre"));
-  CHECK_THAT(broken([](Parts& p) { p.tokens.clear(); }), Contains("tokenizer.ggml.tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.tokens[65] = "zz"; }), Contains("byte 65"));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {"a c"}; }), Contains("no token \"ac\""));
+             Catch::Contains("llama-bpe") && Contains("tokenizer.ggml.pre"));
+  CHECK_THAT(broken([](Parts& p) { p.tokens.clear(); }), Catch::Contains("tokenizer.ggml.tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.tokens[65] = "zz"; }), Catch::Contains("byte 65"));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {"a c"}; }), Catch::Contains("no token \"ac\""));
   CHECK_THAT(broken([](Parts& p) { p.tokens.push_back("xab"), p.types.push_back(3), p.merges = {"x ab"}; }),
-             Contains("no token \"xab\""));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {"ab"}; }), Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Contains("expected two tokens"));
-  CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Contains("expected 257 entries"));
-  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Contains("expected 1 to 6, found 7"));
-  CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Contains("eos_token_id"));
+             Catch::Contains("no token \"xab\""));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {"ab"}; }), Catch::Contains("expected two tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {"a "}; }), Catch::Contains("expected two tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.merges = {""}; }), Catch::Contains("expected two tokens"));
+  CHECK_THAT(broken([](Parts& p) { p.types.pop_back(); }), Catch::Contains("expected 257 entries"));
+  CHECK_THAT(broken([](Parts& p) { p.types[3] = 7; }), Catch::Contains("expected 0 to 6, found 7"));
+  CHECK_THAT(broken([](Parts& p) { p.eos = 257; }), Catch::Contains("eos_token_id"));
 }
 
-TEST_CASE("files that leave out types and split are of the family too", "[tokenizer]") {
+TEST_CASE("files without token types and pre-tokenizer are accepted", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   tokens.push_back("<|im_end|>");
   file.bpe(tokens);
   const Tokenizer tokenizer = file.tokenizer();
-  CHECK(tokenizer.find_control("<|im_end|>") == 256);
+  CHECK(tokenizer.find_added_token("<|im_end|>") == 256);
   CHECK(tokenizer.is_control(256));
 }
 
-TEST_CASE("an end token that a converter called user-defined is a control token", "[tokenizer]") {
+TEST_CASE("a user-defined EOS token is a control token", "[tokenizer]") {
   test::VocabularyFile file;
   std::vector<std::string> tokens = test::byte_alphabet();
   std::vector<std::int32_t> types(256, 1);
@@ -228,4 +228,54 @@ TEST_CASE("an end token that a converter called user-defined is a control token"
   CHECK(tokenizer.is_control(256));
   CHECK_FALSE(tokenizer.is_control(257));
   CHECK(tokenizer.decode(std::vector<Token>{256, 257, 258}) == "<tool_call>");
+}
+
+TEST_CASE("control tokens typed as ordinary ones, token type 0, and an end token of -1", "[tokenizer]") {
+  std::vector<std::string> tokens = test::byte_alphabet();
+  std::vector<std::int32_t> types(256, 1);
+  types[0] = 0;
+  tokens.insert(tokens.end(), {"<|im_start|>", "<|im_end|>", "</s>"});
+  types.insert(types.end(), {1, 1, 1});
+  test::VocabularyFile file;
+  file.bpe(tokens)
+      .integers("tokenizer.ggml.token_type", types)
+      .integer("tokenizer.ggml.eos_token_id", 0xffffffff);
+  const auto backend = tokenizer::make_tokenizer_backend(file.file());
+  REQUIRE(backend->warnings().size() == 1);
+  CHECK_THAT(backend->warnings()[0], Catch::Contains("2 control tokens") && Catch::Contains("<|im_start|>"));
+  const Tokenizer tokenizer(backend);
+  CHECK(tokenizer.is_control(256));
+  CHECK(tokenizer.is_control(257));
+  CHECK_FALSE(tokenizer.is_control(258));
+  CHECK(tokenizer.encode("<|im_end|>", Tokenizer::ControlTokens::parse) == std::vector<Token>{257});
+  CHECK(tokenizer.encode("<|im_end|>").size() == 10);
+  test::VocabularyFile named;
+  named.bpe(tokens).integers("tokenizer.ggml.token_type", types).integer("tokenizer.ggml.eos_token_id", 258);
+  CHECK(named.tokenizer().is_control(258));
+}
+
+TEST_CASE("added tokens with lstrip, rstrip and single_word", "[tokenizer]") {
+  const auto tokenizer = [](std::int32_t flags) {
+    std::vector<std::string> tokens = test::byte_alphabet();
+    std::vector<std::int32_t> types(256, 1);
+    tokens.push_back("<mask>");
+    types.push_back(4);
+    test::VocabularyFile file;
+    file.bpe(tokens).integers("tokenizer.ggml.token_type", types);
+    file.integers("qwen.tokenizer.added_token_flags", {256, flags});
+    return file.tokenizer();
+  };
+  using Ids = std::vector<Token>;
+  const auto encode = [&](std::int32_t flags, std::string_view text) {
+    return tokenizer(flags).encode(text, Tokenizer::ControlTokens::parse);
+  };
+  CHECK(encode(0, "a <mask> b") == Ids{'a', ' ', 256, ' ', 'b'});
+  CHECK(encode(formats::kStripLeft, "a \t<mask> b") == Ids{'a', 256, ' ', 'b'});
+  CHECK(encode(formats::kStripRight, "a <mask>\xE3\x80\x80 b") == Ids{'a', ' ', 256, 'b'});
+  CHECK(encode(formats::kStripLeft | formats::kStripRight, " <mask> <mask> ") == Ids{256, 256});
+  CHECK(encode(formats::kSingleWord, "<mask> <mask>,") == Ids{256, ' ', 256, ','});
+  CHECK(encode(formats::kSingleWord, "a<mask>").size() == 7);
+  CHECK(encode(formats::kSingleWord, "<mask>_").size() == 7);
+  CHECK(encode(formats::kSingleWord, "\xE4\xBD\xA0<mask>").size() == 9);
+  CHECK(encode(formats::kSingleWord, "<mask>\xFF")[0] == 256);  // an invalid byte is no letter
 }

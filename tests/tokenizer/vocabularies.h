@@ -25,7 +25,7 @@ class VocabularyFile {
   VocabularyFile& text(std::string_view key, std::string value) {
     formats::MetaValue meta;
     meta.type = formats::MetaType::string;
-    meta.string = file_.keep(std::move(value));
+    meta.string = file_.own(std::move(value));
     file_.add(key, std::move(meta));
     return *this;
   }
@@ -48,7 +48,7 @@ class VocabularyFile {
     meta.type = formats::MetaType::array;
     meta.element = formats::MetaType::string;
     meta.count = values.size();
-    for (const std::string& value : values) meta.strings.push_back(file_.keep(value));
+    for (const std::string& value : values) meta.strings.push_back(file_.own(value));
     file_.add(key, std::move(meta));
     return *this;
   }
@@ -61,7 +61,7 @@ class VocabularyFile {
   VocabularyFile& integers(std::string_view key, const std::vector<std::int32_t>& values) {
     return numbers(key, formats::MetaType::i32, values.data(), values.size());
   }
-  VocabularyFile& reals(std::string_view key, const std::vector<float>& values) {
+  VocabularyFile& floats(std::string_view key, const std::vector<float>& values) {
     return numbers(key, formats::MetaType::f32, values.data(), values.size());
   }
   VocabularyFile& bytes(std::string_view key, std::string_view values) {
@@ -71,15 +71,15 @@ class VocabularyFile {
   Tokenizer tokenizer() const { return Tokenizer(tokenizer::make_tokenizer_backend(file_)); }
 
  private:
-  VocabularyFile& numbers(std::string_view key, formats::MetaType element, const void* values, std::size_t count,
-                          std::size_t size = 4) {
+  VocabularyFile& numbers(std::string_view key, formats::MetaType element, const void* values,
+                          std::size_t count, std::size_t size = 4) {
     std::vector<std::byte> bytes(size * count);
     if (count > 0) std::memcpy(bytes.data(), values, bytes.size());
     formats::MetaValue meta;
     meta.type = formats::MetaType::array;
     meta.element = element;
     meta.count = count;
-    meta.numbers = file_.keep(std::move(bytes));
+    meta.numbers = file_.own(std::move(bytes));
     file_.add(key, std::move(meta));
     return *this;
   }

@@ -12,7 +12,7 @@ ANSWER = "你好！我很好😀，今天天气不错。"  # of tiny.gguf, to ev
 
 
 def environment(**changes):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("QWEN_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("QWEN_", "LIBQWEN_"))}
     env["LC_ALL"] = "C.UTF-8"
     env.update(changes)
     return env

@@ -50,9 +50,9 @@ class Run(unittest.TestCase):
         self.assertEqual(self.good(tiny("-o", "md")).splitlines()[2:4] != [], True)
 
     def test_isa_is_the_forced_one(self):
-        out = json.loads(self.good(tiny("--json", env={"QWEN_ISA": "scalar"})))
+        out = json.loads(self.good(tiny("--json", env={"LIBQWEN_ISA": "scalar"})))
         self.assertEqual(out["isa"], "scalar")
-        self.assertIn("instruction set", tiny(env={"QWEN_ISA": "mmx"}).stderr)
+        self.assertIn("instruction set", tiny(env={"LIBQWEN_ISA": "mmx"}).stderr)
 
     def test_a_busy_core_is_noise(self):
         busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -204,9 +204,9 @@ class Config(unittest.TestCase):
     def test_order(self):
         config = self.config(f"model: {self.model}\ncontext: 32\nthreads: 1\nport: 1234\n")
         self.assertEqual(self.estimate("--config", config)["context"], 32)
-        self.assertEqual(self.estimate(QWEN_CONFIG=config)["context"], 32)
-        self.assertEqual(self.estimate("--config", config, QWEN_CONTEXT="48")["context"], 48)
-        self.assertEqual(self.estimate("--config", config, "-c", "64", QWEN_CONTEXT="48")["context"], 64)
+        self.assertEqual(self.estimate(LIBQWEN_CONFIG=config)["context"], 32)
+        self.assertEqual(self.estimate("--config", config, LIBQWEN_CONTEXT="48")["context"], 48)
+        self.assertEqual(self.estimate("--config", config, "-c", "64", LIBQWEN_CONTEXT="48")["context"], 64)
         run = json.loads(bench("run", "--config", config, "-p", "8", "-n", "2", "-r", "1", "--json").stdout)
         self.assertEqual(run["threads"], 1)
 
@@ -215,7 +215,7 @@ class Config(unittest.TestCase):
         small = self.estimate("--config", config)
         large = self.estimate("--config", config, "--synthetic", "small:q4_0")
         self.assertGreater(large["weights"], small["weights"])
-        self.assertEqual(self.estimate("--synthetic", "small:q4_0", "-c", "64", QWEN_MODEL=self.model), large)
+        self.assertEqual(self.estimate("--synthetic", "small:q4_0", "-c", "64", LIBQWEN_MODEL=self.model), large)
         two = bench("memory", "-m", self.model, "--synthetic", "small:q4_0")
         self.assertEqual(two.returncode, 2)
         self.assertIn("one model", two.stderr)

@@ -194,7 +194,7 @@ class Scratch:
             file.write(text)
 
     def run(self, command):
-        env = {key: value for key, value in os.environ.items() if not key.startswith("QWEN_")}
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("QWEN_", "LIBQWEN_"))}
         env.update(PATH=f"{TOOLS}:{BENCH}:{os.environ['PATH']}", LC_ALL="C.UTF-8", HOME=self.path)
         return subprocess.run(["bash", "-c", command], cwd=self.path, env=env, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=120)

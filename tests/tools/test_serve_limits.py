@@ -60,7 +60,7 @@ def fails_to_start(*arguments, env=None):
 class TestKeys(unittest.TestCase):
     def test_keys(self):
         path = temporary_file(self, "# ours\nfirst-key-123\n\n  second-key-456  \n")
-        with Server("--api-key-file", path, env=environment(QWEN_API_KEY="third-key-789,fourth-key-0")) as server:
+        with Server("--api-key-file", path, env=environment(LIBQWEN_API_KEY="third-key-789,fourth-key-0")) as server:
             for path in ("/", "/health", "/ready", "/web/index.html"):
                 self.assertEqual(server.get(path).status, 200, path)
             for path in ("/v1/models", "/api/info", "/metrics", "/api/sessions/x"):
@@ -297,7 +297,7 @@ class TestCommandLine(unittest.TestCase):
     def test_config(self):
         config = temporary_file(self, f"model: {TINY}\nhost: localhost\nparallel: 3\nrate: 2\ntemperature: 0\n"
                                       "max_new_tokens: 2\nsession_seconds: 7\nmax_body: 4096\n")
-        with Server("--config", config, model=None, env=environment(QWEN_PARALLEL="5")) as server:
+        with Server("--config", config, model=None, env=environment(LIBQWEN_PARALLEL="5")) as server:
             info = server.get("/api/info").json()
             self.assertEqual((info["parallel"], info["limits"]["body_bytes"]), (5, 4096))
             body = server.post(CHAT, {"messages": HELLO}).json()

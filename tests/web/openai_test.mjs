@@ -192,7 +192,7 @@ test("what is wrong is refused, by name", async () => {
 });
 
 test("keys, rates and a full queue", async () => {
-  const guarded = await startServer(["--parallel", "1", "--queue", "1"], { QWEN_API_KEY: "open-sesame" });
+  const guarded = await startServer(["--parallel", "1", "--queue", "1"], { LIBQWEN_API_KEY: "open-sesame" });
   try {
     await assert.rejects(clientOf(guarded.url, "wrong-key").models.list(), OpenAI.AuthenticationError);
     client = clientOf(guarded.url, "open-sesame");

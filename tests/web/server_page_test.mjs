@@ -176,7 +176,7 @@ test("a server that limits its clients", async () => {
 });
 
 test("a server with keys", async () => {
-  const guarded = await startServer([], { QWEN_API_KEY: "open-sesame" });
+  const guarded = await startServer([], { LIBQWEN_API_KEY: "open-sesame" });
   const page = await openPage(browser, guarded.url);
   try {
     await page.waitForSelector("#key-dialog[open]");

@@ -99,6 +99,12 @@ bool Option::on_command_line() const {
   return given() && !(variable != nullptr && option_->results().front() == variable);
 }
 
+std::string Option::origin() const {
+  if (option_ == nullptr) return "";
+  if (given()) return on_command_line() ? "" : " (from the variable " + option_->get_envname() + ")";
+  return option_->get_default_str().empty() ? "" : " (from the config file)";
+}
+
 CommandLine::CommandLine() : app_(std::make_unique<CLI::App>()) {
   app_->set_help_flag("-h,--help", "This help");
   app_->set_version_flag("--version", version_text(), "Version, compiler and build type");
@@ -161,6 +167,21 @@ void CommandLine::set_default(const std::string& name, const std::string& value)
 
 CommandLine::Result CommandLine::parse(std::vector<std::string> arguments, std::vector<std::string>* extras) {
   app_->allow_extras(extras != nullptr);
+  // An error names the option: " (from the variable X)" if its value is not among the arguments.
+  const auto origin = [&](const std::string& message) {
+    const std::string name = message.substr(0, message.find(':'));
+    const CLI::Option* option = app_->get_option_no_throw(name);
+    if (option == nullptr || option->get_envname().empty()) return std::string();
+    for (const std::string& argument : arguments_)
+      if (argument == name || argument.starts_with(name + "=")) return std::string();
+    for (const std::string& argument : arguments_)
+      for (const std::string& letter : option->get_snames())
+        if (argument.starts_with("-" + letter)) return std::string();
+    return std::getenv(option->get_envname().c_str()) != nullptr
+               ? " (from the variable " + option->get_envname() + ")"
+               : std::string();
+  };
+  arguments_ = arguments;
   std::reverse(arguments.begin(), arguments.end());  // CLI11 expects the last argument first
   try {
     app_->parse(std::move(arguments));
@@ -169,9 +190,11 @@ CommandLine::Result CommandLine::parse(std::vector<std::string> arguments, std::
   } catch (const CLI::CallForVersion&) {
     return Result::version;
   } catch (const CLI::ConversionError& error) {
-    throw UsageError(explain_conversion(error.what()));
+    const std::string message = explain_conversion(error.what());
+    throw UsageError(message + origin(message));
   } catch (const CLI::ParseError& error) {
-    throw UsageError(one_line(error.what()));
+    const std::string message = one_line(error.what());
+    throw UsageError(message + origin(message));
   }
   if (extras) {
     *extras = app_->remaining();

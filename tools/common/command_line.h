@@ -40,6 +40,8 @@ class Option {
 
   bool given() const;  // on the command line or in the environment
   bool on_command_line() const;
+  // Where the value came from: "" for the command line and for defaults, " (from the variable X)", " (from the config file)".
+  std::string origin() const;
 
  private:
   CLI::Option* option_ = nullptr;
@@ -83,6 +85,7 @@ class CommandLine {
 
  private:
   std::unique_ptr<CLI::App> app_;
+  std::vector<std::string> arguments_;  // of the last parse()
 };
 
 }  // namespace tools

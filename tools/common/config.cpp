@@ -23,6 +23,16 @@ constexpr Key kKeys[] = {
     {"pin_threads", "--pin-threads"},
     {"exact", "--exact"},
     {"quantize", "--quantize"},
+    {"rope_scaling", "--rope-scaling"},
+    {"rope_scale", "--rope-scale"},
+    {"rope_freq_base", "--rope-freq-base"},
+    {"rope_freq_scale", "--rope-freq-scale"},
+    {"yarn_orig_ctx", "--yarn-orig-ctx"},
+    {"yarn_ext_factor", "--yarn-ext-factor"},
+    {"yarn_attn_factor", "--yarn-attn-factor"},
+    {"yarn_beta_fast", "--yarn-beta-fast"},
+    {"yarn_beta_slow", "--yarn-beta-slow"},
+    {"encoding", "--encoding"},
     {"chat_template", "--chat-template"},
     {"context", "--ctx-size"},
     {"batch", "--batch-size"},
@@ -68,7 +78,7 @@ constexpr Key kKeys[] = {
 constexpr std::size_t kMaxFile = std::size_t{1} << 20;
 
 std::string variable_of(const Key& key) {
-  std::string name = std::string("QWEN_") + key.name;
+  std::string name = std::string("LIBQWEN_") + key.name;
   for (char& c : name) c = c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
 }
@@ -151,7 +161,7 @@ class ConfigFile {
 }  // namespace
 
 void add_config_option(CommandLine& app) {
-  app.add("--config", "YAML file with values for options that are not given (else $QWEN_CONFIG)")
+  app.add("--config", "YAML file with values for options that are not given (else $LIBQWEN_CONFIG)")
       .type("FILE")
       .group("Input");
   for (const Key& key : kKeys) app.set_environment(key.option, variable_of(key));
@@ -159,7 +169,7 @@ void add_config_option(CommandLine& app) {
 
 void apply_config(CommandLine& app, const std::vector<std::string>& arguments) {
   std::string path;
-  if (const char* variable = std::getenv("QWEN_CONFIG")) path = variable;
+  if (const char* variable = std::getenv("LIBQWEN_CONFIG")) path = variable;
   for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
     if (arguments[i] == "--config" && i + 1 < arguments.size()) path = arguments[i + 1];
     if (arguments[i].rfind("--config=", 0) == 0) path = arguments[i].substr(9);

@@ -10,7 +10,7 @@ namespace tools {
 // Adds --config to a command, and an environment variable QWEN_... to each option that has a key in the file.
 void add_config_option(CommandLine& app);
 
-// Reads the file named by --config in `arguments`, else by $QWEN_CONFIG, and sets the options' defaults from it. Does nothing
+// Reads the file named by --config in `arguments`, else by $LIBQWEN_CONFIG, and sets the options' defaults from it. Does nothing
 // if neither names a file. Ignores keys of other programs' options.
 // Throws UsageError with file and line if the file is not YAML, a key is unknown, or an option refuses a value.
 void apply_config(CommandLine& app, const std::vector<std::string>& arguments);

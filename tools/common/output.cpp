@@ -70,6 +70,26 @@ void write_json(const Json& json, bool pretty) {
   write_out(json.dump(pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
+std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = [&](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0; };
+    std::size_t escaped = byte(i) < 0x20 || byte(i) == 0x7F ? 1 : 0;
+    if (byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xA0) escaped = 2;  // U+0080 to U+009F
+    if (byte(i) == 0xE2 && ((byte(i + 1) == 0x80 && byte(i + 2) >= 0xAA && byte(i + 2) <= 0xAE) ||
+                            (byte(i + 1) == 0x81 && byte(i + 2) >= 0xA6 && byte(i + 2) <= 0xA9)))
+      escaped = 3;  // U+202A to U+202E, U+2066 to U+2069
+    if (escaped == 0) out += text[i];
+    for (std::size_t k = 0; k < escaped; ++k) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\x%02X", byte(i + k));
+      out += code;
+    }
+    i += escaped > 1 ? escaped - 1 : 0;
+  }
+  return out;
+}
+
 std::string read_stdin() {
   return read_all(stdin, "standard input");
 }

@@ -17,6 +17,10 @@ void flush_out();
 // One line of JSON, or several if `pretty`.
 void write_json(const Json& json, bool pretty = false);
 
+// `text` with control characters and direction overrides as \xNN, for names from files: they could change what a
+// terminal shows.
+std::string printable(std::string_view text);
+
 // A whole file, or stdin for "-". Throws Error(io) with the file name.
 std::string read_file(const std::string& path);
 std::string read_stdin();

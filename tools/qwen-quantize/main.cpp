@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "common/encoding.h"
 #include "common/command_line.h"
 #include "common/config.h"
 #include "common/output.h"
@@ -58,7 +59,7 @@ std::string help_footer() {
 void add_options(tools::CommandLine& app, Arguments& arguments) {
   app.add("IN", arguments.in, "GGUF file or Hugging Face directory").type("").required();
   app.add("OUT", arguments.out, "GGUF file to write").type("").required();
-  app.add("--type", arguments.options.type, "Type or preset, see below (Q4_K_M)").type("TYPE");
+  app.add("--type", arguments.options.type, "Storage type or preset, see below (Q4_K_M)").type("TYPE");
   app.add("--output-type", arguments.options.output_type, "Type of the output head").type("TYPE");
   app.add("--embedding-type", arguments.options.embedding_type, "Type of the token embedding").type("TYPE");
   app.add("--tensor", arguments.tensors,
@@ -214,7 +215,8 @@ qwen::QuantizeReport quantize(const Arguments& arguments) {
 
 int quantize_and_report(Arguments& arguments) {
   parse_tensor_types(arguments);
-  const std::string text = arguments.measure_file.empty() ? "" : tools::read_file(arguments.measure_file);
+  const std::string text = arguments.measure_file.empty() ? "" : tools::to_utf8(tools::read_file(arguments.measure_file), tools::Encoding::utf8,
+                                                                            arguments.measure_file);
   const qwen::QuantizeReport report = quantize(arguments);
   std::optional<Measurement> measured;
   if (!arguments.measure_file.empty()) {

@@ -45,7 +45,7 @@ bool GenerationFlags::show_timing() const {
 
 void watch_prefill(qwen::Session& session, bool enabled) {
   auto bar = std::make_shared<tools::ProgressBar>("reading", enabled);
-  session.on_batch([bar](int done, int total) {
+  session.set_prefill_callback([bar](int done, int total) {
     bar->update(static_cast<double>(done) / total);
     if (done == total) bar->finish();
     return true;
@@ -190,8 +190,8 @@ std::function<int()> generate_command(tools::CommandLine& app) {
     if (text.empty()) throw UsageError("empty prompt: expected at least one character to continue");
     double load_seconds = 0;
     const qwen::Model model = tools::load_model(flags->model, &load_seconds);
-    const auto prompt = model.tokenizer().encode(
-        text, flags->special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+    const auto prompt = model.tokenizer().encode_prompt(
+        text, flags->special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
     qwen::Session session(model, flags->session.get());
     answer(session, prompt, flags->answer.options(model), *flags, load_seconds);
     return tools::kExitOk;

@@ -72,7 +72,7 @@ qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::op
   qwen::ChatOptions options;
   options.context = session.context;
   options.kv_type = session.kv_type;
-  options.batch = session.batch;
+  options.prefill_chunk = session.prefill_chunk;
   options.history_turns = flags.turns < 0 ? std::numeric_limits<int>::max() : flags.turns;
   options.max_new_tokens = answer.max_new_tokens;
   options.sampling = answer.sampling;
@@ -131,7 +131,13 @@ class Repl {
         case LineEditor::Result::line: break;
       }
       interrupted_ = false;
-      message += line;
+      try {
+        message += tools::to_utf8(line, tools::Encoding::utf8, "input");
+      } catch (const qwen::Error& error) {
+        say("%s\n", error.what());
+        message.clear();
+        continue;
+      }
       if (message.empty() || message.back() != '\\') return true;
       message.back() = '\n';
     }

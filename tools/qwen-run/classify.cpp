@@ -34,7 +34,7 @@ class LineClassifier {
     std::string line;
     for (;;) {
       if (texts_.size() >= kMost || (!texts_.empty() && lines_.would_wait())) flush();
-      if (!lines_.next(line)) break;
+      if (!next(line)) break;
       if (line.find_first_not_of(" \t") == std::string::npos) continue;
       take(line);
     }
@@ -44,6 +44,15 @@ class LineClassifier {
 
  private:
   static constexpr std::size_t kMost = 128;
+
+  bool next(std::string& line) {
+    try {
+      return lines_.next(line);
+    } catch (const qwen::Error&) {
+      flush();  // what was read before the error
+      throw;
+    }
+  }
 
   void take(const std::string& line) {
     const Json json = Json::parse(line, nullptr, false);
@@ -109,7 +118,7 @@ int classify(const Flags& flags) {
   std::optional<LineSource> lines;
   std::string text;
   if (flags.jsonl)
-    lines.emplace(flags.input.path_for_lines());
+    lines.emplace(flags.input.path_for_lines(), flags.input.encoding());
   else
     text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);

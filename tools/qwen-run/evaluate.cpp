@@ -17,7 +17,7 @@ using tools::Json;
 using tools::UsageError;
 
 struct Flags : TaskFlags {
-  std::string task, data, out;
+  std::string task, data, out, encoding;
   int limit = 0;
   bool json = false, offsets = false;
 
@@ -32,6 +32,7 @@ struct Flags : TaskFlags {
         .range(0, tools::kMaxInt)
         .type("N")
         .group("Input");
+    tools::add_encoding_option(app, encoding);
     app.add_flag("--json", json, "One JSON object").group("Output");
   }
 };
@@ -123,7 +124,8 @@ int evaluate(const Flags& flags) {
   const qwen::Task& task = registry.get(flags.task);
   if (task.kind != qwen::TaskKind::classify)
     throw UsageError("task " + task.name + " has no labels to evaluate");
-  const LabelledTexts data = read_labelled(flags.data, task, flags.limit);
+  const LabelledTexts data =
+      read_labelled(flags.data, task, flags.limit, tools::parse_encoding(flags.encoding));
   const qwen::Model model = tools::load_model(flags.model);
   qwen::Classifier classifier = flags.classifier(model, task, flags.prefixes(model));
   double seconds = 0;
@@ -176,7 +178,8 @@ int calibrate(const Flags& flags) {
   if (task.kind != qwen::TaskKind::classify)
     throw UsageError("task " + task.name + " has no labels to calibrate");
   const std::string path = calibration_path(flags, task);
-  const LabelledTexts data = read_labelled(flags.data, task, flags.limit);
+  const LabelledTexts data =
+      read_labelled(flags.data, task, flags.limit, tools::parse_encoding(flags.encoding));
   const qwen::Model model = tools::load_model(flags.model);
   task.calibration.reset();
   qwen::Classifier classifier = flags.classifier(model, task, flags.prefixes(model));

@@ -29,11 +29,16 @@ std::string megabytes(std::uint64_t bytes) {
 }
 
 Json shape_json(const qwen::ModelShape& s) {
-  return {{"layers", s.layers},     {"hidden", s.hidden},           {"heads", s.heads},
-          {"kv_heads", s.kv_heads}, {"head_dim", s.head_dim},       {"ffn", s.ffn},
-          {"vocab", s.vocab},       {"max_context", s.max_context}, {"rope_theta", s.rope_theta},
-          {"rms_eps", s.rms_eps},   {"tied_head", s.tied_head},     {"qkv_bias", s.qkv_bias},
-          {"qk_norm", s.qk_norm}};
+  Json json = {{"layers", s.layers},        {"hidden", s.hidden},           {"heads", s.heads},
+               {"kv_heads", s.kv_heads},    {"head_dim", s.head_dim},       {"ffn", s.ffn},
+               {"vocab", s.embedding_rows}, {"max_context", s.max_context}, {"rope_theta", s.rope_theta},
+               {"rms_eps", s.rms_eps},      {"tied_head", s.tied_head},     {"qkv_bias", s.qkv_bias},
+               {"qk_norm", s.qk_norm}};
+  if (s.rope_scaling != qwen::RopeScaling::none)
+    json["rope_scaling"] = {{"type", s.rope_scaling == qwen::RopeScaling::yarn ? "yarn" : "linear"},
+                            {"factor", s.rope_factor},
+                            {"original_context", s.rope_original_context}};
+  return json;
 }
 
 Json info_json(const qwen::ModelInfo& info, const std::optional<qwen::MemoryEstimate>& memory, int context) {
@@ -49,8 +54,9 @@ Json info_json(const qwen::ModelInfo& info, const std::optional<qwen::MemoryEsti
   json["parameters"] = info.parameters;
   json["tensor_bytes"] = info.tensor_bytes;
   json["bits_per_weight"] = info.bits_per_weight;
-  json["tokenizer"] = {{"type", info.tokenizer}, {"vocabulary", info.vocabulary}};
+  json["tokenizer"] = {{"type", info.tokenizer}, {"vocabulary", info.vocab_size}};
   json["chat_template"] = info.chat_template;
+  if (!info.warnings.empty()) json["warnings"] = info.warnings;
   if (!info.chat_template_error.empty()) json["chat_template_error"] = info.chat_template_error;
   const auto& s = info.sampling;
   json["sampling"] = {{"temperature", s.temperature},
@@ -71,7 +77,7 @@ class Table {
   void row(const char* name, const std::string& value) {
     char label[24];
     std::snprintf(label, sizeof label, "%-14s ", name);
-    text_ += label + value + "\n";
+    text_ += label + tools::printable(value) + "\n";
   }
   const std::string& text() const { return text_; }
 
@@ -93,8 +99,14 @@ std::string info_text(const qwen::ModelInfo& info, const std::optional<qwen::Mem
     std::snprintf(buffer, sizeof buffer, "%d trained, rope base %g, rms epsilon %g", s.max_context,
                   static_cast<double>(s.rope_theta), static_cast<double>(s.rms_eps));
     table.row("context", buffer);
+    if (s.rope_scaling != qwen::RopeScaling::none) {
+      std::snprintf(buffer, sizeof buffer, "%s, factor %g, from %d tokens",
+                    s.rope_scaling == qwen::RopeScaling::yarn ? "YaRN" : "linear",
+                    static_cast<double>(s.rope_factor), s.rope_original_context);
+      table.row("rope scaling", buffer);
+    }
   }
-  table.row("vocabulary", str(info.vocabulary) + " tokens (" + info.tokenizer + ")");
+  table.row("vocabulary", str(info.vocab_size) + " tokens (" + info.tokenizer + ")");
   table.row("chat template",
             info.chat_template.empty() ? "none: " + info.chat_template_error : info.chat_template);
   std::snprintf(buffer, sizeof buffer, "temperature %g, top-k %d, top-p %g, repetition penalty %g",
@@ -132,7 +144,10 @@ int info(const Flags& flags) {
     throw tools::UsageError(
         "-c, --sequences, --exact and --quantize ask for the memory of a file: name it with -m");
   const qwen::ModelInfo info =
-      builtin ? qwen::Model::builtin().info() : qwen::Model::inspect(flags.model.path);
+      builtin ? qwen::Model::builtin().info() : tools::with_model_origin(flags.model, [&] {
+        return qwen::Model::inspect(flags.model.path, tools::load_options(flags.model));
+      });
+  for (const std::string& warning : info.warnings) tools::warn(warning);
   const int context = flags.context > 0 ? flags.context : std::min(2048, std::max(info.shape.max_context, 1));
   std::optional<qwen::MemoryEstimate> memory;
   if (!builtin && (asked || !info.tensors.empty()))
@@ -152,6 +167,7 @@ std::function<int()> info_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   tools::add_model_path(app, flags->model);
   tools::add_weight_options(app, flags->model);
+  tools::add_rope_options(app, flags->model);
   app.add("-c,--ctx-size", flags->context, "Tokens of context that the memory is estimated for (2048)")
       .range(1, tools::kMaxInt)
       .type("N")

@@ -30,12 +30,12 @@ std::size_t column(const std::vector<std::string>& names, const std::string& nam
 
 }  // namespace
 
-LabelledTexts read_labelled(const std::string& path, const qwen::Task& task, int limit) {
-  LineSource lines(path);
+LabelledTexts read_labelled(const std::string& path, const qwen::Task& task, int limit,
+                            tools::Encoding encoding) {
+  LineSource lines(path, encoding);
   LabelledTexts out;
   std::string line;
   if (!lines.next(line)) fail(path, 1, "the file is empty");
-  if (line.rfind("\xEF\xBB\xBF", 0) == 0) line.erase(0, 3);
   const std::vector<std::string> names = split(line);
   const std::size_t label_at = column(names, "label", path), text_at = column(names, "text", path);
   while (lines.next(line)) {

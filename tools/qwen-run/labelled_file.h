@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "common/encoding.h"
 #include "qwen/qwen.h"
 
 namespace qwen_run {
@@ -13,6 +14,7 @@ struct LabelledTexts {
 };
 
 // Reads at most `limit` texts (0: all); labels are matched by Task::find_label. Throws Error(bad_format) with file and line.
-LabelledTexts read_labelled(const std::string& path, const qwen::Task& task, int limit);
+LabelledTexts read_labelled(const std::string& path, const qwen::Task& task, int limit,
+                            tools::Encoding encoding);
 
 }  // namespace qwen_run

@@ -12,7 +12,8 @@
 
 namespace qwen_run {
 
-LineSource::LineSource(const std::string& path) : path_(path == "-" ? "stdin" : path) {
+LineSource::LineSource(const std::string& path, tools::Encoding encoding)
+    : path_(path == "-" ? "stdin" : path), decoder_(encoding, path_) {
   fd_ = path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) {
     const auto code = errno == ENOENT ? qwen::ErrorCode::not_found : qwen::ErrorCode::io;
@@ -36,7 +37,8 @@ bool LineSource::fill() {
   while (count < 0 && errno == EINTR);
   if (count < 0) throw qwen::Error(qwen::ErrorCode::io, path_ + ": " + std::strerror(errno));
   ended_ = count == 0;
-  buffer_.append(block, static_cast<std::size_t>(count));
+  decoder_.push({block, static_cast<std::size_t>(count)}, buffer_);
+  if (ended_) decoder_.finish(buffer_);
   read_ += static_cast<double>(count);
   return !ended_;
 }
@@ -44,6 +46,7 @@ bool LineSource::fill() {
 bool LineSource::next(std::string& line) {
   std::size_t end = buffer_.find('\n', at_);
   while (end == std::string::npos && fill()) end = buffer_.find('\n', at_);
+  if (end == std::string::npos) end = buffer_.find('\n', at_);  // the end may complete a line
   if (end == std::string::npos && at_ == buffer_.size()) return false;
   line = buffer_.substr(at_, end == std::string::npos ? end : end - at_);
   at_ = end == std::string::npos ? buffer_.size() : end + 1;

@@ -2,11 +2,15 @@
 #pragma once
 #include <string>
 
+#include "common/encoding.h"
+
 namespace qwen_run {
 
 class LineSource {
  public:
-  explicit LineSource(const std::string& path);  // "-": stdin. Throws Error(io)
+  // "-" is stdin. Lines are UTF-8, converted from `encoding`.
+  // Throws io, naming the file, if it cannot be read; next() throws bad_format if it has another encoding.
+  explicit LineSource(const std::string& path, tools::Encoding encoding = tools::Encoding::utf8);
   ~LineSource();
   LineSource(const LineSource&) = delete;
   LineSource& operator=(const LineSource&) = delete;
@@ -21,6 +25,7 @@ class LineSource {
  private:
   bool fill();  // false at the end
   std::string path_, buffer_;
+  tools::TextDecoder decoder_;
   std::size_t at_ = 0;
   int fd_ = -1;
   long number_ = 0;

@@ -44,7 +44,7 @@ std::string npy_header(std::size_t rows, std::size_t cols) {
 void write_npy(qwen::Session& session, const std::vector<qwen::Token>& ids, const std::string& path) {
   static_assert(std::endian::native == std::endian::little);
   tools::OutputFile file(path);
-  session.forward_each(ids, [&](int index, std::span<const float> row) {
+  session.forward_all_logits(ids, [&](int index, std::span<const float> row) {
     if (index == 0) file.write(npy_header(ids.size(), row.size()));
     file.write(row.data(), row.size_bytes());
   });
@@ -80,8 +80,8 @@ int logits(const LogitsFlags& flags) {
     throw UsageError("the prompt is empty: at least one token is needed");
   const qwen::Model model = tools::load_model(flags.model);
   if (!by_ids) {
-    ids = model.tokenizer().encode(
-        text, flags.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text);
+    ids = model.tokenizer().encode_prompt(
+        text, flags.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
   }
   qwen::Session session(model, flags.session.get());
   watch_prefill(session, !flags.model.no_progress);

@@ -117,7 +117,7 @@ std::string overview(const std::vector<Program>& programs) {
   std::string text =
       "qwen-run: small Qwen models on the CPU\n\n"
       "usage: qwen-run [-m MODEL] [OPTIONS] [COMMAND] [TEXT|-]\n\n"
-      "The model is -m's, else $QWEN_MODEL's, else the bundled one. TEXT is an argument, - or a "
+      "The model is -m's, else $LIBQWEN_MODEL's, else the bundled one. TEXT is an argument, - or a "
       "pipe.\n\ncommands:\n";
   for (const Program& program : programs) {
     std::string usage = program.command->usage;

@@ -20,16 +20,18 @@ void TextInput::add(tools::CommandLine& app, const std::string& description) {
                 .type("TEXT")
                 .group("Input");
   file_ = app.add("-f,--file", path_, "Read the text from a file; - is stdin").type("FILE").group("Input");
+  tools::add_encoding_option(app, encoding_);
 }
 
 std::string TextInput::read(bool line) const {
   if (int{positional_.given()} + int{prompt_.given()} + int{file_.given()} > 1)
     throw UsageError("more than one text: expected one of TEXT, -p TEXT and -f FILE");
-  if (prompt_.given()) return prompt_text_;
-  if (positional_.given() && text_ != "-") return text_;
+  if (prompt_.given()) return tools::to_utf8(prompt_text_, encoding(), "-p");
+  if (positional_.given() && text_ != "-") return tools::to_utf8(text_, encoding(), "TEXT");
   if (!given() && tools::stdin_is_terminal())
     throw UsageError("no text: expected TEXT, -p TEXT, -f FILE or a pipe");
-  std::string text = file_.given() ? tools::read_file(path_) : tools::read_stdin();
+  std::string text = file_.given() ? tools::to_utf8(tools::read_file(path_), encoding(), path_)
+                                   : tools::to_utf8(tools::read_stdin(), encoding(), "standard input");
   if (line && !text.empty() && text.back() == '\n') {
     text.pop_back();
     if (!text.empty() && text.back() == '\r') text.pop_back();
@@ -49,7 +51,7 @@ void SessionFlags::add(tools::CommandLine& app) {
       .range(1, tools::kMaxInt)
       .type("N")
       .group("Model");
-  app.add("-b,--batch-size", options.batch, "Prompt tokens computed at once (512)")
+  app.add("-b,--batch-size", options.prefill_chunk, "Prompt tokens computed at once (512)")
       .range(1, 1 << 16)
       .type("N")
       .group("Model");

@@ -6,12 +6,13 @@
 #include <vector>
 
 #include "common/command_line.h"
+#include "common/encoding.h"
 #include "common/sampling.h"
 #include "qwen/qwen.h"
 
 namespace qwen_run {
 
-// The input text of a command: TEXT, -p TEXT, -f FILE, "-" or a pipe.
+// The input text of a command: TEXT, -p TEXT, -f FILE, "-" or a pipe; --encoding.
 class TextInput {
  public:
   void add(tools::CommandLine& app, const std::string& description);
@@ -21,9 +22,10 @@ class TextInput {
   std::string read(bool line) const;
   // For commands that read lines: the file, or "-". Throws UsageError if there is a TEXT, or if stdin is a terminal.
   std::string path_for_lines() const;
+  tools::Encoding encoding() const { return tools::parse_encoding(encoding_); }
 
  private:
-  std::string text_, prompt_text_, path_;
+  std::string text_, prompt_text_, path_, encoding_;
   tools::Option positional_;
   tools::Option prompt_;
   tools::Option file_;

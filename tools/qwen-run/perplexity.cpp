@@ -43,12 +43,13 @@ Score score_tokens(qwen::Session& session, std::span<const qwen::Token> tokens, 
     const std::size_t begin = next == 1 ? 0 : next - std::max<std::size_t>(window / 2, 1);
     const std::size_t end = std::min(begin + window + 1, tokens.size());
     session.rewind(0);
-    session.forward_each(tokens.subspan(begin, end - 1 - begin), [&](int row, std::span<const float> logits) {
-      const std::size_t predicted = begin + static_cast<std::size_t>(row) + 1;
-      if (predicted < next) return;
-      score.add(-static_cast<double>(qwen::Sampler::logprob(logits, tokens[predicted])));
-      bar.update(static_cast<double>(predicted) / static_cast<double>(tokens.size()));
-    });
+    session.forward_all_logits(
+        tokens.subspan(begin, end - 1 - begin), [&](int row, std::span<const float> logits) {
+          const std::size_t predicted = begin + static_cast<std::size_t>(row) + 1;
+          if (predicted < next) return;
+          score.add(-static_cast<double>(qwen::Sampler::logprob(logits, tokens[predicted])));
+          bar.update(static_cast<double>(predicted) / static_cast<double>(tokens.size()));
+        });
     next = end;
   }
   return score;
@@ -64,7 +65,7 @@ struct Flags {
 int perplexity(const Flags& flags) {
   const std::string text = flags.input.read(false);
   const qwen::Model model = tools::load_model(flags.model);
-  const auto tokens = model.tokenizer().encode(text);
+  const auto tokens = model.tokenizer().encode_prompt(text);
   if (tokens.size() < 2)
     throw tools::UsageError("the text has " + std::to_string(tokens.size()) +
                             " tokens: perplexity needs at least 2, and some thousands to mean anything");

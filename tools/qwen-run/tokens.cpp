@@ -1,5 +1,4 @@
 // tokenize and detokenize.
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +7,7 @@
 #include "common/program.h"
 #include "common/terminal.h"
 #include "qwen-run/commands.h"
+#include "qwen-run/line_source.h"
 #include "qwen-run/options.h"
 
 namespace qwen_run {
@@ -19,10 +19,10 @@ using tools::UsageError;
 // Calls `convert` with the JSON of every line of stdin and writes what it returns, a line each. `expected`
 // tells people what a line looks like.
 template <class Convert>
-void for_each_line(const char* expected, const Convert& convert) {
-  std::ios::sync_with_stdio(false);
+void for_each_line(const char* expected, tools::Encoding encoding, const Convert& convert) {
+  LineSource lines("-", encoding);
   std::string line;
-  for (int number = 1; std::getline(std::cin, line); ++number) {
+  for (int number = 1; lines.next(line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
       tools::write_json(convert(Json::parse(line)));
@@ -43,17 +43,18 @@ struct TokenizeFlags {
 int tokenize(const TokenizeFlags& flags) {
   if (flags.jsonl && flags.input.given())
     throw UsageError("--jsonl reads texts from stdin; remove the other text");
-  const auto special = flags.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text;
+  const auto special =
+      flags.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
   if (flags.jsonl) {
     const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
-    for_each_line("{\"text\": \"...\"}", [&](const Json& json) {
-      return Json{{"ids", tokenizer.encode(json.at("text").get_ref<const std::string&>(), special)}};
+    for_each_line("{\"text\": \"...\"}", flags.input.encoding(), [&](const Json& json) {
+      return Json{{"ids", tokenizer.encode_prompt(json.at("text").get_ref<const std::string&>(), special)}};
     });
     return tools::kExitOk;
   }
   const std::string text = flags.input.read(false);
   const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
-  const auto ids = tokenizer.encode(text, special);
+  const auto ids = tokenizer.encode_prompt(text, special);
   if (flags.json) {
     Json pieces = Json::array();
     for (const qwen::Token& id : ids) pieces.push_back(tokenizer.decode({&id, 1}, true));
@@ -76,7 +77,7 @@ int detokenize(const DetokenizeFlags& flags) {
   if (flags.jsonl) {
     if (!flags.ids.empty()) throw UsageError("--jsonl reads ids from stdin; remove the others");
     const qwen::Tokenizer tokenizer = tools::load_tokenizer(flags.model);
-    for_each_line("{\"ids\": [1, 2, 3]}", [&](const Json& json) {
+    for_each_line("{\"ids\": [1, 2, 3]}", tools::Encoding::utf8, [&](const Json& json) {
       return Json{{"text", tokenizer.decode(json.at("ids").get<std::vector<qwen::Token>>(), flags.special)}};
     });
     return tools::kExitOk;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/encoding.h"
 #include "common/output.h"
 #include "qwen-serve/api_error.h"
 
@@ -32,7 +33,7 @@ std::string_view trimmed(std::string_view text) {
 
 ApiKeys::ApiKeys(const std::string& path, std::string_view list) {
   if (!path.empty()) {
-    const std::string text = tools::read_file(path);
+    const std::string text = tools::to_utf8(tools::read_file(path), tools::Encoding::utf8, path);
     int line_number = 0;
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -46,7 +47,7 @@ ApiKeys::ApiKeys(const std::string& path, std::string_view list) {
   }
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t end = std::min(list.find(',', at), list.size());
-    if (const auto key = trimmed(list.substr(at, end - at)); !key.empty()) add(key, "QWEN_API_KEY");
+    if (const auto key = trimmed(list.substr(at, end - at)); !key.empty()) add(key, "LIBQWEN_API_KEY");
     at = end + 1;
   }
 }

@@ -20,6 +20,7 @@ class ApiKeys {
   // a key that is too short or holds white space; Error(io) for a file that cannot be read.
   ApiKeys(const std::string& path, std::string_view list);
   bool required() const noexcept { return !keys_.empty(); }
+  std::size_t count() const noexcept { return keys_.size(); }
   // The number of the key, or -1.
   int find(std::string_view key) const noexcept;
 

@@ -87,7 +87,7 @@ std::vector<std::vector<qwen::Token>> prompts_of(const Service& service, const C
       if (const auto* tokens = std::get_if<std::vector<qwen::Token>>(&prompt))
         prompts.push_back(*tokens);
       else
-        prompts.push_back(service.model.tokenizer().encode(std::get<std::string>(prompt)));
+        prompts.push_back(service.model.tokenizer().encode_prompt(std::get<std::string>(prompt)));
     }
   }
   for (const auto& prompt : prompts) {

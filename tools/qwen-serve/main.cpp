@@ -43,11 +43,16 @@ void drain(Service& service, HttpServer& server) {
   server.close();
 }
 
+std::string guard(std::size_t keys) {
+  if (keys == 0) return "no API key";
+  return std::to_string(keys) + (keys == 1 ? " API key" : " API keys");
+}
+
 void show_ready(const Service& service, int port) {
   const std::string& host = service.options.host;
   const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
   tools::stream_out("qwen-serve: ready: http://" + shown + ":" + std::to_string(port) + " (" +
-                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads)\n");
+                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads, " + guard(service.keys.count()) + ")\n");
   const bool local = host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
   if (!local && !service.keys.required())
     tools::warn("anyone who reaches " + host +

@@ -14,7 +14,7 @@ Json model_json(const Service& service, const std::string& id) {
           {"meta",
            {{"architecture", info.architecture},
             {"parameters", info.parameters},
-            {"vocabulary", info.vocabulary},
+            {"vocabulary", info.vocab_size},
             {"context", service.context()},
             {"max_context", info.shape.max_context},
             {"file_type", info.file_type},
@@ -36,7 +36,8 @@ void model(Service& service, Exchange& exchange) {
 
 void tokenize(Service& service, Exchange& exchange) {
   const TokenizeRequest request = read_tokenize_request(parse_body(exchange.body));
-  const auto special = request.special ? qwen::Tokenizer::Special::parse : qwen::Tokenizer::Special::as_text;
+  const auto special =
+      request.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
   const auto tokens = service.model.tokenizer().encode(request.text, special);
   exchange.json({{"tokens", tokens}, {"count", tokens.size()}});
 }

@@ -79,7 +79,7 @@ void add_network(tools::CommandLine& app, Options& o) {
   network.option("--host", o.host, "ADDRESS", "Address to listen on (127.0.0.1: this machine only)");
   network.number("--port", o.port, 0, 65535, "Port (8080); 0 takes a free one and says which");
   network.option("--api-key-file", o.api_key_file, "FILE",
-                 "File of API keys, one a line (beside those of $QWEN_API_KEY, which commas divide)");
+                 "File of API keys, one a line (beside those of $LIBQWEN_API_KEY, which commas divide)");
   network.option("--cors", o.cors, "ORIGIN", "Origin whose pages may use the server, or * (may be repeated)")
       .one_per_use();
 }

@@ -17,7 +17,7 @@ qwen::TaskRegistry read_tasks(const Options& options) {
 }
 
 std::string key_list() {
-  const char* list = std::getenv("QWEN_API_KEY");
+  const char* list = std::getenv("LIBQWEN_API_KEY");
   return list ? list : "";
 }
 
@@ -35,9 +35,9 @@ qwen::EngineOptions engine_options(const Options& options) {
   engine.kv_type = options.kv_type == "f16"   ? qwen::KvType::f16
                    : options.kv_type == "f32" ? qwen::KvType::f32
                                               : qwen::KvType::automatic;
-  engine.parallel = options.parallel;
+  engine.max_sequences = options.parallel;
   // Admission bounds the requests; one of them may be a label and a reply.
-  engine.queue = 2 * (options.parallel + options.queue);
+  engine.max_queued = 2 * (options.parallel + options.queue);
   engine.prefix_folder = options.prefix_folder;
   engine.prefix_bytes = static_cast<std::size_t>(options.prefix_mb) << 20;
   return engine;
