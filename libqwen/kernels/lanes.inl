@@ -97,11 +97,7 @@ inline Lanes exp(const Lanes& x) noexcept {
     p = fused(p, r, Batch(1.0f));
     p = fused(p, r, Batch(1.0f));
     const IntBatch exponent = (xsimd::to_int(n) + IntBatch(127)) << 23;
-#if XSIMD_VERSION_MAJOR >= 9  // the template argument is the element type, before that the batch
-    const Batch scaled = p * xsimd::bitwise_cast<float>(exponent);
-#else
     const Batch scaled = p * xsimd::bitwise_cast<Batch>(exponent);
-#endif
     result.part[i] = xsimd::select(x.part[i] < Batch(-87.33654f), Batch(0.0f), scaled);
   }
   return result;
