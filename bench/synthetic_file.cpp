@@ -43,7 +43,7 @@ class Random {
   std::uint64_t state_;
 };
 
-// Stocks of quantised blocks: rows are put together from them, so that a gigabyte takes no longer than
+// Stocks of quantized blocks: rows are assembled from them, so that a gigabyte takes no longer than
 // copying it.
 class BlockStock {
  public:

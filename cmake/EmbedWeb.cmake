@@ -1,8 +1,7 @@
-# Lays the page's files out under OUT and writes OUT/web_files.S, which takes them in, and OUT/web_files.cpp, the table
-# of them.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=... -P EmbedWeb.cmake
+# Copies the page.s files to OUT and writes OUT/web_files.S, which includes them, and OUT/web_files.cpp, their table.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=... -P EmbedWeb.cmake
 cmake_minimum_required(VERSION 3.22)
 
-# highlight.js as Debian packs it knows 185 languages in 850 kB. The page takes its core and these.
+# Debian.s highlight.js has 185 languages in 850 kB. The page uses its core and these languages.
 set(languages bash cmake cpp cs css diff dockerfile go ini java javascript json kotlin lua makefile markdown
     objectivec perl php python r ruby rust scala shell sql swift typescript xml yaml)
 file(READ ${HIGHLIGHT} rest)
@@ -58,7 +57,7 @@ set(index 0)
 foreach(name path IN ZIP_LISTS names paths)
   string(REGEX MATCH "[^.]*$" extension ${name})
   if(NOT DEFINED type_${extension})
-    message(FATAL_ERROR "${path}: EmbedWeb.cmake knows no content type for .${extension}")
+    message(FATAL_ERROR "${path}: no content type for .${extension} in EmbedWeb.cmake")
   endif()
   file(SHA256 ${path} hash)
   string(SUBSTRING ${hash} 0 20 hash)

@@ -28,7 +28,7 @@ install(FILES ${PROJECT_BINARY_DIR}/qwen.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 set(CPACK_PACKAGE_NAME qwen-tools)
 set(CPACK_PACKAGE_VENDOR "libqwen contributors")
 set(CPACK_PACKAGE_CONTACT "libqwen contributors <libqwen@users.noreply.github.com>")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}: chat, classification, quantisation, HTTP server")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}: chat, classification, quantization, HTTP server")
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
@@ -41,7 +41,7 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-# A Debian package keeps its licence where Debian looks for it.
+# The license, where Debian expects it.
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/qwen-tools RENAME copyright COMPONENT tools)
 install(FILES THIRD_PARTY.md DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/qwen-tools COMPONENT tools)
 include(CPack)

@@ -17,13 +17,13 @@ jobs=${QWEN_JOBS:-$(nproc)}
 options=()
 if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 
-# Little optimisation: lines stay lines. Counters are added up from all programs and levels of instruction sets.
+# -O1 keeps lines apart. The counters of all programs and instruction set levels are added.
 cmake -S . -B build/coverage -G Ninja -DCMAKE_BUILD_TYPE=Debug "${options[@]}" \
   -DCMAKE_CXX_FLAGS="--coverage -fprofile-update=atomic -O1" -DCMAKE_EXE_LINKER_FLAGS=--coverage
 cmake --build build/coverage -- -j "$jobs"
 find build/coverage -name '*.gcda' -delete
-# The programs' tests are left out: what they reach of the library, its own tests must reach too. So are the runs of the
-# suite at other levels, which reach the same lines again, slowly: unit.kernels goes through every level.
+# Left out: tests of the programs, because unit tests must cover the library, and the runs at other levels,
+# because unit.kernels covers every level.
 ctest --test-dir build/coverage -j "$jobs" --output-on-failure -E '^tools\.|^fuzz\.|^level\.|bench'
 report=(--root . --filter 'libqwen/' --exclude 'build/' --object-directory build/coverage -j "$jobs"
         --exclude-throw-branches --gcov-ignore-parse-errors)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds everything with sanitisers and runs the whole test suite: address with undefined behaviour and leaks, then
+# Builds everything with sanitizers and runs the test suite: address, undefined behavior and leaks, then
 # thread.
 # Usage: scripts/sanitize.sh [address|thread|all] [-- CTEST OPTIONS]      (default: all)
-# Builds lie in build/dev and build/tsan. QWEN_JOBS: compilers and tests at a time (default: one a core).
+# The builds are in build/dev and build/tsan. QWEN_JOBS: parallel jobs (default: one per core).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,7 +34,7 @@ fi
 if [[ $which != address ]]; then
   echo "== thread" >&2
   build tsan
-  # Left out by label: tests that start no second thread have nothing to race with, and take ten times as long here.
+  # Without the tests that start no second thread: they cannot race, and take ten times as long here.
   TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:${TSAN_OPTIONS:-}" \
     ctest --test-dir build/tsan -j "$jobs" --output-on-failure -LE single-thread "$@"
 fi

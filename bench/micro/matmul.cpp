@@ -15,7 +15,7 @@ namespace {
 constexpr int kCols = 4864 / 256 * 256;  // a width that every type's blocks divide
 constexpr int kGemmTokens = 96;
 
-// Panels of really quantised weights, repeated until they are larger than the caches.
+// Panels of quantized weights, repeated until they are larger than the caches.
 struct Weights {
   Weights(TensorType type, std::size_t bytes) {
     constexpr int kDistinct = 4;  // panels

@@ -9,8 +9,8 @@
 namespace qwen::bench {
 
 void register_matmul();         // every type of weights: one token (GEMV) and many (GEMM)
-void register_small_kernels();  // attention, norm, RoPE, SiLU, quantising activations
-void register_text();           // tokeniser and sampler
+void register_small_kernels();  // attention, norm, RoPE, SiLU, quantizing activations
+void register_text();           // tokenizer and sampler
 
 // The levels that this CPU can run.
 std::vector<const kernels::Kernels*> runnable_kernels();

@@ -263,7 +263,7 @@ class Errors(unittest.TestCase):
         self.refused(1, "cannot read .*directory", "-f", "/")
         with tempfile.TemporaryDirectory() as folder:
             self.refused(1, "config.json", "x", model=folder)
-            self.refused(1, "has a vocabulary but no weights", "x", model=VOCABULARY)
+            self.refused(1, "a vocabulary but no weights", "x", model=VOCABULARY)
             path = os.path.join(folder, "text.gguf")
             with open(path, "w") as file:
                 file.write("This is no model file at all, only some text.")
@@ -289,7 +289,7 @@ class Errors(unittest.TestCase):
         self.refused(1, "context|fit", "-c", "10", "x")
         self.refused(1, "context: expected 1 to 1048576", "-c", "1048577", "x")
         self.refused(1, "context: expected 1 to 1048576", "info", "-c", "1048577")
-        self.refused(1, "has a vocabulary but no weights", "info", "-c", "100", model=VOCABULARY)
+        self.refused(1, "a vocabulary but no weights", "info", "-c", "100", model=VOCABULARY)
         self.refused(1, "99999999", "detokenize", "99999999")
         self.refused(1, "99999999", "logits", "--ids", "99999999", "-o", "/tmp/never.npy")
         self.refused(1, "line 2 of standard input", "detokenize", "--jsonl", stdin='\n{"text": 1}\n')

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The set-up scripts, with stand-ins for the package tools: nothing is installed here."""
+"""The setup scripts with fake package tools: nothing is installed."""
 import os
 import re
 import shutil
@@ -48,7 +48,7 @@ class InstallPackages(unittest.TestCase):
         result, calls = self.install(packages())
         self.assertEqual((result.returncode, result.stdout, result.stderr, calls), (0, "", "", []))
 
-    def test_only_what_is_missing(self):
+    def test_installs_only_missing_packages(self):
         missing = ["cmake", "libedit-dev"]
         result, calls = self.install([p for p in packages() if p not in missing])
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -56,7 +56,7 @@ class InstallPackages(unittest.TestCase):
         self.assertTrue(calls[0].startswith("update"))
         self.assertEqual(calls[1].split()[-2:], missing)
 
-    def test_lists_and_commands_that_stand_for_packages(self):
+    def test_lists_and_commands_that_replace_packages(self):
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(os.path.join(SCRIPTS, "install_packages.sh"), folder)
             with open(os.path.join(folder, "packages-build.txt"), "w", encoding="utf-8") as file:
@@ -75,9 +75,14 @@ class InstallPackages(unittest.TestCase):
 
 
 class Scripts(unittest.TestCase):
-    def test_packages_are_sorted_and_once(self):
+    def test_packages_are_sorted_and_unique(self):
         for name in ["packages-build.txt", "packages-tests.txt"]:
             self.assertEqual(packages(name), sorted(set(packages(name))))
+
+    def test_quickstart_needs_no_services_and_no_test_tools(self):
+        self.assertEqual(set(packages()) & {"prometheus", "civetweb", "nginx", "catch2", "python3", "clang", "chromium"}, set())
+        with open(os.path.join(SCRIPTS, "install_packages.sh"), encoding="utf-8") as file:
+            self.assertIn("--no-install-recommends", file.read())
 
     def test_every_script_is_valid_and_executable(self):
         scripts = [os.path.join(SCRIPTS, name) for name in os.listdir(SCRIPTS) if name.endswith(".sh")]
@@ -89,7 +94,7 @@ class Scripts(unittest.TestCase):
             with open(script, encoding="utf-8") as file:
                 self.assertIn("set -euo pipefail", file.read(), script)
 
-    def test_the_readme_names_scripts_that_exist(self):
+    def test_readme_names_existing_files(self):
         with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
             readme = file.read()
         for path in set(re.findall(r"(?:scripts|docs|tests)/[A-Za-z0-9_./-]*[A-Za-z0-9_]", readme)):
