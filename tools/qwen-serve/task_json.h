@@ -1,6 +1,6 @@
 // Classifications and replies as the endpoints answer them.
 #pragma once
-#include "qwen-serve/exchange.h"
+#include "qwen-serve/request_context.h"
 #include "qwen-serve/openai_response.h"
 #include "qwen/chat.h"
 
