@@ -107,11 +107,12 @@ void stream_events(AnalyzeRun& run, StreamWriter& out) {
     run.timings.total_seconds = run.context.seconds();
     log.prompt_tokens = run.usage.prompt_tokens;
     log.cached_tokens = run.usage.cached_tokens;
-    send_event(out, "done", {{"session", run.session},
-                       {"finish_reason", run.finish},
-                       {"usage", usage_json(run.usage)},
-                       {"timings", timings_json(run.timings)},
-                       {"dropped_turns", run.dropped_turns}});
+    send_event(out, "done",
+               {{"session", run.session},
+                {"finish_reason", run.finish},
+                {"usage", usage_json(run.usage)},
+                {"timings", timings_json(run.timings)},
+                {"dropped_turns", run.dropped_turns}});
     if (!out.alive()) log.error = "client_gone";
   } catch (...) {
     const ApiError error = current_api_error();
@@ -140,8 +141,7 @@ void analyze(Service& service, RequestContext& context) {
   }
   context.log.task = run->request.answer ? reply : task;
   context.response.set_header("X-Session-Id", run->session);
-  context.stream("text/event-stream; charset=utf-8",
-         [run](StreamWriter& out) { stream_events(*run, out); });
+  context.stream("text/event-stream; charset=utf-8", [run](StreamWriter& out) { stream_events(*run, out); });
 }
 
 }  // namespace qwen_serve

@@ -52,9 +52,9 @@ ApiKeys::ApiKeys(const std::string& path, std::string_view list) {
 void ApiKeys::add(std::string_view key, const std::string& where) {
   const bool printable = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7F; });
   if (!printable || key.size() < kMinKeyBytes)
-    throw qwen::Error(qwen::ErrorCode::bad_format,
-                      where + ": expected an API key of at least " + std::to_string(kMinKeyBytes) +
-                          " printable ASCII characters without white space");
+    throw qwen::Error(qwen::ErrorCode::bad_format, where + ": expected an API key of at least " +
+                                                       std::to_string(kMinKeyBytes) +
+                                                       " printable ASCII characters without white space");
   keys_.emplace_back(key);
 }
 

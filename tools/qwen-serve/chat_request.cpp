@@ -43,8 +43,7 @@ void note(Service& service, RequestLog& log, const qwen::ChatReply& reply) {
   log.queue_seconds = reply.queue_seconds;
   log.first_token_seconds = reply.first_token_seconds;
   const auto& times = reply.generation.token_seconds;
-  for (std::size_t i = 1; i < times.size(); ++i)
-    service.metrics.token_interval(log, times[i] - times[i - 1]);
+  for (std::size_t i = 1; i < times.size(); ++i) service.metrics.token_interval(log, times[i] - times[i - 1]);
 }
 
 }  // namespace qwen_serve

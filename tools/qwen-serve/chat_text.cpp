@@ -47,7 +47,8 @@ void stream_text(PlainChatRun& run, StreamWriter& out) {
 }  // namespace
 
 void chat_text(Service& service, RequestContext& context) {
-  auto run = std::make_shared<PlainChatRun>(service, context, read_plain_chat_request(parse_body(context.request.body)));
+  auto run = std::make_shared<PlainChatRun>(service, context,
+                                            read_plain_chat_request(parse_body(context.request.body)));
   context.log.task = service.options.chat_task;
   run->chat.emplace(make_chat(service, service.options.chat_task, run->request.fields, run->request.history,
                               run->request.turns ? *run->request.turns : chat_turns(run->lock->turns())));

@@ -55,7 +55,8 @@ qwen::GenerateOptions generate_options(const Service& service, const CompletionR
 
 }  // namespace
 
-CompletionRun::CompletionRun(Service& owner, RequestContext& request_context, const CompletionRequest& request)
+CompletionRun::CompletionRun(Service& owner, RequestContext& request_context,
+                             const CompletionRequest& request)
     : service(owner),
       context(request_context),
       prompts(prompts_of(owner, request)),

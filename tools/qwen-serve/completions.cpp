@@ -84,7 +84,8 @@ void cache_answer(OpenAiRun& run) {
   run.service.answers.put(run.cache_key, answer, bytes_of(*answer));
 }
 
-void send_delta(OpenAiRun& run, StreamWriter& out, std::size_t index, const Delta& delta, std::size_t& characters) {
+void send_delta(OpenAiRun& run, StreamWriter& out, std::size_t index, const Delta& delta,
+                std::size_t& characters) {
   if (delta.text.empty() && delta.logprobs.empty()) return;
   send_event(out, "", run.bodies.delta_chunk(static_cast<int>(index), delta, characters));
   characters += count_characters(delta.text);
@@ -179,7 +180,7 @@ void complete(Service& service, RequestContext& context, const CompletionRequest
   if (!context.log.cache_hit) run->submit();
   if (request.stream) {
     context.stream("text/event-stream; charset=utf-8",
-           [run, chat = request.chat](StreamWriter& out) { stream_answer(*run, chat, out); });
+                   [run, chat = request.chat](StreamWriter& out) { stream_answer(*run, chat, out); });
     return;
   }
   for (std::size_t i = 0; i < run->jobs.size(); ++i) run->collect(i);  // grows while it goes on

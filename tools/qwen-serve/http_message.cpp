@@ -222,7 +222,8 @@ ChunkedDecoder::Status ChunkedDecoder::decode(std::string_view& input, std::stri
       for (left_ = 0; digits < line.size() && hex_digit(line[digits]) >= 0; ++digits)
         left_ = left_ * 16 + static_cast<std::size_t>(hex_digit(line[digits]));
       if (digits == 0 || digits > kMaxChunkDigits) return Status::malformed;
-      if (const auto rest = strip_blanks(std::string_view(line).substr(digits)); !rest.empty() && rest[0] != ';')
+      if (const auto rest = strip_blanks(std::string_view(line).substr(digits));
+          !rest.empty() && rest[0] != ';')
         return Status::malformed;
       if (left_ > limit - std::min(limit, body.size())) return Status::too_large;
       state_ = left_ == 0 ? State::trailer : State::data;
@@ -282,8 +283,8 @@ const char* reason_phrase(int status) {
 }
 
 std::string serialize_head(const HttpResponse& response, bool close, bool chunked) {
-  std::string head = "HTTP/1.1 " + std::to_string(response.status) + " " + reason_phrase(response.status) +
-                     "\r\n";
+  std::string head =
+      "HTTP/1.1 " + std::to_string(response.status) + " " + reason_phrase(response.status) + "\r\n";
   for (const auto& [name, value] : response.headers) {
     head += name + ": ";
     // A value may hold a client's words: a line break would start another header field.

@@ -11,10 +11,10 @@
 namespace qwen_serve {
 
 struct HttpLimits {
-  std::size_t head_bytes = 16 << 10;         // request line and header fields
+  std::size_t head_bytes = 16 << 10;  // request line and header fields
   std::size_t request_line_bytes = 4 << 10;
   int header_fields = 64;
-  std::size_t trailer_bytes = 4 << 10;       // after a chunked body
+  std::size_t trailer_bytes = 4 << 10;  // after a chunked body
 };
 
 using HeaderFields = std::vector<std::pair<std::string, std::string>>;

@@ -75,10 +75,10 @@ struct HttpServer::Connection {
   int fd;
   std::string address;
   State state = State::head;
-  std::string in;               // received and not yet parsed
-  std::string out;              // of the response, to be sent
-  std::size_t sent = 0;         // of `out`
-  std::size_t streamed = 0;     // bytes sent by the worker
+  std::string in;            // received and not yet parsed
+  std::string out;           // of the response, to be sent
+  std::size_t sent = 0;      // of `out`
+  std::size_t streamed = 0;  // bytes sent by the worker
   std::unique_ptr<RequestContext> context;
   BodyFraming framing;
   ChunkedDecoder decoder;
@@ -372,8 +372,8 @@ bool HttpServer::read_head(Connection& connection) {
   auto context = std::make_unique<RequestContext>();
   connection.framing = {};
   connection.decoder = {};
-  const HeadStatus status = parse_head(std::string_view(in).substr(0, end + 4), limits_.http,
-                                       context->request, connection.framing);
+  const HeadStatus status =
+      parse_head(std::string_view(in).substr(0, end + 4), limits_.http, context->request, connection.framing);
   in.erase(0, end + 4);
   if (status == HeadStatus::too_large) {
     refuse(connection, 431, "headers_too_large", "the request line or the header fields are too long");
@@ -398,8 +398,8 @@ void HttpServer::begin_request(Connection& connection) {
   connection.begun = false;
   // The last quarter of the places is for new clients, not for those that rest between two requests.
   const bool crowded = open_ > limits_.connections - limits_.connections / 4;
-  connection.close_after = !context.request.keep_alive() || draining_ || crowded ||
-                           connection.served >= kMaxRequestsPerConnection;
+  connection.close_after =
+      !context.request.keep_alive() || draining_ || crowded || connection.served >= kMaxRequestsPerConnection;
   bool answered = callbacks_.begin(context);
   if (!answered && !framing.chunked && framing.length > limits_.body_bytes) {
     context.error(ApiError(413, "body_too_large",
@@ -434,7 +434,8 @@ void HttpServer::read_body(Connection& connection) {
     const auto status =
         connection.decoder.decode(input, body, limits_.body_bytes, limits_.http.trailer_bytes);
     connection.in.erase(0, connection.in.size() - input.size());
-    if (status == ChunkedDecoder::Status::malformed) return fail(400, "bad_request", "malformed chunked body");
+    if (status == ChunkedDecoder::Status::malformed)
+      return fail(400, "bad_request", "malformed chunked body");
     if (status == ChunkedDecoder::Status::too_large)
       return fail(413, "body_too_large",
                   "the body is larger than " + std::to_string(limits_.body_bytes) + " bytes");
@@ -581,9 +582,7 @@ void HttpServer::on_deadline(Connection& connection) {
       connection.context->error(ApiError(400, "incomplete_body", "the body did not arrive in time"));
       connection.close_after = true;
       return start_response(connection);
-    case Connection::State::writing:
-      connection.failed = true;
-      return finish(connection, false);
+    case Connection::State::writing: connection.failed = true; return finish(connection, false);
     case Connection::State::lingering: return remove(connection);
     case Connection::State::working:
     case Connection::State::closed: break;

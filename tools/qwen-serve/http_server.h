@@ -16,16 +16,16 @@ namespace qwen_serve {
 struct ConnectionLimits {
   HttpLimits http;
   int connections = 256;
-  int workers = 64;                                // threads that answer requests
+  int workers = 64;  // threads that answer requests
   std::size_t body_bytes = 1 << 20;
-  std::chrono::milliseconds idle{30000};           // between two requests
-  std::chrono::milliseconds head{10000};           // from a request's first byte to the end of its head
-  std::chrono::milliseconds body{60000};           // for the whole body
-  std::chrono::milliseconds read{10000};           // for the next bytes of a body
-  std::chrono::milliseconds write{10000};          // for the client to take any bytes
-  std::chrono::milliseconds whole_response{60000}; // for a response that is not streamed
-  std::chrono::milliseconds linger{500};           // for the client to stop sending after the last response
-  std::chrono::milliseconds worker_idle{10000};    // after which an unused worker ends
+  std::chrono::milliseconds idle{30000};            // between two requests
+  std::chrono::milliseconds head{10000};            // from a request's first byte to the end of its head
+  std::chrono::milliseconds body{60000};            // for the whole body
+  std::chrono::milliseconds read{10000};            // for the next bytes of a body
+  std::chrono::milliseconds write{10000};           // for the client to take any bytes
+  std::chrono::milliseconds whole_response{60000};  // for a response that is not streamed
+  std::chrono::milliseconds linger{500};            // for the client to stop sending after the last response
+  std::chrono::milliseconds worker_idle{10000};     // after which an unused worker ends
 };
 
 class HttpServer {

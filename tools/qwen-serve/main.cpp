@@ -52,7 +52,8 @@ void show_ready(const Service& service, int port) {
   const std::string& host = service.options.host;
   const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
   tools::stream_out("qwen-serve: ready: http://" + shown + ":" + std::to_string(port) + " (" +
-                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads, " + guard(service.keys.count()) + ")\n");
+                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads, " +
+                    guard(service.keys.count()) + ")\n");
   const bool local = host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
   if (!local && !service.keys.required())
     tools::warn("anyone who can reach " + host + " may use this server: no API key is set (--api-key-file)");
@@ -66,12 +67,11 @@ int serve(const Options& options) {
   limits.body_bytes = static_cast<std::size_t>(options.max_body);
   // A worker for each request that may wait for the model, and some for all others.
   limits.workers = service.admission.limit() + kOtherWorkers;
-  HttpServer server(limits,
-                    {[&](RequestContext& context) { return begin_request(service, context); },
-                     [&](RequestContext& context) { handle_request(service, context); },
-                     [&](RequestContext& context, std::size_t bytes, bool complete) {
-                       finish_request(service, context, bytes, complete);
-                     }});
+  HttpServer server(limits, {[&](RequestContext& context) { return begin_request(service, context); },
+                             [&](RequestContext& context) { handle_request(service, context); },
+                             [&](RequestContext& context, std::size_t bytes, bool complete) {
+                               finish_request(service, context, bytes, complete);
+                             }});
   const auto add_reading = [&](Metrics::Reading::Kind kind, const char* name, const char* help, auto read) {
     service.metrics.add({kind, name, help, [read] { return static_cast<double>(read()); }});
   };

@@ -51,7 +51,8 @@ Metrics::Metrics()
 
 void Metrics::record(const RequestContext& context, double seconds) {
   const RequestLog& log = context.log;
-  requests_.Add({{"endpoint", log.endpoint}, {"status", std::to_string(context.response.status)}}).Increment();
+  requests_.Add({{"endpoint", log.endpoint}, {"status", std::to_string(context.response.status)}})
+      .Increment();
   if (!log.admitted) return;
   const auto labels = labels_of(log);
   whole_.Add(labels, kSeconds).Observe(seconds);

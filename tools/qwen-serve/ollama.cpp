@@ -20,12 +20,9 @@ Json details_json(const Service& service) {
   const qwen::ModelInfo& info = service.model.info();
   char size[32];
   std::snprintf(size, sizeof size, "%.1fM", static_cast<double>(info.parameters) / 1e6);
-  return {{"parent_model", ""},
-          {"format", "gguf"},
-          {"family", info.architecture},
-          {"families", Json::array({info.architecture})},
-          {"parameter_size", size},
-          {"quantization_level", info.file_type}};
+  return {{"parent_model", ""},          {"format", "gguf"},
+          {"family", info.architecture}, {"families", Json::array({info.architecture})},
+          {"parameter_size", size},      {"quantization_level", info.file_type}};
 }
 
 Json model_entry(const Service& service, const std::string& id) {
@@ -58,8 +55,8 @@ void read_options(Fields& fields, CompletionRequest& request) {
     request.reply.max_tokens = *tokens < 0 ? ReplyFields::kNoLimit : static_cast<int>(*tokens);
   request.stop = inner.texts("stop", kMaxStops);
   std::erase(request.stop, "");
-  inner.ignore({"num_ctx", "num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap", "use_mlock",
-                "low_vram", "numa", "f16_kv", "vocab_only", "draft_num_predict"});
+  inner.ignore({"num_ctx", "num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap",
+                "use_mlock", "low_vram", "numa", "f16_kv", "vocab_only", "draft_num_predict"});
   inner.refuse("typical_p", {1, 0});
   inner.refuse("tfs_z", {1, 0});
   inner.refuse("mirostat", {0});
@@ -94,7 +91,8 @@ CompletionRequest read_chat(const InputJson& body) {
         // Clients send empty lists and strings for what a message does not have.
         for (const char* name : {"images", "tool_calls", "thinking", "tool_name"}) {
           const auto found = message.find(name);
-          if (found != message.end() && (found->is_null() || found->empty() || *found == "")) message.erase(name);
+          if (found != message.end() && (found->is_null() || found->empty() || *found == ""))
+            message.erase(name);
         }
       }
     request.messages = read_messages(list, "messages");
@@ -244,8 +242,9 @@ void ollama_generate(Service& service, RequestContext& context) {
 }
 
 void ollama_unsupported(Service&, RequestContext& context) {
-  throw ApiError(501, "not_implemented",
-                 context.request.path + " is not implemented: qwen-serve serves the model that it was started with");
+  throw ApiError(
+      501, "not_implemented",
+      context.request.path + " is not implemented: qwen-serve serves the model that it was started with");
 }
 
 }  // namespace qwen_serve

@@ -61,18 +61,35 @@ std::vector<std::pair<qwen::Token, float>> read_logit_bias(const InputJson* map)
 // Fields that cannot change the text. docs/server.md lists them.
 void ignore_hints(Fields& fields) {
   fields.ignore({"metadata", "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
-                 "safety_identifier", "cache_prompt", "keep_alive", "id_slot", "priority", "timings_per_token",
-                 "return_progress", "return_token_ids", "request_id"});
+                 "safety_identifier", "cache_prompt", "keep_alive", "id_slot", "priority",
+                 "timings_per_token", "return_progress", "return_token_ids", "request_id"});
 }
 
 // Fields of OpenAI, llama.cpp and vLLM that would change the text, with the value that asks for nothing.
 const std::pair<const char*, InputJson> kNotImplemented[] = {
-    {"grammar", ""},         {"json_schema", nullptr},     {"guided_json", nullptr},    {"guided_regex", nullptr},
-    {"guided_choice", ""},   {"guided_grammar", nullptr},  {"structured_outputs", ""},  {"min_tokens", 0},
-    {"stop_token_ids", ""},  {"bad_words", ""},            {"typical_p", 1},            {"mirostat", 0},
-    {"dry_multiplier", 0},   {"xtc_probability", 0},       {"dynatemp_range", 0},       {"best_of", 1},
-    {"length_penalty", 1},   {"use_beam_search", nullptr}, {"prompt_logprobs", nullptr}, {"n_probs", 0},
-    {"lora", ""},            {"logits_processors", ""},    {"truncate_prompt_tokens", nullptr},
+    {"grammar", ""},
+    {"json_schema", nullptr},
+    {"guided_json", nullptr},
+    {"guided_regex", nullptr},
+    {"guided_choice", ""},
+    {"guided_grammar", nullptr},
+    {"structured_outputs", ""},
+    {"min_tokens", 0},
+    {"stop_token_ids", ""},
+    {"bad_words", ""},
+    {"typical_p", 1},
+    {"mirostat", 0},
+    {"dry_multiplier", 0},
+    {"xtc_probability", 0},
+    {"dynatemp_range", 0},
+    {"best_of", 1},
+    {"length_penalty", 1},
+    {"use_beam_search", nullptr},
+    {"prompt_logprobs", nullptr},
+    {"n_probs", 0},
+    {"lora", ""},
+    {"logits_processors", ""},
+    {"truncate_prompt_tokens", nullptr},
 };
 
 // What both kinds of completion share.
@@ -124,8 +141,9 @@ void ReplyFields::read_max_tokens(Fields& fields, int low) {
     const auto value = fields.integer(name, kNoLimit, kMaxToken);
     if (!value) continue;
     if (*value != kNoLimit && *value < low)
-      throw bad_field(name, std::string(name) + ": expected -1 or a whole number from " + std::to_string(low) +
-                                " to " + std::to_string(kMaxToken) + ", found " + std::to_string(*value));
+      throw bad_field(name, std::string(name) + ": expected -1 or a whole number from " +
+                                std::to_string(low) + " to " + std::to_string(kMaxToken) + ", found " +
+                                std::to_string(*value));
     if (first && *max_tokens != *value)
       throw bad_field(name, std::string(first) + " and " + name + " differ");
     first = name;
@@ -195,7 +213,8 @@ CompletionRequest read_chat_request(const InputJson& body) {
   request.add_generation_prompt = fields.flag("add_generation_prompt").value_or(true);
   request.continue_final_message = fields.flag("continue_final_message").value_or(false);
   if (request.continue_final_message && request.messages.back().role != "assistant")
-    throw bad_field("continue_final_message", "continue_final_message: the last message is not the assistant's");
+    throw bad_field("continue_final_message",
+                    "continue_final_message: the last message is not the assistant's");
   fields.refuse("response_format", {{{"type", "text"}}});
   fields.refuse("tool_choice", {"none", "auto"});
   fields.refuse("function_call", {"none", "auto"});
@@ -203,7 +222,8 @@ CompletionRequest read_chat_request(const InputJson& body) {
   fields.refuse("reasoning_effort", {"none"});
   fields.refuse("verbosity", {"medium"});
   fields.refuse("parallel_tool_calls", {true});
-  for (const char* name : {"tools", "functions", "audio", "prediction", "web_search_options"}) fields.refuse(name);
+  for (const char* name : {"tools", "functions", "audio", "prediction", "web_search_options"})
+    fields.refuse(name);
   fields.finish();
   return request;
 }
@@ -223,8 +243,8 @@ CompletionRequest read_completion_request(const InputJson& body) {
     request.prompts.emplace_back(read_tokens(*prompt, "prompt"));
   } else {
     if (prompt->size() > kMaxPrompts)
-      throw bad_field("prompt", "prompt: expected at most " + std::to_string(kMaxPrompts) + " prompts, found " +
-                                    std::to_string(prompt->size()));
+      throw bad_field("prompt", "prompt: expected at most " + std::to_string(kMaxPrompts) +
+                                    " prompts, found " + std::to_string(prompt->size()));
     for (std::size_t i = 0; i < prompt->size(); ++i) {
       const InputJson& item = (*prompt)[i];
       if (item.is_string())

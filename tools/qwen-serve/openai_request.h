@@ -12,7 +12,7 @@
 
 namespace qwen_serve {
 
-inline constexpr int kMaxChoices = 16;     // of one prompt
+inline constexpr int kMaxChoices = 16;  // of one prompt
 inline constexpr int kMaxPrompts = 128;
 inline constexpr int kMaxLogprobs = 20;
 inline constexpr std::size_t kMaxStops = 16;

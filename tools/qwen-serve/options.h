@@ -10,7 +10,7 @@ namespace qwen_serve {
 
 struct Options {
   tools::ModelOptions model;
-  std::string alias;  // the model's id for clients, beside its own
+  std::string alias;          // the model's id for clients, beside its own
   bool strict_model = false;  // refuse requests that name another model
   int context = 0;
   std::string kv_type = "auto";

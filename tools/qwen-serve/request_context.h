@@ -17,7 +17,7 @@ struct Route;
 struct RequestLog {
   std::string endpoint = "other";  // the route, never a path from outside: it becomes a label
   std::string task;
-  std::string user;  // the request's "user" field
+  std::string user;   // the request's "user" field
   std::string error;  // the code of the error body, or why the work was cancelled
   int prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
   double queue_seconds = -1, first_token_seconds = -1;  // < 0: not known
@@ -32,9 +32,9 @@ struct RequestContext {
   std::string address;
   const Route* route = nullptr;
   bool plain_errors = false;  // {"error": "MESSAGE"}, as Ollama's clients expect
-  std::string path_suffix;  // the part of the path that a route's "*" matched
-  std::string id;           // X-Request-Id
-  std::string client;       // for rates and fairness: the API key's number or the address
+  std::string path_suffix;    // the part of the path that a route's "*" matched
+  std::string id;             // X-Request-Id
+  std::string client;         // for rates and fairness: the API key's number or the address
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   RequestLog log;
 

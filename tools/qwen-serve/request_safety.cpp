@@ -30,8 +30,9 @@ void check_host(const Options& options, const HttpRequest& request) {
   if (!name.empty() && name.back() == '.') name.remove_suffix(1);
   const auto is_name = [&](const std::string& allowed) { return same_ignoring_case(name, allowed); };
   constexpr std::string_view kLocal = ".localhost";
-  const bool local = is_name("localhost") || (name.size() > kLocal.size() &&
-                                              same_ignoring_case(name.substr(name.size() - kLocal.size()), kLocal));
+  const bool local =
+      is_name("localhost") ||
+      (name.size() > kLocal.size() && same_ignoring_case(name.substr(name.size() - kLocal.size()), kLocal));
   if (local || is_address(name) || is_name(options.host)) return;
   const auto& allowed = options.allowed_hosts;
   if (std::any_of(allowed.begin(), allowed.end(),

@@ -157,8 +157,7 @@ void Service::check_prompt(std::size_t tokens, const char* field) const {
 void Service::check_model(const std::string& name) const {
   if (name == model_id || (!options.alias.empty() && name == options.alias)) return;
   throw ApiError(404, "model_not_found",
-                 "unknown model \"" + name.substr(0, 100) + "\"; expected \"" + model_id + "\"",
-                 "model");
+                 "unknown model \"" + name.substr(0, 100) + "\"; expected \"" + model_id + "\"", "model");
 }
 
 void Service::check_request_model(const std::string& name) const {

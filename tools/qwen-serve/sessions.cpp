@@ -12,12 +12,15 @@ constexpr std::size_t kTurnOverhead = 256;
 
 std::size_t bytes_of(const Turn& turn) {
   return kTurnOverhead + turn.user.size() + turn.assistant.size() +
-         (turn.sentiment.is_null() ? 0 : turn.sentiment.dump(-1, ' ', false, Json::error_handler_t::replace).size());
+         (turn.sentiment.is_null()
+              ? 0
+              : turn.sentiment.dump(-1, ' ', false, Json::error_handler_t::replace).size());
 }
 
 }  // namespace
 
-SessionStore::SessionLock::SessionLock(SessionStore& store, const std::optional<std::string>& id) : store_(store) {
+SessionStore::SessionLock::SessionLock(SessionStore& store, const std::optional<std::string>& id)
+    : store_(store) {
   const std::lock_guard lock(store_.mutex_);
   store_.expire();
   if (id) {

@@ -27,7 +27,10 @@ class SessionStore {
   using Clock = std::chrono::steady_clock;
   SessionStore(std::chrono::seconds time_to_live, std::size_t max_sessions, std::size_t max_bytes,
                std::function<Clock::time_point()> now = Clock::now)
-      : time_to_live_(time_to_live), max_sessions_(max_sessions), max_bytes_(max_bytes), now_(std::move(now)) {}
+      : time_to_live_(time_to_live),
+        max_sessions_(max_sessions),
+        max_bytes_(max_bytes),
+        now_(std::move(now)) {}
 
   struct Session {
     std::string id;

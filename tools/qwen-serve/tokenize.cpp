@@ -6,7 +6,8 @@ namespace qwen_serve {
 
 void tokenize(Service& service, RequestContext& context) {
   const TokenizeRequest request = read_tokenize_request(parse_body(context.request.body));
-  const auto special = request.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
+  const auto special =
+      request.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
   const auto tokens = service.model.tokenizer().encode(request.text, special);
   context.json({{"tokens", tokens}, {"count", tokens.size()}});
 }
