@@ -85,7 +85,7 @@ class TestPages(Endpoints):
     def test_request_id(self):
         self.assertEqual(self.server.ask("GET", "/health", headers={"X-Request-Id": "mine-1"}).headers["X-Request-Id"],
                          "mine-1")
-        made = self.server.ask("GET", "/health", headers={"X-Request-Id": "bad id\x7f"}).headers["X-Request-Id"]
+        made = self.server.ask("GET", "/health", headers={"X-Request-Id": "bad id"}).headers["X-Request-Id"]
         self.assertRegex(made, r"^req-[0-9a-f]{32}$")
 
 
