@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   read(body, [](const InputJson& json) {
     const CompletionRequest request = read_completion_request(json);
-    if (request.prompts.empty() || request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxChoices)
+    if (request.prompts.empty() || request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxPrompts)
       std::abort();
   });
   read(body, [](const InputJson& json) {

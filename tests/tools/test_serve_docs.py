@@ -24,7 +24,9 @@ class TestDocs(unittest.TestCase):
                 self.assertEqual((found.returncode, found.stderr), (0, b""), example)
                 answer = found.stdout.decode()
                 self.assertNotIn('"error"', answer, example)
-                if '"stream"' in example or "analyze" in example:
+                if "/api/chat" in example:
+                    self.assertTrue(json.loads(answer)["done"])
+                elif '"stream"' in example or "analyze" in example:
                     self.assertGreater(len(parse_events(answer)), 2)
                 elif "/chat -d" in example:
                     self.assertTrue(answer)

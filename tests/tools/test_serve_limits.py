@@ -38,7 +38,7 @@ def wait_until(condition):
 
 def request_bytes(path, body, *headers):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(data)}", *headers, "", ""]
+    lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(data)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + data
 
 
@@ -93,12 +93,17 @@ class TestRefusals(unittest.TestCase):
             self.assertEqual(server.get("/v1/models").status, 200)  # costs nothing
 
     def test_queue(self):
-        with Server("--parallel", "1", "--queue", "0") as server:
+        with Server("--parallel", "1", "--queue", "0", model=None) as server:
             self.assertEqual(server.post(CHAT, SHORT).status, 200)
-            refused = server.post(CHAT, {**SHORT, "n": 2})
-            check_error(self, refused, 503, "queue_full")
-            self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
-            self.assertEqual(server.post(CHAT, SHORT).status, 200)  # its places are free again
+            self.assertEqual(len(server.post(CHAT, {**SHORT, "n": 3}).json()["choices"]), 3)  # one after the other
+            with contextlib.closing(server.connect()) as long:
+                long.request("POST", "/v1/completions", json.dumps(long_request(server, stream=True)).encode())
+                wait_until(lambda: server.metric("qwen_requests_admitted") == 1)
+                refused = server.post(CHAT, SHORT)
+                check_error(self, refused, 503, "queue_full")
+                self.assertGreaterEqual(int(refused.headers["Retry-After"]), 1)
+            wait_until(lambda: server.metric("qwen_requests_admitted") == 0)
+            self.assertEqual(server.post(CHAT, SHORT).status, 200)
 
     def test_sizes(self):
         with Server("--max-body", "2048", "--max-prompt", "100") as server:

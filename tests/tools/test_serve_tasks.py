@@ -74,7 +74,6 @@ class TestClassify(Tasks):
         refused({"text": "x", "labels": ["a", "a"]}, 400, "invalid_value")
         refused({"text": "x", "labels": ["a"], "task": "sentiment"}, 400, "invalid_value", "labels")
         refused({"text": "x", "n": 2}, 400, "unknown_field", "n")
-        refused({"text": "x", "model": "other"}, 404, "model_not_found", "model")
 
 
 class TestAnalyze(Tasks):

@@ -1,5 +1,5 @@
 // /api/analyze: the label first, then the reply, in a session.
-#include "qwen-serve/conversation.h"
+#include "qwen-serve/chat_request.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/task_json.h"
 
@@ -7,21 +7,21 @@ namespace qwen_serve {
 namespace {
 
 // One request, until its last event has been sent.
-struct Run {
-  Run(Service& service, Exchange& exchange, AnalyzeRequest given)
+struct AnalyzeRun {
+  AnalyzeRun(Service& service, RequestContext& context, AnalyzeRequest given)
       : service(service),
-        exchange(exchange),
+        context(context),
         request(std::move(given)),
-        lease(std::in_place, service.sessions, request.session),
-        session(lease->id()),
-        work(std::in_place, service, exchange) {}
+        lock(std::in_place, service.sessions, request.session),
+        session(lock->id()),
+        admitted(std::in_place, service, context) {}
 
   Service& service;
-  Exchange& exchange;
+  RequestContext& context;
   AnalyzeRequest request;
-  std::optional<SessionStore::Lease> lease;
+  std::optional<SessionStore::SessionLock> lock;
   const std::string session;
-  std::optional<Work> work;
+  std::optional<AdmittedRequest> admitted;
   std::vector<Turn> turns;                       // before this message
   std::shared_ptr<qwen::Classifier> classifier;  // null: no label
   std::optional<qwen::Chat> chat;                // none: no reply
@@ -33,7 +33,7 @@ struct Run {
 };
 
 // What was said last, taken back, is what is said now.
-void regenerate(Run& run) {
+void regenerate(AnalyzeRun& run) {
   if (!run.request.regenerate) return;
   const bool same =
       !run.turns.empty() && (run.request.text.empty() || run.request.text == run.turns.back().user);
@@ -45,90 +45,91 @@ void regenerate(Run& run) {
   }
 }
 
-void send_label(Run& run, StreamWriter& out, const qwen::Classification& found) {
+void send_label(AnalyzeRun& run, StreamWriter& out, const qwen::Classification& found) {
   run.label = {{"task", run.classifier->task().name}};
   run.label.update(label_json(run.classifier->task(), found));
   run.label["ms"] = to_ms(found.seconds);
   add(run.usage, found);
-  out.event("sentiment", run.label);
+  send_event(out, "sentiment", run.label);
 }
 
-void keep_turn(Run& run, const qwen::ChatReply& reply) {
+void keep_turn(AnalyzeRun& run, const qwen::ChatReply& reply) {
   run.dropped_turns = reply.dropped_turns;
   run.finish = finish_name(reply.finish);
   add(run.usage, reply);
   run.timings = timings_of(reply);
-  note(run.service, run.exchange.record, reply);
+  note(run.service, run.context.log, reply);
   // A reply that was stopped is a part of the conversation; one that never began is not.
   if (run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
     return;
   run.turns.push_back({run.request.text, reply.text, run.label});
-  run.lease->set_turns(run.turns);
+  run.lock->set_turns(run.turns);
 }
 
-void compute(Run& run, StreamWriter& out) {
-  qwen::SayOptions say = say_options(*run.work, run.request.fields);
+void compute(AnalyzeRun& run, StreamWriter& out) {
+  qwen::SayOptions say = say_options(*run.admitted, run.request.fields);
   say.on_wait = [&](const qwen::JobProgress& progress) {
     const int place = progress.queue_position;
-    return place > 0 ? out.event("queued", {{"position", place}}) : out.comment("waiting");
+    return place > 0 ? send_event(out, "queued", {{"position", place}}) : send_comment(out, "waiting");
   };
   const auto on_label = [&](const qwen::Classification& found) {
     send_label(run, out, found);
     return out.alive();
   };
-  const auto on_text = [&](std::string_view text) { return out.event("delta", {{"text", text}}); };
+  const auto on_text = [&](std::string_view text) { return send_event(out, "delta", {{"text", text}}); };
   if (run.classifier && run.chat) {
     keep_turn(run, qwen::analyze(*run.classifier, *run.chat, run.request.text, on_label, on_text, say).reply);
   } else if (run.chat) {
     keep_turn(run, run.chat->say(run.request.text, on_text, say));
   } else {
     const auto found =
-        run.classifier->classify(run.request.text, qwen::ClassifyMode::score, run.work->token());
+        run.classifier->classify(run.request.text, qwen::ClassifyMode::score, run.admitted->token());
     on_label(found);
     run.timings.queue_seconds = found.queue_seconds;
     run.timings.first_token_seconds = run.timings.total_seconds = found.seconds;
-    run.exchange.record.queue_seconds = found.queue_seconds;
-    run.exchange.record.first_token_seconds = found.seconds;
+    run.context.log.queue_seconds = found.queue_seconds;
+    run.context.log.first_token_seconds = found.seconds;
   }
 }
 
-void stream_events(Run& run, StreamWriter& out) {
-  Record& record = run.exchange.record;
+void stream_events(AnalyzeRun& run, StreamWriter& out) {
+  RequestLog& log = run.context.log;
   try {
     try {
       compute(run, out);
     } catch (const qwen::Error& error) {
-      if (error.code() == qwen::ErrorCode::cancelled) run.work->check();
+      if (error.code() == qwen::ErrorCode::cancelled) run.admitted->check();
       throw;
     }
-    run.work->check();
+    run.admitted->check();
     // Who has read the last event may go on with the session at once.
-    run.work.reset();
-    run.lease.reset();
-    run.timings.total_seconds = run.exchange.seconds();
-    record.prompt_tokens = run.usage.prompt_tokens;
-    record.cached_tokens = run.usage.cached_tokens;
-    out.event("done", {{"session", run.session},
-                       {"finish_reason", run.finish},
-                       {"usage", usage_json(run.usage)},
-                       {"timings", timings_json(run.timings)},
-                       {"dropped_turns", run.dropped_turns}});
-    if (!out.alive()) record.error = "client_gone";
+    run.admitted.reset();
+    run.lock.reset();
+    run.timings.total_seconds = run.context.seconds();
+    log.prompt_tokens = run.usage.prompt_tokens;
+    log.cached_tokens = run.usage.cached_tokens;
+    send_event(out, "done",
+               {{"session", run.session},
+                {"finish_reason", run.finish},
+                {"usage", usage_json(run.usage)},
+                {"timings", timings_json(run.timings)},
+                {"dropped_turns", run.dropped_turns}});
+    if (!out.alive()) log.error = "client_gone";
   } catch (...) {
     const ApiError error = current_api_error();
-    record.error = error.code;
-    out.event("error", error.body());
+    log.error = error.code;
+    send_event(out, "error", error.body());
   }
 }
 
 }  // namespace
 
-void analyze(Service& service, Exchange& exchange) {
-  AnalyzeRequest request = read_analyze_request(parse_body(exchange.body));
+void analyze(Service& service, RequestContext& context) {
+  AnalyzeRequest request = read_analyze_request(parse_body(context.request.body));
   const std::string task = request.task.value_or(service.options.task);
   const std::string reply = request.reply.value_or(service.options.chat_task);
-  auto run = std::make_shared<Run>(service, exchange, std::move(request));
-  run->turns = run->lease->turns();
+  auto run = std::make_shared<AnalyzeRun>(service, context, std::move(request));
+  run->turns = run->lock->turns();
   regenerate(*run);
   if (run->request.label) {
     run->classifier = service.classifiers.task(task);
@@ -139,10 +140,9 @@ void analyze(Service& service, Exchange& exchange) {
         make_chat(service, reply, run->request.fields, run->request.history, chat_turns(run->turns)));
     service.check_prompt(run->chat->prompt(run->request.text).tokens.size(), "text");
   }
-  exchange.record.task = run->request.answer ? reply : task;
-  exchange.response->set_header("X-Session-Id", run->session);
-  stream(exchange, "text/event-stream; charset=utf-8",
-         [run](StreamWriter& out) { stream_events(*run, out); });
+  context.log.task = run->request.answer ? reply : task;
+  context.response.set_header("X-Session-Id", run->session);
+  context.stream("text/event-stream; charset=utf-8", [run](StreamWriter& out) { stream_events(*run, out); });
 }
 
 }  // namespace qwen_serve

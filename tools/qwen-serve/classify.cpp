@@ -5,14 +5,14 @@
 
 namespace qwen_serve {
 
-void classify(Service& service, Exchange& exchange) {
-  const ClassifyRequest request = read_classify_request(parse_body(exchange.body));
-  if (request.model) service.check_model(*request.model);
+void classify(Service& service, RequestContext& context) {
+  const ClassifyRequest request = read_classify_request(parse_body(context.request.body));
+  if (request.model) service.check_request_model(*request.model);
   const std::string name = request.task.value_or(service.options.task);
   const bool own_labels = !request.labels.empty();
   if (!own_labels && !service.tasks.find(name)) service.classifiers.task(name);  // throws
-  exchange.record.task = own_labels ? "labels" : name;
-  const Work work(service, exchange);
+  context.log.task = own_labels ? "labels" : name;
+  const AdmittedRequest admitted(service, context);
   const auto classifier =
       own_labels ? service.classifiers.labels(request.labels) : service.classifiers.task(name);
   const qwen::Task& task = classifier->task();
@@ -31,31 +31,31 @@ void classify(Service& service, Exchange& exchange) {
     add(usage, found);
     all_known = all_known && found.cached;
     timings.queue_seconds = std::max(timings.queue_seconds, found.queue_seconds);
-    if (results.size() == 1) timings.first_token_seconds = exchange.seconds();
+    if (results.size() == 1) timings.first_token_seconds = context.seconds();
   };
   try {
     if (!request.many)
-      add_result(classifier->classify(request.texts.front(), qwen::ClassifyMode::score, work.token()));
+      add_result(classifier->classify(request.texts.front(), qwen::ClassifyMode::score, admitted.token()));
     else
       classifier->classify_batch(request.texts, qwen::ClassifyMode::score,
                                  [&](std::size_t, const qwen::Classification& found) {
                                    add_result(found);
-                                   return !work.token().cancelled();
+                                   return !admitted.token().cancelled();
                                  });
   } catch (const qwen::Error& error) {
-    if (error.code() == qwen::ErrorCode::cancelled) work.check();
+    if (error.code() == qwen::ErrorCode::cancelled) admitted.check();
     throw;
   }
-  work.check();
-  timings.total_seconds = exchange.seconds();
+  admitted.check();
+  timings.total_seconds = context.seconds();
 
-  Record& record = exchange.record;
-  record.prompt_tokens = usage.prompt_tokens;
-  record.cached_tokens = usage.cached_tokens;
-  record.queue_seconds = timings.queue_seconds;
-  record.first_token_seconds = timings.first_token_seconds;
-  record.cache_hit = all_known;
-  if (service.options.cache_entries > 0) exchange.response->set_header("X-Cache", all_known ? "hit" : "miss");
+  RequestLog& log = context.log;
+  log.prompt_tokens = usage.prompt_tokens;
+  log.cached_tokens = usage.cached_tokens;
+  log.queue_seconds = timings.queue_seconds;
+  log.first_token_seconds = timings.first_token_seconds;
+  log.cache_hit = all_known;
+  if (service.options.cache_entries > 0) context.response.set_header("X-Cache", all_known ? "hit" : "miss");
 
   Json body = {{"object", "classification"}, {"model", service.model_id}};
   body["task"] = own_labels ? Json() : Json(task.name);
@@ -65,7 +65,7 @@ void classify(Service& service, Exchange& exchange) {
     body.update(results[0]);
   body["usage"] = usage_json(usage);
   body["timings"] = timings_json(timings);
-  exchange.json(body);
+  context.json(body);
 }
 
 }  // namespace qwen_serve

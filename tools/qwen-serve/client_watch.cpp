@@ -14,8 +14,14 @@ namespace qwen_serve {
 
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+constexpr std::chrono::milliseconds kRetry{50};
+
+}  // namespace
+
 ClientWatch::ClientWatch() : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (event_ < 0) throw qwen::Error(qwen::ErrorCode::io, "eventfd: the system has no file descriptor left");
+  if (event_ < 0) throw qwen::Error(qwen::ErrorCode::io, "eventfd: no file descriptor left");
   thread_ = std::thread([this] { run(); });
 }
 
@@ -91,7 +97,11 @@ void ClientWatch::run() {
       }
     }
     const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(first - now).count() + 1;
-    if (::poll(items.data(), items.size(), static_cast<int>(wait)) < 0 && errno != EINTR) return;
+    if (::poll(items.data(), items.size(), static_cast<int>(wait)) < 0) {
+      // ENOMEM, or more items than RLIMIT_NOFILE: deadlines must go on, and the next poll may succeed.
+      if (errno != EINTR) std::this_thread::sleep_for(kRetry);
+      continue;
+    }
     std::uint64_t count = 0;
     [[maybe_unused]] const auto drained = ::read(event_, &count, sizeof count);
     const std::lock_guard lock(mutex_);

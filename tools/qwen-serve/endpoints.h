@@ -4,22 +4,29 @@
 
 namespace qwen_serve {
 
-void page(Service& service, Exchange& exchange);
-void web_file(Service& service, Exchange& exchange);
-void health(Service& service, Exchange& exchange);
-void ready(Service& service, Exchange& exchange);
-void metrics(Service& service, Exchange& exchange);
-void info(Service& service, Exchange& exchange);
-void models(Service& service, Exchange& exchange);
-void model(Service& service, Exchange& exchange);
-void tokenize(Service& service, Exchange& exchange);
-void detokenize(Service& service, Exchange& exchange);
-void chat_completions(Service& service, Exchange& exchange);
-void completions(Service& service, Exchange& exchange);
-void classify(Service& service, Exchange& exchange);
-void plain_chat(Service& service, Exchange& exchange);
-void analyze(Service& service, Exchange& exchange);
-void session(Service& service, Exchange& exchange);
-void delete_session(Service& service, Exchange& exchange);
+void page(Service& service, RequestContext& context);
+void web_file(Service& service, RequestContext& context);
+void health(Service& service, RequestContext& context);
+void ready(Service& service, RequestContext& context);
+void metrics(Service& service, RequestContext& context);
+void info(Service& service, RequestContext& context);
+void models(Service& service, RequestContext& context);
+void model(Service& service, RequestContext& context);
+void tokenize(Service& service, RequestContext& context);
+void detokenize(Service& service, RequestContext& context);
+void chat_completions(Service& service, RequestContext& context);
+void completions(Service& service, RequestContext& context);
+void classify(Service& service, RequestContext& context);
+void chat_text(Service& service, RequestContext& context);
+void analyze(Service& service, RequestContext& context);
+void ollama_version(Service& service, RequestContext& context);
+void ollama_tags(Service& service, RequestContext& context);
+void ollama_ps(Service& service, RequestContext& context);
+void ollama_show(Service& service, RequestContext& context);
+void ollama_chat(Service& service, RequestContext& context);
+void ollama_generate(Service& service, RequestContext& context);
+void ollama_unsupported(Service& service, RequestContext& context);
+void session(Service& service, RequestContext& context);
+void delete_session(Service& service, RequestContext& context);
 
 }  // namespace qwen_serve

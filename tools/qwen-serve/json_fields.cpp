@@ -1,5 +1,6 @@
 #include "qwen-serve/json_fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -27,14 +28,14 @@ std::string describe(const InputJson& value) {
     case InputJson::value_t::null: return "null";
     case InputJson::value_t::object: return "an object";
     case InputJson::value_t::array: return "a list";
-    case InputJson::value_t::string: return in_quotes(value.get_ref<const std::string&>());
+    case InputJson::value_t::string: return "the string " + in_quotes(value.get_ref<const std::string&>());
     case InputJson::value_t::boolean: return value.get<bool>() ? "true" : "false";
     default: return in_quotes(value.dump());
   }
 }
 
 InputJson parse_body(std::string_view body) {
-  if (body.empty()) throw ApiError(400, "invalid_json", "the request has no body; expected a JSON object");
+  if (body.empty()) throw ApiError(400, "invalid_json", "empty body; expected a JSON object");
   const auto check_depth = [](int depth, InputJson::parse_event_t, InputJson&) {
     if (depth > kMaxJsonDepth)
       throw ApiError(400, "invalid_json",
@@ -90,6 +91,13 @@ std::optional<std::int64_t> Fields::integer(const char* name, std::int64_t low, 
   const InputJson* value = find(name);
   if (!value) return std::nullopt;
   const std::string expected = "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
+  if (value->is_number_float()) {  // 8.0 is an integer
+    const double number = value->get<double>();
+    if (number != std::floor(number) || std::abs(number) > 9007199254740992.0 ||
+        number < static_cast<double>(low) || number > static_cast<double>(high))
+      wrong(name, expected, *value);
+    return static_cast<std::int64_t>(number);
+  }
   if (!value->is_number_integer()) wrong(name, expected, *value);
   if (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))
     wrong(name, expected, *value);
@@ -111,8 +119,7 @@ std::optional<double> Fields::number(const char* name, double low, double high) 
 std::vector<std::string> Fields::texts(const char* name, std::size_t count) {
   const InputJson* value = find(name);
   if (!value) return {};
-  const std::string expected =
-      "a string or a list of at most " + std::to_string(count) + " strings, none of them empty";
+  const std::string expected = "a string or a list of at most " + std::to_string(count) + " strings";
   std::vector<std::string> out;
   if (value->is_string()) {
     out.push_back(value->get<std::string>());
@@ -125,18 +132,20 @@ std::vector<std::string> Fields::texts(const char* name, std::size_t count) {
   } else {
     wrong(name, expected, *value);
   }
-  for (const std::string& item : out)
-    if (item.empty()) wrong(name, expected, item);
   return out;
 }
 
-void Fields::refuse(const char* name, const InputJson& harmless) {
+void Fields::refuse(const char* name, std::initializer_list<InputJson> harmless) {
   const InputJson* value = find(name);
-  if (!value || *value == harmless) return;
+  if (!value || std::find(harmless.begin(), harmless.end(), *value) != harmless.end()) return;
   if (value->is_boolean() && !value->get<bool>()) return;
   if ((value->is_array() || value->is_object()) && value->empty()) return;
   if (value->is_string() && value->get_ref<const std::string&>().empty()) return;
   throw bad_field(full_name(name), full_name(name) + " is not supported by this server", "unsupported_field");
+}
+
+void Fields::ignore(std::initializer_list<const char*> names) {
+  for (const char* name : names) known_.insert(name);
 }
 
 void Fields::finish() const {

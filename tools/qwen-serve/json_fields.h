@@ -1,6 +1,7 @@
-// Reading JSON from outside: bounded, typed, and nothing passed over.
+// Reads JSON from clients: bounded, typed, and no unknown field is passed over.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -17,26 +18,28 @@ using InputJson = nlohmann::json;
 
 inline constexpr int kMaxJsonDepth = 32;
 
-// The object that a request body is. ApiError 400 for what is no JSON, no object, or nested too deeply.
+// Parses a request body. Throws ApiError 400 if it is not JSON, not an object, or nested too deeply.
 InputJson parse_body(std::string_view body);
 
-// The fields of an object. Each getter gives no value where the field is absent or null, and throws ApiError
-// 400 that names the field where its value is of another type or out of range.
+// The fields of an object. A getter returns no value if the field is absent or null, and throws ApiError 400
+// with the field's name if the value has another type or is out of range.
 class Fields {
  public:
   explicit Fields(const InputJson& object, std::string path = {}) : object_(object), path_(std::move(path)) {}
 
-  const InputJson* find(const char* name);  // nullptr where absent or null
+  const InputJson* find(const char* name);  // nullptr if absent or null
   std::optional<std::string> text(const char* name);
   std::optional<bool> flag(const char* name);
   std::optional<std::int64_t> integer(const char* name, std::int64_t low, std::int64_t high);
   std::optional<double> number(const char* name, double low, double high);
-  // A string, or a list of at most `count` strings; none empty.
+  // A string, or a list of at most `count` strings.
   std::vector<std::string> texts(const char* name, std::size_t count);
-  // A field that this server does not implement: refused by name, unless its value asks for nothing
-  // ("harmless": null, false, "" and empty lists always are).
-  void refuse(const char* name, const InputJson& harmless = nullptr);
-  // Throws for the first field that nobody has asked for.
+  // Throws if a field that is not implemented has a value that asks for something: any but null, false, "",
+  // an empty list or object, and those in `harmless`.
+  void refuse(const char* name, std::initializer_list<InputJson> harmless = {});
+  // Accepts fields that cannot change the result.
+  void ignore(std::initializer_list<const char*> names);
+  // Throws for the first field that was not read, refused or ignored.
   void finish() const;
   // "messages[3].role"
   std::string full_name(std::string_view name) const;
@@ -49,7 +52,7 @@ class Fields {
   std::set<std::string, std::less<>> known_;
 };
 
-// "a string", "a list": for messages.
+// "the string \"x\"", "a list": for messages.
 std::string describe(const InputJson& value);
 
 }  // namespace qwen_serve

@@ -17,8 +17,9 @@ namespace qwen_serve {
 namespace {
 
 constexpr int kExitNow = 130;  // the second signal
+constexpr int kOtherWorkers = 16;
 
-// Signals are taken by one thread; every thread that is made from here on leaves them alone.
+// One thread receives the signals; all threads started from here on block them.
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -28,8 +29,7 @@ sigset_t block_signals() {
   return set;
 }
 
-// The first signal: no more work is taken, what is under way is finished or, at the end of --drain,
-// cancelled.
+// The first signal: new work is refused; requests under way finish, or are cancelled after --drain seconds.
 void drain(Service& service, HttpServer& server) {
   using namespace std::chrono;
   const auto deadline = steady_clock::now() + seconds(service.options.drain);
@@ -52,24 +52,37 @@ void show_ready(const Service& service, int port) {
   const std::string& host = service.options.host;
   const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
   tools::stream_out("qwen-serve: ready: http://" + shown + ":" + std::to_string(port) + " (" +
-                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads, " + guard(service.keys.count()) + ")\n");
+                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads, " +
+                    guard(service.keys.count()) + ")\n");
   const bool local = host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
   if (!local && !service.keys.required())
-    tools::warn("anyone who reaches " + host +
-                " may use this server: no API key is asked for (--api-key-file)");
+    tools::warn("anyone who can reach " + host + " may use this server: no API key is set (--api-key-file)");
 }
 
 int serve(const Options& options) {
   const sigset_t signals = block_signals();
   Service service(options, tools::load_model(options.model));
-  HttpServer server(
-      options.connections, {},
-      {[&](Exchange& exchange, const httplib::ContentReader* reader) { answer(service, exchange, reader); },
-       [&](Exchange& exchange, std::size_t bytes, bool complete) {
-         finish(service, exchange, bytes, complete);
-       }});
-  service.metrics.add({Metrics::Reading::gauge, "qwen_connections", "Connections that are open",
-                       [&] { return static_cast<double>(server.connections()); }});
+  ConnectionLimits limits;
+  limits.connections = options.connections;
+  limits.body_bytes = static_cast<std::size_t>(options.max_body);
+  // A worker for each request that may wait for the model, and some for all others.
+  limits.workers = service.admission.limit() + kOtherWorkers;
+  HttpServer server(limits, {[&](RequestContext& context) { return begin_request(service, context); },
+                             [&](RequestContext& context) { handle_request(service, context); },
+                             [&](RequestContext& context, std::size_t bytes, bool complete) {
+                               finish_request(service, context, bytes, complete);
+                             }});
+  const auto add_reading = [&](Metrics::Reading::Kind kind, const char* name, const char* help, auto read) {
+    service.metrics.add({kind, name, help, [read] { return static_cast<double>(read()); }});
+  };
+  add_reading(Metrics::Reading::gauge, "qwen_connections", "Open connections",
+              [&] { return server.connections(); });
+  add_reading(Metrics::Reading::gauge, "qwen_worker_threads", "Threads that answer requests",
+              [&] { return server.workers(); });
+  add_reading(Metrics::Reading::counter, "qwen_worker_start_failures_total",
+              "Threads that the system refused to start", [&] { return server.failed_worker_starts(); });
+  add_reading(Metrics::Reading::counter, "qwen_accept_errors_total", "Failed attempts to accept a connection",
+              [&] { return server.accept_errors(); });
   const int port = server.bind(options.host, options.port);
   std::thread([&, signals] {
     int signal = 0;

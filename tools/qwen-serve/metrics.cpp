@@ -27,8 +27,8 @@ prometheus::Family<prometheus::Counter>& counter(prometheus::Registry& registry,
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
 
-std::map<std::string, std::string> labels_of(const Record& record) {
-  return {{"endpoint", record.endpoint}, {"task", record.task}};
+std::map<std::string, std::string> labels_of(const RequestLog& log) {
+  return {{"endpoint", log.endpoint}, {"task", log.task}};
 }
 
 }  // namespace
@@ -49,21 +49,23 @@ Metrics::Metrics()
       queue_(histogram(*registry_, "qwen_queue_wait_seconds", "From a request until it was computed first")) {
 }
 
-void Metrics::record(const Record& record, double seconds) {
-  requests_.Add({{"endpoint", record.endpoint}, {"status", std::to_string(record.status)}}).Increment();
-  if (!record.work) return;
-  const auto labels = labels_of(record);
+void Metrics::record(const RequestContext& context, double seconds) {
+  const RequestLog& log = context.log;
+  requests_.Add({{"endpoint", log.endpoint}, {"status", std::to_string(context.response.status)}})
+      .Increment();
+  if (!log.admitted) return;
+  const auto labels = labels_of(log);
   whole_.Add(labels, kSeconds).Observe(seconds);
-  if (record.queue_seconds >= 0) queue_.Add(labels, kSeconds).Observe(record.queue_seconds);
-  if (record.first_token_seconds >= 0) first_token_.Add(labels, kSeconds).Observe(record.first_token_seconds);
-  prompt_tokens_.Add(labels).Increment(record.prompt_tokens);
-  cached_tokens_.Add(labels).Increment(record.cached_tokens);
-  generated_tokens_.Add(labels).Increment(record.generated_tokens);
-  (record.cache_hit ? cache_hits_ : cache_misses_).Add(labels).Increment();
+  if (log.queue_seconds >= 0) queue_.Add(labels, kSeconds).Observe(log.queue_seconds);
+  if (log.first_token_seconds >= 0) first_token_.Add(labels, kSeconds).Observe(log.first_token_seconds);
+  prompt_tokens_.Add(labels).Increment(log.prompt_tokens);
+  cached_tokens_.Add(labels).Increment(log.cached_tokens);
+  generated_tokens_.Add(labels).Increment(log.generated_tokens);
+  (log.cache_hit ? cache_hits_ : cache_misses_).Add(labels).Increment();
 }
 
-void Metrics::token_interval(const Record& record, double seconds) {
-  interval_.Add(labels_of(record), kIntervals).Observe(seconds);
+void Metrics::token_interval(const RequestLog& log, double seconds) {
+  interval_.Add(labels_of(log), kIntervals).Observe(seconds);
 }
 
 void Metrics::add(Reading reading) {

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "qwen-serve/exchange.h"
+#include "qwen-serve/request_context.h"
 
 namespace qwen_serve {
 
@@ -21,9 +21,9 @@ class Metrics {
   Metrics();
 
   // A request that has been answered.
-  void record(const Record& record, double seconds);
+  void record(const RequestContext& context, double seconds);
   // Seconds between two pieces of a reply, for `tokens` tokens.
-  void token_interval(const Record& record, double seconds);
+  void token_interval(const RequestLog& log, double seconds);
 
   // A number that is read when it is asked for.
   struct Reading {

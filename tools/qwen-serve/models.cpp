@@ -1,6 +1,5 @@
-// /v1/models, /tokenize and /detokenize.
+// /v1/models.
 #include "qwen-serve/endpoints.h"
-#include "qwen-serve/task_requests.h"
 
 namespace qwen_serve {
 namespace {
@@ -23,34 +22,15 @@ Json model_json(const Service& service, const std::string& id) {
 
 }  // namespace
 
-void models(Service& service, Exchange& exchange) {
+void models(Service& service, RequestContext& context) {
   Json list = Json::array({model_json(service, service.model_id)});
   if (!service.options.alias.empty()) list.push_back(model_json(service, service.options.alias));
-  exchange.json({{"object", "list"}, {"data", std::move(list)}});
+  context.json({{"object", "list"}, {"data", std::move(list)}});
 }
 
-void model(Service& service, Exchange& exchange) {
-  service.check_model(exchange.tail);
-  exchange.json(model_json(service, exchange.tail));
-}
-
-void tokenize(Service& service, Exchange& exchange) {
-  const TokenizeRequest request = read_tokenize_request(parse_body(exchange.body));
-  const auto special =
-      request.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text;
-  const auto tokens = service.model.tokenizer().encode(request.text, special);
-  exchange.json({{"tokens", tokens}, {"count", tokens.size()}});
-}
-
-void detokenize(Service& service, Exchange& exchange) {
-  const auto tokens = read_detokenize_request(parse_body(exchange.body));
-  const qwen::Tokenizer& tokenizer = service.model.tokenizer();
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    if (tokens[i] >= tokenizer.size())
-      throw bad_field("tokens", "tokens[" + std::to_string(i) + "]: expected an id below " +
-                                    std::to_string(tokenizer.size()) + ", found " +
-                                    std::to_string(tokens[i]));
-  exchange.json({{"text", tokenizer.decode(tokens, true)}});
+void model(Service& service, RequestContext& context) {
+  service.check_model(context.path_suffix);
+  context.json(model_json(service, context.path_suffix));
 }
 
 }  // namespace qwen_serve

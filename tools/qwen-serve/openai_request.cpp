@@ -1,11 +1,13 @@
 #include "qwen-serve/openai_request.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
 namespace qwen_serve {
 namespace {
 
+constexpr float kMinTopP = 1e-6f;  // only the most probable token
 constexpr std::int64_t kMaxToken = std::numeric_limits<qwen::Token>::max();
 
 std::string at(const std::string& path, std::size_t index) {
@@ -30,6 +32,7 @@ std::string read_content(const InputJson* content, const std::string& path) {
                       "unsupported_field");
     const auto piece = part.text("text");
     if (!piece) throw bad_field(name + ".text", name + ".text is missing", "missing_field");
+    part.ignore({"cache_control", "annotations"});
     part.finish();
     text += *piece;
   }
@@ -55,39 +58,97 @@ std::vector<std::pair<qwen::Token, float>> read_logit_bias(const InputJson* map)
   return out;
 }
 
+// Fields that cannot change the text. docs/server.md lists them.
+void ignore_hints(Fields& fields) {
+  fields.ignore({"metadata", "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
+                 "safety_identifier", "cache_prompt", "keep_alive", "id_slot", "priority",
+                 "timings_per_token", "return_progress", "return_token_ids", "request_id"});
+}
+
+// Fields of OpenAI, llama.cpp and vLLM that would change the text, with the value that asks for nothing.
+const std::pair<const char*, InputJson> kNotImplemented[] = {
+    {"grammar", ""},
+    {"json_schema", nullptr},
+    {"guided_json", nullptr},
+    {"guided_regex", nullptr},
+    {"guided_choice", ""},
+    {"guided_grammar", nullptr},
+    {"structured_outputs", ""},
+    {"min_tokens", 0},
+    {"stop_token_ids", ""},
+    {"bad_words", ""},
+    {"typical_p", 1},
+    {"mirostat", 0},
+    {"dry_multiplier", 0},
+    {"xtc_probability", 0},
+    {"dynatemp_range", 0},
+    {"best_of", 1},
+    {"length_penalty", 1},
+    {"use_beam_search", nullptr},
+    {"prompt_logprobs", nullptr},
+    {"n_probs", 0},
+    {"lora", ""},
+    {"logits_processors", ""},
+    {"truncate_prompt_tokens", nullptr},
+};
+
 // What both kinds of completion share.
 void read_common(Fields& fields, CompletionRequest& request) {
   request.model = fields.text("model");
   request.reply.read_sampling(fields);
   request.logit_bias = read_logit_bias(fields.find("logit_bias"));
   request.stop = fields.texts("stop", kMaxStops);
+  std::erase(request.stop, "");  // stops nothing
   request.n = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
   request.stream = fields.flag("stream").value_or(false);
   if (const InputJson* options = fields.find("stream_options")) {
-    if (!request.stream) throw bad_field("stream_options", "stream_options: only where \"stream\" is true");
+    if (!request.stream) throw bad_field("stream_options", "stream_options: only if \"stream\" is true");
     if (!options->is_object())
       throw bad_field("stream_options", "stream_options: expected an object, found " + describe(*options));
     Fields inner(*options, "stream_options");
     request.include_usage = inner.flag("include_usage").value_or(false);
-    inner.refuse("include_obfuscation");
+    inner.ignore({"include_obfuscation", "continuous_usage_stats"});
     inner.finish();
   }
   request.user = fields.text("user").value_or("").substr(0, 256);
+  request.ignore_eos = fields.flag("ignore_eos").value_or(false);
+  ignore_hints(fields);
+  for (const auto& [name, harmless] : kNotImplemented) fields.refuse(name, {harmless});
 }
 
 }  // namespace
 
 void ReplyFields::read_sampling(Fields& fields) {
   temperature = fields.number("temperature", 0, 2);
-  top_p = fields.number("top_p", 1e-6, 1);
+  if (const auto p = fields.number("top_p", 0, 1)) top_p = std::max(static_cast<float>(*p), kMinTopP);
   min_p = fields.number("min_p", 0, 1);
-  if (const auto k = fields.integer("top_k", 0, kMaxToken)) top_k = static_cast<int>(*k);
+  if (const auto k = fields.integer("top_k", -1, kMaxToken)) top_k = std::max(static_cast<int>(*k), 0);
   repetition_penalty = fields.number("repetition_penalty", 0.01, 10);
+  const auto other = fields.number("repeat_penalty", 0.01, 10);  // llama.cpp's name
+  if (other && repetition_penalty && *other != *repetition_penalty)
+    throw bad_field("repeat_penalty", "repeat_penalty and repetition_penalty differ");
+  if (other) repetition_penalty = *other;
   presence_penalty = fields.number("presence_penalty", -2, 2);
   frequency_penalty = fields.number("frequency_penalty", -2, 2);
   if (const auto value = fields.integer("seed", std::numeric_limits<std::int64_t>::min(),
                                         std::numeric_limits<std::int64_t>::max()))
-    seed = static_cast<std::uint64_t>(*value);
+    if (*value != -1) seed = static_cast<std::uint64_t>(*value);  // -1: random
+}
+
+void ReplyFields::read_max_tokens(Fields& fields, int low) {
+  const char* first = nullptr;
+  for (const char* name : {"max_completion_tokens", "max_tokens", "n_predict"}) {
+    const auto value = fields.integer(name, kNoLimit, kMaxToken);
+    if (!value) continue;
+    if (*value != kNoLimit && *value < low)
+      throw bad_field(name, std::string(name) + ": expected -1 or a whole number from " +
+                                std::to_string(low) + " to " + std::to_string(kMaxToken) + ", found " +
+                                std::to_string(*value));
+    if (first && *max_tokens != *value)
+      throw bad_field(name, std::string(first) + " and " + name + " differ");
+    first = name;
+    max_tokens = static_cast<int>(*value);
+  }
 }
 
 std::vector<qwen::Message> read_messages(const InputJson& list, const std::string& path) {
@@ -106,8 +167,8 @@ std::vector<qwen::Message> read_messages(const InputJson& list, const std::strin
       throw bad_field(name + ".role",
                       name + ".role: expected system, developer, user or assistant, found " + describe(role));
     std::string content = read_content(fields.find("content"), name + ".content");
-    for (const char* other : {"name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio"})
-      fields.refuse(other);
+    fields.ignore({"name", "annotations", "cache_control", "refusal", "reasoning_content", "reasoning"});
+    for (const char* other : {"tool_calls", "tool_call_id", "function_call", "audio"}) fields.refuse(other);
     fields.finish();
     messages.push_back({std::move(role), std::move(content)});
   }
@@ -136,23 +197,32 @@ CompletionRequest read_chat_request(const InputJson& body) {
   if (!messages) throw bad_field("messages", "messages is missing", "missing_field");
   request.messages = read_messages(*messages, "messages");
   read_common(fields, request);
-  const auto old_name = fields.integer("max_tokens", 1, kMaxToken);
-  const auto new_name = fields.integer("max_completion_tokens", 1, kMaxToken);
-  if (old_name && new_name && *old_name != *new_name)
-    throw bad_field("max_tokens", "max_tokens and max_completion_tokens are given and differ");
-  if (new_name || old_name) request.reply.max_tokens = static_cast<int>(new_name ? *new_name : *old_name);
+  request.reply.read_max_tokens(fields, 1);
   const bool logprobs = fields.flag("logprobs").value_or(false);
   const auto top = fields.integer("top_logprobs", 0, kMaxLogprobs);
-  if (top && !logprobs) throw bad_field("top_logprobs", "top_logprobs: only where \"logprobs\" is true");
+  if (top && !logprobs) throw bad_field("top_logprobs", "top_logprobs: only if \"logprobs\" is true");
   if (logprobs) request.logprobs = static_cast<int>(top.value_or(0));
-  fields.refuse("response_format", {{"type", "text"}});
-  fields.refuse("tool_choice", "none");
-  fields.refuse("function_call", "none");
-  fields.refuse("modalities", InputJson::array({"text"}));
-  fields.refuse("service_tier", "auto");
-  for (const char* name :
-       {"tools", "functions", "parallel_tool_calls", "audio", "prediction", "metadata", "store",
-        "reasoning_effort", "verbosity", "web_search_options", "prompt_cache_key", "safety_identifier"})
+  if (const InputJson* kwargs = fields.find("chat_template_kwargs")) {
+    if (!kwargs->is_object())
+      throw bad_field("chat_template_kwargs",
+                      "chat_template_kwargs: expected an object, found " + describe(*kwargs));
+    Fields inner(*kwargs, "chat_template_kwargs");
+    request.thinking = inner.flag("enable_thinking").value_or(false);
+    inner.finish();
+  }
+  request.add_generation_prompt = fields.flag("add_generation_prompt").value_or(true);
+  request.continue_final_message = fields.flag("continue_final_message").value_or(false);
+  if (request.continue_final_message && request.messages.back().role != "assistant")
+    throw bad_field("continue_final_message",
+                    "continue_final_message: the last message is not the assistant's");
+  fields.refuse("response_format", {{{"type", "text"}}});
+  fields.refuse("tool_choice", {"none", "auto"});
+  fields.refuse("function_call", {"none", "auto"});
+  fields.refuse("modalities", {InputJson::array({"text"})});
+  fields.refuse("reasoning_effort", {"none"});
+  fields.refuse("verbosity", {"medium"});
+  fields.refuse("parallel_tool_calls", {true});
+  for (const char* name : {"tools", "functions", "audio", "prediction", "web_search_options"})
     fields.refuse(name);
   fields.finish();
   return request;
@@ -172,8 +242,9 @@ CompletionRequest read_completion_request(const InputJson& body) {
   } else if ((*prompt)[0].is_number()) {
     request.prompts.emplace_back(read_tokens(*prompt, "prompt"));
   } else {
-    if (prompt->size() > kMaxChoices)
-      throw bad_field("prompt", "prompt: at most " + std::to_string(kMaxChoices) + " prompts in one request");
+    if (prompt->size() > kMaxPrompts)
+      throw bad_field("prompt", "prompt: expected at most " + std::to_string(kMaxPrompts) +
+                                    " prompts, found " + std::to_string(prompt->size()));
     for (std::size_t i = 0; i < prompt->size(); ++i) {
       const InputJson& item = (*prompt)[i];
       if (item.is_string())
@@ -183,13 +254,13 @@ CompletionRequest read_completion_request(const InputJson& body) {
     }
   }
   read_common(fields, request);
-  if (request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxChoices)
-    throw bad_field("n", "n: at most " + std::to_string(kMaxChoices) + " choices in one request");
-  if (const auto tokens = fields.integer("max_tokens", 1, kMaxToken))
-    request.reply.max_tokens = static_cast<int>(*tokens);
+  if (request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxPrompts)
+    throw bad_field("n", "n: expected at most " + std::to_string(kMaxPrompts) + " choices in all");
+  request.reply.read_max_tokens(fields, 0);
   if (const auto top = fields.integer("logprobs", 0, kMaxLogprobs)) request.logprobs = static_cast<int>(*top);
-  fields.refuse("best_of", 1);
-  fields.refuse("echo");
+  request.echo = fields.flag("echo").value_or(false);
+  if (request.echo && request.logprobs >= 0)
+    throw bad_field("logprobs", "logprobs: not supported together with echo", "unsupported_field");
   fields.refuse("suffix");
   fields.finish();
   return request;

@@ -1,4 +1,4 @@
-// What clients ask of /v1/chat/completions and /v1/completions, read and checked. Pure functions of the body.
+// Reads and checks the bodies of /v1/chat/completions and /v1/completions. Pure functions of the body.
 #pragma once
 #include <optional>
 #include <string>
@@ -12,16 +12,20 @@
 
 namespace qwen_serve {
 
-inline constexpr int kMaxChoices = 16;
+inline constexpr int kMaxChoices = 16;  // of one prompt
+inline constexpr int kMaxPrompts = 128;
 inline constexpr int kMaxLogprobs = 20;
 inline constexpr std::size_t kMaxStops = 16;
 
-// The options of a reply that all endpoints share: absent where the request does not say.
+// The options of a reply that all endpoints share; absent if the request does not set them.
 struct ReplyFields : tools::SamplingChoice {
+  static constexpr int kNoLimit = -1;  // as many tokens as the context has room for
   std::optional<int> max_tokens;
 
   // temperature, top_p, top_k, min_p, the penalties and seed.
   void read_sampling(Fields& fields);
+  // max_tokens and its other names; -1 is kNoLimit.
+  void read_max_tokens(Fields& fields, int low);
 };
 
 struct CompletionRequest {
@@ -33,15 +37,20 @@ struct CompletionRequest {
   std::vector<std::pair<qwen::Token, float>> logit_bias;
   std::vector<std::string> stop;
   int n = 1;
-  int logprobs = -1;  // >= 0: wanted, with so many alternatives
+  int logprobs = -1;  // >= 0: record them, with this many alternatives
   bool stream = false, include_usage = false;
+  bool echo = false;        // completions: the prompt's text before the reply
+  bool ignore_eos = false;  // go on after the end of the turn
+  bool thinking = false;    // chat_template_kwargs.enable_thinking
+  bool add_generation_prompt = true;
+  bool continue_final_message = false;
   std::string user;
 };
 
 CompletionRequest read_chat_request(const InputJson& body);
 CompletionRequest read_completion_request(const InputJson& body);
 
-// A list of {"role", "content"}: at least one.
+// A list of at least one {"role", "content"}.
 std::vector<qwen::Message> read_messages(const InputJson& list, const std::string& path);
 // A list of token ids.
 std::vector<qwen::Token> read_tokens(const InputJson& list, const std::string& path);

@@ -7,9 +7,37 @@
 namespace qwen_serve {
 namespace {
 
-// JSON has no infinity; a token that cannot come is as unlikely as OpenAI's own floor says.
+// JSON has no infinity: impossible tokens get OpenAI's lowest value.
 double finite(float logprob) {
   return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0;
+}
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t size = lead < 0x80                   ? 1
+                             : lead >= 0xC2 && lead < 0xE0 ? 2
+                             : (lead & 0xF0) == 0xE0       ? 3
+                             : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                           : 0;
+    if (size == 0 || i + size > text.size()) return false;
+    for (std::size_t k = 1; k < size; ++k)
+      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return false;
+    i += size;
+  }
+  return true;
+}
+
+// Part of a character is written as OpenAI does: "bytes:\\xe4\\xbd".
+std::string token_key(const std::string& bytes) {
+  if (is_utf8(bytes)) return bytes;
+  std::string key = "bytes:";
+  for (const char c : bytes) {
+    char hex[8];
+    std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    key += hex;
+  }
+  return key;
 }
 
 Json token_json(const qwen::Tokenizer& tokenizer, const qwen::TokenProbability& entry) {
@@ -75,29 +103,30 @@ Json CompletionBodies::head(bool chunk) const {
   return body;
 }
 
-Json CompletionBodies::logprobs(const Piece& piece, std::size_t offset) const {
+Json CompletionBodies::logprobs(const Delta& delta, std::size_t offset) const {
   if (!logprobs_) return nullptr;
   if (chat_) {
     Json content = Json::array();
-    for (std::size_t i = 0; i < piece.logprobs.size(); ++i) {
-      Json entry = token_json(tokenizer_, piece.logprobs[i]);
+    for (std::size_t i = 0; i < delta.logprobs.size(); ++i) {
+      Json entry = token_json(tokenizer_, delta.logprobs[i]);
       entry["top_logprobs"] = Json::array();
-      if (i < piece.alternatives.size())
-        for (const auto& other : piece.alternatives[i])
+      if (i < delta.alternatives.size())
+        for (const auto& other : delta.alternatives[i])
           entry["top_logprobs"].push_back(token_json(tokenizer_, other));
       content.push_back(std::move(entry));
     }
     return {{"content", std::move(content)}, {"refusal", nullptr}};
   }
   Json tokens = Json::array(), values = Json::array(), top = Json::array(), offsets = Json::array();
-  for (std::size_t i = 0; i < piece.logprobs.size(); ++i) {
-    const std::string bytes = tokenizer_.token_bytes(piece.logprobs[i].token);
-    tokens.push_back(bytes);
-    values.push_back(finite(piece.logprobs[i].logprob));
+  for (std::size_t i = 0; i < delta.logprobs.size(); ++i) {
+    const std::string bytes = tokenizer_.token_bytes(delta.logprobs[i].token);
+    tokens.push_back(token_key(bytes));
+    values.push_back(finite(delta.logprobs[i].logprob));
     Json others = Json::object();
-    if (i < piece.alternatives.size())
-      for (const auto& other : piece.alternatives[i])
-        others[tokenizer_.token_bytes(other.token)] = finite(other.logprob);
+    if (i < delta.alternatives.size())
+      for (const auto& other : delta.alternatives[i])
+        // Two tokens of the same text: the first is the more probable one.
+        others.emplace(token_key(tokenizer_.token_bytes(other.token)), finite(other.logprob));
     top.push_back(std::move(others));
     offsets.push_back(offset);
     offset += count_characters(bytes);
@@ -115,10 +144,10 @@ Json CompletionBodies::whole(const Answer& answer, const Timings& timings) const
     const Choice& choice = answer.choices[i];
     Json entry = {{"index", i}};
     if (chat_)
-      entry["message"] = {{"role", "assistant"}, {"content", choice.piece.text}, {"refusal", nullptr}};
+      entry["message"] = {{"role", "assistant"}, {"content", choice.delta.text}, {"refusal", nullptr}};
     else
-      entry["text"] = choice.piece.text;
-    entry["logprobs"] = logprobs(choice.piece, 0);
+      entry["text"] = choice.delta.text;
+    entry["logprobs"] = logprobs(choice.delta, 0);
     entry["finish_reason"] = finish_name(choice.finish);
     body["choices"].push_back(std::move(entry));
   }
@@ -136,14 +165,14 @@ Json CompletionBodies::role_chunk(int index) const {
   return body;
 }
 
-Json CompletionBodies::piece_chunk(int index, const Piece& piece, std::size_t text_offset) const {
+Json CompletionBodies::delta_chunk(int index, const Delta& delta, std::size_t text_offset) const {
   Json body = head(true);
   Json entry = {{"index", index}};
   if (chat_)
-    entry["delta"] = {{"content", piece.text}};
+    entry["delta"] = {{"content", delta.text}};
   else
-    entry["text"] = piece.text;
-  entry["logprobs"] = logprobs(piece, text_offset);
+    entry["text"] = delta.text;
+  entry["logprobs"] = logprobs(delta, text_offset);
   entry["finish_reason"] = nullptr;
   body["choices"] = Json::array({std::move(entry)});
   return body;

@@ -1,24 +1,24 @@
-// The bodies that OpenAI's clients read.
+// Response bodies as OpenAI's clients read them.
 #pragma once
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "qwen-serve/exchange.h"
+#include "qwen-serve/request_context.h"
 #include "qwen/generate.h"
 #include "qwen/tokenizer.h"
 
 namespace qwen_serve {
 
-// A part of a reply, or all of it.
-struct Piece {
+// A part of a reply, or the whole reply.
+struct Delta {
   std::string text;
   std::vector<qwen::TokenProbability> logprobs;
   std::vector<std::vector<qwen::TokenProbability>> alternatives;
 };
 
 struct Choice {
-  Piece piece;
+  Delta delta;
   qwen::FinishReason finish = qwen::FinishReason::length;
 };
 
@@ -40,7 +40,7 @@ const char* finish_name(qwen::FinishReason reason);
 Json usage_json(const Usage& usage);
 Json timings_json(const Timings& timings);
 
-// What is the same in every body of one request.
+// Makes the response bodies of one request.
 class CompletionBodies {
  public:
   CompletionBodies(bool chat, std::string model, std::uint64_t fingerprint, qwen::Tokenizer tokenizer,
@@ -48,13 +48,13 @@ class CompletionBodies {
   Json whole(const Answer& answer, const Timings& timings) const;
   // Streamed: the role, then pieces, then the reason, then perhaps usage.
   Json role_chunk(int index) const;
-  Json piece_chunk(int index, const Piece& piece, std::size_t text_offset) const;
+  Json delta_chunk(int index, const Delta& delta, std::size_t text_offset) const;
   Json finish_chunk(int index, qwen::FinishReason reason) const;
   Json usage_chunk(const Usage& usage, const Timings& timings) const;
 
  private:
   Json head(bool chunk) const;
-  Json logprobs(const Piece& piece, std::size_t text_offset) const;
+  Json logprobs(const Delta& delta, std::size_t text_offset) const;
 
   bool chat_, logprobs_, include_usage_;
   std::string id_, model_, fingerprint_;
@@ -62,7 +62,7 @@ class CompletionBodies {
   qwen::Tokenizer tokenizer_;
 };
 
-// Characters, not bytes, of UTF-8 text.
+// The number of characters of UTF-8 text.
 std::size_t count_characters(std::string_view text);
 
 }  // namespace qwen_serve

@@ -36,6 +36,8 @@ void add_model(tools::CommandLine& app, Options& o) {
   tools::add_weight_options(app, o.model);
   tools::add_chat_template(app, o.model);
   model.option("--alias", o.alias, "NAME", "Another id of the model for clients");
+  model.flag("--strict-model", o.strict_model,
+             "Refuse requests that name another model (else any name is accepted)");
   model.number("-c,--ctx-size", o.context, 1, kMaxInt,
                "Tokens of context for each request (2048, or less where the model has less)");
   model.option("--kv-type", o.kv_type, "TYPE", "Type of the KV cache: auto (default), f16 or f32")
@@ -82,6 +84,11 @@ void add_network(tools::CommandLine& app, Options& o) {
                  "File of API keys, one a line (beside those of $LIBQWEN_API_KEY, which commas divide)");
   network.option("--cors", o.cors, "ORIGIN", "Origin whose pages may use the server, or * (may be repeated)")
       .one_per_use();
+  network
+      .option(
+          "--allowed-host", o.allowed_hosts, "NAME",
+          "Host name that requests may address, beside localhost, --host and IP addresses (may be repeated)")
+      .one_per_use();
 }
 
 void add_limits(tools::CommandLine& app, Options& o) {
@@ -92,7 +99,9 @@ void add_limits(tools::CommandLine& app, Options& o) {
                 "Requests a minute for each client (0: any number); more get 429");
   limits.number("--timeout", o.timeout, 1, 86400, "Seconds for a request, waiting included (300)");
   limits.number("--session-ttl", o.session_ttl, 1, 86400 * 30, "Seconds that an idle session is kept (180)");
-  limits.number("--sessions", o.sessions, 1, 1000000, "Sessions kept at most (1000): the idlest goes first");
+  limits.number("--sessions", o.sessions, 1, 1000000,
+                "Sessions at most (1000); the least recently used is dropped");
+  limits.number("--session-mb", o.session_mb, 1, 1 << 20, "Memory for the text of all sessions, in MB (16)");
   limits.number("--connections", o.connections, 8, 900, "Connections at most (256)");
   limits.number("--max-body", o.max_body, 1024, 1 << 30, "Bytes of a request's body (1048576)");
   limits.number("--max-prompt", o.max_prompt, 0, kMaxInt, "Tokens of a prompt (0: what the context holds)");

@@ -10,7 +10,8 @@ namespace qwen_serve {
 
 struct Options {
   tools::ModelOptions model;
-  std::string alias;  // the model's id for clients, beside its own
+  std::string alias;          // the model's id for clients, beside its own
+  bool strict_model = false;  // refuse requests that name another model
   int context = 0;
   std::string kv_type = "auto";
   std::vector<std::string> task_folders;
@@ -25,12 +26,12 @@ struct Options {
   std::string host = "127.0.0.1";
   int port = 8080;
   std::string api_key_file;
-  std::vector<std::string> cors;
+  std::vector<std::string> cors, allowed_hosts;
 
   int parallel = 8, queue = 64;
   int rate = 0;       // work requests a client may make in a minute; 0: any number
   int timeout = 300;  // seconds for a request
-  int session_ttl = 180, sessions = 1000;
+  int session_ttl = 180, sessions = 1000, session_mb = 16;
   int connections = 256;
   int max_body = 1 << 20;  // bytes
   int max_prompt = 0;      // tokens; 0: what the context holds

@@ -4,63 +4,39 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "qwen-serve/connection.h"
+#include "qwen-serve/request_safety.h"
 
 namespace qwen_serve {
 namespace {
 
-bool matches(const Route& route, const std::string& path, std::string& tail) {
+bool matches(const Route& route, const std::string& path, std::string& suffix) {
   const std::size_t size = std::strlen(route.path);
   if (route.path[size - 1] != '*') return path == route.path;
   if (path.size() < size || path.compare(0, size - 1, route.path, size - 1) != 0) return false;
-  tail = path.substr(size - 1);
+  suffix = path.substr(size - 1);
   return true;
 }
 
-bool good_id(const std::string& id) {
+bool is_valid_id(const std::string& id) {
   return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
   });
 }
 
-// Answers a browser's question before it lets another site's page ask, and lets nobody else's page in: a
-// request with an Origin comes from a page.
-void check_origin(Service& service, Exchange& exchange) {
-  const std::string origin = exchange.request->get_header_value("Origin");
-  if (origin.empty()) return;
-  const auto& allowed = service.options.cors;
-  const bool any = std::find(allowed.begin(), allowed.end(), "*") != allowed.end();
-  if (any || std::find(allowed.begin(), allowed.end(), origin) != allowed.end()) {
-    httplib::Response& response = *exchange.response;
-    response.set_header("Access-Control-Allow-Origin", any ? "*" : origin);
-    response.set_header("Vary", "Origin");
-    response.set_header("Access-Control-Expose-Headers", "X-Request-Id, X-Session-Id, X-Cache, Retry-After");
-    return;
-  }
-  const std::string host = exchange.request->get_header_value("Host");
-  const std::size_t at = origin.find("://");
-  if (at != std::string::npos && !host.empty() && origin.substr(at + 3) == host) return;
-  throw ApiError(
-      403, "origin_not_allowed",
-      "pages of this origin may not use the server; --cors " + origin.substr(0, 200) + " lets them");
-}
-
-void check_key(Service& service, Exchange& exchange) {
+void check_key(Service& service, RequestContext& context) {
   if (!service.keys.required()) return;
-  const std::string header = exchange.request->get_header_value("Authorization");
-  constexpr std::string_view kScheme = "Bearer ";
-  const bool bearer = header.compare(0, kScheme.size(), kScheme) == 0;
+  const std::string header = context.request.header("Authorization");
+  constexpr std::string_view kScheme = "bearer ";
+  const bool bearer = same_ignoring_case(std::string_view(header).substr(0, kScheme.size()), kScheme);
   const int key = bearer ? service.keys.find(std::string_view(header).substr(kScheme.size())) : -1;
   if (key < 0)
-    throw ApiError(
-        401, "invalid_api_key",
-        bearer ? "this API key is not known"
-               : "this server asks for an API key; expected the header \"Authorization: Bearer KEY\"");
-  exchange.client = "key" + std::to_string(key);
+    throw ApiError(401, "invalid_api_key",
+                   bearer ? "unknown API key" : "missing header \"Authorization: Bearer KEY\"");
+  context.client = "key" + std::to_string(key);
 }
 
-void check_rate(Service& service, Exchange& exchange) {
-  const int wait = service.rates.take(exchange.client);
+void check_rate(Service& service, RequestContext& context) {
+  const int wait = service.rates.take(context.client);
   if (wait == 0) return;
   ApiError slow(429, "rate_limit_exceeded",
                 "more than " + std::to_string(service.options.rate) + " requests a minute; try again in " +
@@ -69,114 +45,122 @@ void check_rate(Service& service, Exchange& exchange) {
   throw slow;
 }
 
-void read_body(Service& service, Exchange& exchange, const httplib::ContentReader& reader) {
-  const httplib::Request& request = *exchange.request;
-  const std::size_t limit = static_cast<std::size_t>(service.options.max_body);
-  const ApiError too_large(413, "body_too_large",
-                           "the request's body is larger than " + std::to_string(limit) + " bytes");
-  const std::string type = request.get_header_value("Content-Type");
-  const std::string encoding = request.get_header_value("Content-Encoding");
-  if (type.rfind("multipart/", 0) == 0 || (!encoding.empty() && encoding != "identity"))
-    throw ApiError(415, "unsupported_media_type", "expected a body of plain JSON (application/json)");
-  if (std::strtoull(request.get_header_value("Content-Length").c_str(), nullptr, 10) > limit) throw too_large;
-  bool over = false;
-  const bool complete = reader([&](const char* data, std::size_t size) {
-    over = exchange.body.size() + size > limit;
-    if (!over) exchange.body.append(data, size);
-    return !over;
-  });
-  if (over) throw too_large;
-  if (!complete) throw ApiError(400, "incomplete_body", "the request's body did not come, or not in time");
+void check_media_type(const RequestContext& context) {
+  const std::string type = context.request.header("Content-Type");
+  const std::string encoding = context.request.header("Content-Encoding");
+  if (same_ignoring_case(std::string_view(type).substr(0, 10), "multipart/"))
+    throw ApiError(415, "unsupported_media_type", "expected a JSON body (application/json)");
+  if (!encoding.empty() && !same_ignoring_case(encoding, "identity") &&
+      !same_ignoring_case(encoding, "gzip") && !same_ignoring_case(encoding, "x-gzip"))
+    throw ApiError(415, "unsupported_media_type", "expected Content-Encoding gzip or none");
 }
 
-const Route* find_route(Exchange& exchange) {
-  const httplib::Request& request = *exchange.request;
+void decompress_body(const Service& service, RequestContext& context) {
+  const std::string encoding = context.request.header("Content-Encoding");
+  if (encoding.empty() || same_ignoring_case(encoding, "identity")) return;
+  std::string body;
+  const auto limit = static_cast<std::size_t>(service.options.max_body);
+  switch (gunzip(context.request.body, limit, body)) {
+    case GunzipStatus::ok: context.request.body = std::move(body); break;
+    case GunzipStatus::malformed: throw ApiError(400, "bad_request", "the body is not valid gzip data");
+    case GunzipStatus::too_large:
+      throw ApiError(413, "body_too_large",
+                     "the decompressed body is larger than " + std::to_string(limit) + " bytes");
+  }
+}
+
+// Null for OPTIONS.
+const Route* find_route(RequestContext& context) {
+  const HttpRequest& request = context.request;
   const std::string method = request.method == "HEAD" ? "GET" : request.method;
   std::string allowed;
   const Route* other = nullptr;
   for (const Route& route : routes()) {
-    std::string tail;
-    if (!matches(route, request.path, tail)) continue;
-    if (method == route.method) {
-      exchange.tail = tail;
-      exchange.record.endpoint = route.path;
+    std::string suffix;
+    if (request.path == "*") {
+      other = &route;
+    } else if (!matches(route, request.path, suffix)) {
+      continue;
+    } else if (method == route.method) {
+      context.path_suffix = suffix;
+      context.plain_errors = route.ollama;
+      context.log.endpoint = route.path;
       return &route;
+    } else {
+      other = &route;
+      context.log.endpoint = route.path;
     }
-    other = &route;
     if (allowed.find(route.method) == std::string::npos)
       allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
   }
-  if (!other) throw ApiError(404, "not_found", "there is nothing at " + request.path.substr(0, 200));
-  exchange.record.endpoint = other->path;
-  exchange.response->set_header("Allow", allowed + ", OPTIONS");
+  if (!other) throw ApiError(404, "not_found", "nothing at " + request.path.substr(0, 200));
+  context.response.set_header("Allow", allowed + ", OPTIONS");
   if (request.method == "OPTIONS") return nullptr;
   throw ApiError(405, "method_not_allowed", "expected " + allowed + ", found " + request.method);
 }
 
-void preflight(Exchange& exchange) {
-  httplib::Response& response = *exchange.response;
-  response.status = 204;
-  if (!response.has_header("Access-Control-Allow-Origin")) return;
-  response.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS");
-  response.set_header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
-  response.set_header("Access-Control-Max-Age", "600");
-}
-
 }  // namespace
 
-void answer(Service& service, Exchange& exchange, const httplib::ContentReader* reader) {
-  Connection& connection = *Connection::current();
-  const std::string given = exchange.request->get_header_value("X-Request-Id");
-  exchange.id = good_id(given) ? given : "req-" + random_id();
-  exchange.response->set_header("X-Request-Id", exchange.id);
-  exchange.response->set_header("Server", "qwen-serve/" QWEN_VERSION);
-  exchange.client = connection.address();
-  bool body_read = !connection.has_body();
+bool begin_request(Service& service, RequestContext& context) {
+  const std::string given = context.request.header("X-Request-Id");
+  context.id = is_valid_id(given) ? given : "req-" + random_id();
+  context.response.set_header("X-Request-Id", context.id);
+  context.response.set_header("Server", "qwen-serve/" QWEN_VERSION);
+  context.client = context.address;
   try {
-    check_origin(service, exchange);
-    const Route* route = find_route(exchange);
-    if (!route) {
-      preflight(exchange);
-    } else {
-      if (route->access != Route::open) check_key(service, exchange);
-      if (route->access == Route::work) check_rate(service, exchange);
-      if (reader && connection.has_body()) {
-        read_body(service, exchange, *reader);
-        body_read = true;
-      }
-      route->handle(service, exchange);
+    check_host(service.options, context.request);
+    check_origin(service.options, context.request, context.response);
+    context.route = find_route(context);
+    if (!context.route) {
+      answer_preflight(context.request, context.response);
+      return true;
     }
+    using Access = Route::Access;
+    const Access access = context.route->access;
+    if (access == Access::keyed || access == Access::limited) check_key(service, context);
+    if (access == Access::limited) check_rate(service, context);
+    check_media_type(context);
+    if (access != Access::immediate) return false;
+    context.route->handle(service, context);
   } catch (...) {
-    exchange.error(current_api_error());
+    context.error(current_api_error());
   }
-  // What is left of a body would be read as the next request.
-  if (!body_read) connection.close_after();
+  return true;
 }
 
-void finish(Service& service, Exchange& exchange, std::size_t bytes, bool complete) {
-  Record& record = exchange.record;
-  if (!complete && record.error.empty()) record.error = "client_gone";
-  service.metrics.record(record, exchange.seconds());
+void handle_request(Service& service, RequestContext& context) {
+  try {
+    decompress_body(service, context);
+    context.route->handle(service, context);
+  } catch (...) {
+    context.error(current_api_error());
+  }
+}
+
+void finish_request(Service& service, RequestContext& context, std::size_t bytes, bool complete) {
+  RequestLog& log = context.log;
+  if (!complete && log.error.empty()) log.error = "client_gone";
+  service.metrics.record(context, context.seconds());
   if (!service.access_log) return;
   Json line;
   line["time"] = utc_now();
-  line["id"] = exchange.id;
-  line["client"] = exchange.client;
-  line["method"] = exchange.method;
-  line["path"] = exchange.path;
-  line["status"] = record.status;
+  line["id"] = context.id;
+  line["client"] = context.client;
+  line["method"] = context.request.method;
+  line["path"] = context.request.path;
+  line["status"] = context.response.status;
   line["bytes"] = bytes;
-  line["ms"] = to_ms(exchange.seconds());
-  if (!record.error.empty()) line["error"] = record.error;
-  if (!record.task.empty()) line["task"] = record.task;
-  if (!record.user.empty()) line["user"] = record.user;
-  if (record.work) {
-    line["prompt_tokens"] = record.prompt_tokens;
-    line["cached_tokens"] = record.cached_tokens;
-    line["generated_tokens"] = record.generated_tokens;
-    if (record.queue_seconds >= 0) line["queue_ms"] = to_ms(record.queue_seconds);
-    if (record.first_token_seconds >= 0) line["ttft_ms"] = to_ms(record.first_token_seconds);
-    line["cache"] = record.cache_hit ? "hit" : "miss";
+  line["ms"] = to_ms(context.seconds());
+  if (!log.error.empty()) line["error"] = log.error;
+  if (!log.task.empty()) line["task"] = log.task;
+  if (!log.user.empty()) line["user"] = log.user;
+  if (log.admitted) {
+    line["prompt_tokens"] = log.prompt_tokens;
+    line["cached_tokens"] = log.cached_tokens;
+    line["generated_tokens"] = log.generated_tokens;
+    if (log.queue_seconds >= 0) line["queue_ms"] = to_ms(log.queue_seconds);
+    if (log.first_token_seconds >= 0) line["ttft_ms"] = to_ms(log.first_token_seconds);
+    line["cache"] = log.cache_hit ? "hit" : "miss";
   }
   service.access_log->write(dump(line));
 }

@@ -1,28 +1,32 @@
-// From a request's path and method to the function that answers it, by way of all that must hold before.
+// From a request's path and method to the function that answers it, with everything that is checked first.
 #pragma once
 #include <span>
 
-#include "qwen-serve/exchange.h"
+#include "qwen-serve/request_context.h"
 #include "qwen-serve/service.h"
 
 namespace qwen_serve {
 
 struct Route {
+  enum class Access {
+    immediate,  // without a key, answered at once on the polling thread
+    open,       // without a key
+    keyed,      // with a key
+    limited,    // with a key, and counted by the rate limit
+  };
   const char* method;
-  const char* path;  // one ending in "*" stands for all that begin so; the rest is Exchange::tail
-  void (*handle)(Service&, Exchange&);
-  enum Access {
-    open,  // without a key
-    keyed,
-    work,  // with a key, and counted by the rate limit
-  } access;
+  const char* path;  // one ending in "*" matches every path that starts so; the rest is path_suffix
+  void (*handle)(Service&, RequestContext&);
+  Access access;
+  const char* summary;
+  bool ollama = false;  // errors are {"error": "MESSAGE"}
 };
 
 std::span<const Route> routes();
 
-// Answers a request. `reader` where it may have a body.
-void answer(Service& service, Exchange& exchange, const httplib::ContentReader* reader);
-// After the answer: metrics and the access log.
-void finish(Service& service, Exchange& exchange, std::size_t bytes, bool complete);
+// HttpServer::Callbacks of the service.
+bool begin_request(Service& service, RequestContext& context);
+void handle_request(Service& service, RequestContext& context);
+void finish_request(Service& service, RequestContext& context, std::size_t bytes, bool complete);
 
 }  // namespace qwen_serve

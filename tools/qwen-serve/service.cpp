@@ -4,8 +4,7 @@
 #include <cstdlib>
 #include <random>
 
-#include "qwen-serve/connection.h"
-#include "qwen-serve/conversation.h"
+#include "qwen-serve/chat_request.h"
 
 namespace qwen_serve {
 namespace {
@@ -51,7 +50,7 @@ qwen::ResultCacheOptions cache_options(const Options& options) {
   return cache;
 }
 
-Classifiers::Results result_cache(const Options& options) {
+ClassifierRegistry::Results result_cache(const Options& options) {
   if (options.cache_entries == 0) return nullptr;
   return std::make_shared<qwen::ResultCache<qwen::Classification>>(cache_options(options));
 }
@@ -70,7 +69,8 @@ Service::Service(const Options& given, qwen::Model loaded)
       answers(cache_options(options)),
       labels(result_cache(options)),
       classifiers(engine, tasks, labels),
-      sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions)) {
+      sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions),
+               static_cast<std::size_t>(options.session_mb) << 20) {
   // What the page asks for must be there; it is computed in warm_up().
   const auto check = [this](const std::string& name, qwen::TaskKind kind, const char* option) {
     if (tasks.get(name).kind == kind) return;
@@ -110,8 +110,10 @@ Service::Service(const Options& given, qwen::Model loaded)
        }});
   metrics.add({Metrics::Reading::gauge, "qwen_requests_admitted", "Requests that are computed or wait",
                [this] { return static_cast<double>(admission.taken()); }});
-  metrics.add({Metrics::Reading::gauge, "qwen_sessions", "Sessions that are kept",
+  metrics.add({Metrics::Reading::gauge, "qwen_sessions", "Sessions in memory",
                [this] { return static_cast<double>(sessions.count()); }});
+  metrics.add({Metrics::Reading::gauge, "qwen_session_bytes", "Memory of the sessions' turns",
+               [this] { return static_cast<double>(sessions.bytes()); }});
   metrics.add({Metrics::Reading::counter, "qwen_passes_total", "Forward passes",
                [this] { return static_cast<double>(engine->counters().passes); }});
   metrics.add({Metrics::Reading::counter, "qwen_pass_rows_total", "Tokens in forward passes",
@@ -155,18 +157,31 @@ void Service::check_prompt(std::size_t tokens, const char* field) const {
 void Service::check_model(const std::string& name) const {
   if (name == model_id || (!options.alias.empty() && name == options.alias)) return;
   throw ApiError(404, "model_not_found",
-                 "there is no model \"" + name.substr(0, 100) + "\" here; expected \"" + model_id + "\"",
-                 "model");
+                 "unknown model \"" + name.substr(0, 100) + "\"; expected \"" + model_id + "\"", "model");
 }
 
-Work::Work(Service& service, Exchange& exchange, int places)
-    : ticket_(service.admission, places),
-      guard_(service.watch, Connection::current()->fd(), std::chrono::seconds(service.options.timeout)),
+void Service::check_request_model(const std::string& name) const {
+  if (options.strict_model) check_model(name);
+}
+
+void Service::check_tokens(std::span<const qwen::Token> tokens, const char* field) const {
+  const int size = model.tokenizer().size();
+  for (const qwen::Token token : tokens)
+    if (token < 0 || token >= size)
+      throw ApiError(400, "invalid_value",
+                     std::string(field) + ": expected token ids below " + std::to_string(size) + ", found " +
+                         std::to_string(token),
+                     field);
+}
+
+AdmittedRequest::AdmittedRequest(Service& service, RequestContext& context, int places)
+    : ticket_(service.admission, context.client, places),
+      guard_(service.watch, context.client_fd, std::chrono::seconds(service.options.timeout)),
       options_(service.options) {
-  exchange.record.work = true;
+  context.log.admitted = true;
 }
 
-void Work::check() const {
+void AdmittedRequest::check() const {
   switch (guard_.ended()) {
     case Ended::no: return;
     case Ended::client_gone: throw ApiError(499, "client_gone", "the client has closed the connection");
@@ -177,15 +192,15 @@ void Work::check() const {
   }
 }
 
-void note(Service& service, Record& record, const qwen::EngineResult& result) {
+void note(Service& service, RequestLog& log, const qwen::EngineResult& result) {
   const auto& generation = result.generation;
-  record.prompt_tokens += result.prompt_tokens;
-  record.cached_tokens += result.cached_tokens;
-  record.generated_tokens += static_cast<int>(generation.tokens.size());
-  record.queue_seconds = std::max(record.queue_seconds, result.queue_seconds);
-  record.first_token_seconds = std::max(record.first_token_seconds, result.first_token_seconds);
+  log.prompt_tokens += result.prompt_tokens;
+  log.cached_tokens += result.cached_tokens;
+  log.generated_tokens += static_cast<int>(generation.tokens.size());
+  log.queue_seconds = std::max(log.queue_seconds, result.queue_seconds);
+  log.first_token_seconds = std::max(log.first_token_seconds, result.first_token_seconds);
   for (std::size_t i = 1; i < generation.token_seconds.size(); ++i)
-    service.metrics.token_interval(record, generation.token_seconds[i] - generation.token_seconds[i - 1]);
+    service.metrics.token_interval(log, generation.token_seconds[i] - generation.token_seconds[i - 1]);
 }
 
 }  // namespace qwen_serve

@@ -1,17 +1,20 @@
-// All that requests share.
+// Everything that requests share.
 #pragma once
 #include <ctime>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "qwen-serve/access_log.h"
 #include "qwen-serve/admission.h"
-#include "qwen-serve/classifiers.h"
+#include "qwen-serve/api_keys.h"
+#include "qwen-serve/classifier_registry.h"
 #include "qwen-serve/client_watch.h"
-#include "qwen-serve/exchange.h"
 #include "qwen-serve/metrics.h"
 #include "qwen-serve/openai_response.h"
 #include "qwen-serve/options.h"
+#include "qwen-serve/rate_limiter.h"
+#include "qwen-serve/request_context.h"
 #include "qwen-serve/sessions.h"
 #include "qwen/engine.h"
 #include "qwen/qwen.h"
@@ -32,8 +35,8 @@ struct Service {
   Admission admission;
   std::shared_ptr<qwen::Engine> engine;
   qwen::ResultCache<std::shared_ptr<const Answer>> answers;
-  const Classifiers::Results labels;  // null: not kept
-  Classifiers classifiers;
+  const ClassifierRegistry::Results labels;  // null: not cached
+  ClassifierRegistry classifiers;
   SessionStore sessions;
   ClientWatch watch;
   Metrics metrics;
@@ -43,20 +46,23 @@ struct Service {
   void warm_up() noexcept;
   int context() const { return engine->options().context; }
   int max_prompt() const;  // tokens
-  // What a completion takes where neither the request nor a task says.
+  // Sampling options of a completion, unless the request sets them.
   qwen::SamplingOptions default_sampling() const;
-  // ApiError 400 where a prompt is longer.
+  // Throws ApiError 400 if a prompt is longer than max_prompt() or fills the context.
   void check_prompt(std::size_t tokens, const char* field) const;
-  // The id of a model that a request names: one of these, or absent.
+  // Throws ApiError 400 if a token id is not in the vocabulary.
+  void check_tokens(std::span<const qwen::Token> tokens, const char* field) const;
+  // Throws ApiError 404 unless `name` is the model's id or alias. Without --strict-model requests may name any.
   void check_model(const std::string& name) const;
+  void check_request_model(const std::string& name) const;
 };
 
-// A request that has been let in: its place, and the watch over its client. Counts as one of `places`.
-class Work {
+// A request that may use the model: its places, and the watch over its client.
+class AdmittedRequest {
  public:
-  Work(Service& service, Exchange& exchange, int places = 1);
+  AdmittedRequest(Service& service, RequestContext& context, int places = 1);
   const qwen::CancelToken& token() const noexcept { return guard_.token(); }
-  // Throws where the work was cut short: ApiError 499, 503 or 504.
+  // Throws ApiError 499, 503 or 504 if the client is gone, the server shuts down, or time is up.
   void check() const;
 
  private:
@@ -67,7 +73,7 @@ class Work {
 
 std::uint64_t random_seed();
 
-// What a finished job adds to the record.
-void note(Service& service, Record& record, const qwen::EngineResult& result);
+// Adds a finished job to the request's log and the metrics.
+void note(Service& service, RequestLog& log, const qwen::EngineResult& result);
 
 }  // namespace qwen_serve

@@ -2,34 +2,35 @@
 
 #include <algorithm>
 
-#include "qwen-serve/exchange.h"
+#include "qwen-serve/request_context.h"
 
 namespace qwen_serve {
 namespace {
 
-// What one session keeps; older turns are forgotten.
-constexpr std::size_t kMaxTurns = 500;
-constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxTurns = 500;  // of one session
+constexpr std::size_t kTurnOverhead = 256;
+
+std::size_t bytes_of(const Turn& turn) {
+  return kTurnOverhead + turn.user.size() + turn.assistant.size() +
+         (turn.sentiment.is_null()
+              ? 0
+              : turn.sentiment.dump(-1, ' ', false, Json::error_handler_t::replace).size());
+}
 
 }  // namespace
 
-SessionStore::Lease::Lease(SessionStore& store, const std::optional<std::string>& id) : store_(store) {
+SessionStore::SessionLock::SessionLock(SessionStore& store, const std::optional<std::string>& id)
+    : store_(store) {
   const std::lock_guard lock(store_.mutex_);
   store_.expire();
   if (id) {
     store_.get(*id);
     session_ = *store_.index_.at(*id);
     if (session_->busy)
-      throw ApiError(409, "session_busy", "another request of this session is under way", "session");
+      throw ApiError(409, "session_busy", "another request is using this session", "session");
     store_.sessions_.splice(store_.sessions_.begin(), store_.sessions_, store_.index_.at(*id));
   } else {
-    // The idlest goes; those in use are never more than the requests that are let in.
-    while (store_.sessions_.size() >= store_.limit_) {
-      const auto idlest = std::find_if(store_.sessions_.rbegin(), store_.sessions_.rend(),
-                                       [](const auto& session) { return !session->busy; });
-      if (idlest == store_.sessions_.rend()) break;
-      store_.index_.erase((*idlest)->id);
-      store_.sessions_.erase(std::next(idlest).base());
+    while (store_.sessions_.size() >= store_.max_sessions_ && store_.evict_one()) {
     }
     session_ = std::make_shared<Session>();
     session_->id = random_id();
@@ -39,40 +40,58 @@ SessionStore::Lease::Lease(SessionStore& store, const std::optional<std::string>
   session_->busy = true;
 }
 
-SessionStore::Lease::~Lease() {
+SessionStore::SessionLock::~SessionLock() {
   const std::lock_guard lock(store_.mutex_);
   session_->busy = false;
   session_->expires = store_.now_() + store_.time_to_live_;
 }
 
-void SessionStore::Lease::set_turns(std::vector<Turn> turns) {
-  std::size_t bytes = 0, first = turns.size();
-  while (first > 0 && turns.size() - first < kMaxTurns) {
-    bytes += turns[first - 1].user.size() + turns[first - 1].assistant.size();
-    if (bytes > kMaxBytes && first < turns.size()) break;
-    --first;
-  }
-  turns.erase(turns.begin(), turns.begin() + static_cast<std::ptrdiff_t>(first));
+void SessionStore::SessionLock::set_turns(std::vector<Turn> turns) {
+  std::size_t first = turns.size() - std::min(turns.size(), kMaxTurns), bytes = 0;
+  for (std::size_t i = first; i < turns.size(); ++i) bytes += bytes_of(turns[i]);
   const std::lock_guard lock(store_.mutex_);
+  if (session_->ended) return;
+  store_.bytes_ -= session_->bytes;
+  session_->bytes = 0;
+  session_->turns.clear();
+  while (store_.bytes_ + bytes > store_.max_bytes_ && store_.evict_one()) {
+  }
+  // Sessions in use hold the rest of the memory: this one keeps its latest turns.
+  for (; first < turns.size() && store_.bytes_ + bytes > store_.max_bytes_; ++first)
+    bytes -= bytes_of(turns[first]);
+  turns.erase(turns.begin(), turns.begin() + static_cast<std::ptrdiff_t>(first));
   session_->turns = std::move(turns);
+  session_->bytes = bytes;
+  store_.bytes_ += bytes;
+}
+
+void SessionStore::erase(Sessions::iterator session) {
+  bytes_ -= (*session)->bytes;
+  (*session)->ended = true;
+  index_.erase((*session)->id);
+  sessions_.erase(session);
+}
+
+bool SessionStore::evict_one() {
+  const auto oldest =
+      std::find_if(sessions_.rbegin(), sessions_.rend(), [](const auto& session) { return !session->busy; });
+  if (oldest == sessions_.rend()) return false;
+  erase(std::next(oldest).base());
+  return true;
 }
 
 SessionStore::Session& SessionStore::get(const std::string& id) {
   const auto found = index_.find(id);
   if (found == index_.end())
-    throw ApiError(404, "session_not_found", "there is no such session, or it has expired", "session");
+    throw ApiError(404, "session_not_found", "unknown or expired session", "session");
   return **found->second;
 }
 
 void SessionStore::expire() {
   const Clock::time_point now = now_();
   for (auto it = sessions_.begin(); it != sessions_.end();) {
-    if ((*it)->busy || now < (*it)->expires) {
-      ++it;
-      continue;
-    }
-    index_.erase((*it)->id);
-    it = sessions_.erase(it);
+    const auto session = it++;
+    if (!(*session)->busy && now >= (*session)->expires) erase(session);
   }
 }
 
@@ -109,8 +128,13 @@ void SessionStore::erase(const std::string& id) {
   const std::lock_guard lock(mutex_);
   expire();
   get(id);
-  sessions_.erase(index_.at(id));
-  index_.erase(id);
+  erase(index_.at(id));
+}
+
+std::size_t SessionStore::bytes() {
+  const std::lock_guard lock(mutex_);
+  expire();
+  return bytes_;
 }
 
 std::size_t SessionStore::count() {

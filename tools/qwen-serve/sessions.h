@@ -1,4 +1,4 @@
-// Conversations that the server keeps for its clients, by an id that cannot be guessed.
+// Conversations that the server keeps for its clients, under ids that cannot be guessed.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -17,33 +17,41 @@ namespace qwen_serve {
 
 struct Turn {
   std::string user, assistant;
-  Json sentiment;  // as it was sent; null for none
+  Json sentiment;  // as sent to the client, or null
 };
 
-// In memory only: a session ends with the process, with its time, or where `limit` others are newer.
+// Sessions in memory. One ends when it expires, or when the number of sessions or the bytes of all of them
+// exceed their limits and it is the least recently used.
 class SessionStore {
  public:
   using Clock = std::chrono::steady_clock;
-  SessionStore(std::chrono::seconds time_to_live, std::size_t limit,
+  SessionStore(std::chrono::seconds time_to_live, std::size_t max_sessions, std::size_t max_bytes,
                std::function<Clock::time_point()> now = Clock::now)
-      : time_to_live_(time_to_live), limit_(limit), now_(std::move(now)) {}
+      : time_to_live_(time_to_live),
+        max_sessions_(max_sessions),
+        max_bytes_(max_bytes),
+        now_(std::move(now)) {}
 
   struct Session {
     std::string id;
     std::vector<Turn> turns;
+    std::size_t bytes = 0;  // of the turns
     Clock::time_point expires;
-    bool busy = false;
+    bool busy = false;   // locked
+    bool ended = false;  // deleted while locked
   };
 
-  // A session in use by one request. Nobody else gets it until then, and it does not expire.
-  class Lease {
+  // Holds a session for one request: other requests get 409, and it neither expires nor is evicted.
+  class SessionLock {
    public:
-    Lease(SessionStore& store, const std::optional<std::string>& id);  // no id: a new one. ApiError 404, 409
-    ~Lease();
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
+    // Without an id, a new session. Throws ApiError 404 if the id is unknown, 409 if the session is locked.
+    SessionLock(SessionStore& store, const std::optional<std::string>& id);
+    ~SessionLock();
+    SessionLock(const SessionLock&) = delete;
+    SessionLock& operator=(const SessionLock&) = delete;
     const std::string& id() const noexcept { return session_->id; }
     const std::vector<Turn>& turns() const noexcept { return session_->turns; }
+    // Drops the oldest turns if they exceed the limits of a session or of the store.
     void set_turns(std::vector<Turn> turns);
 
    private:
@@ -51,22 +59,26 @@ class SessionStore {
     std::shared_ptr<Session> session_;
   };
 
-  // ApiError 404 where there is none.
+  // Throw ApiError 404 if the id is unknown.
   Json show(const std::string& id);
   std::string markdown(const std::string& id);
   void erase(const std::string& id);
   std::size_t count();
+  std::size_t bytes();  // of all turns
 
  private:
   using Sessions = std::list<std::shared_ptr<Session>>;
   Session& get(const std::string& id);  // with mutex_ held
   void expire();                        // with mutex_ held
+  void erase(Sessions::iterator session);
+  bool evict_one();  // the least recently used that is not locked; with mutex_ held
 
   std::chrono::seconds time_to_live_;
-  std::size_t limit_;
+  std::size_t max_sessions_, max_bytes_;
   std::function<Clock::time_point()> now_;
   std::mutex mutex_;
-  Sessions sessions_;  // the one used last first
+  Sessions sessions_;  // most recently used first
+  std::size_t bytes_ = 0;
   std::unordered_map<std::string, Sessions::iterator> index_;
 };
 

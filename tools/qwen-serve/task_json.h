@@ -1,7 +1,7 @@
 // Classifications and replies as the endpoints answer them.
 #pragma once
-#include "qwen-serve/exchange.h"
 #include "qwen-serve/openai_response.h"
+#include "qwen-serve/request_context.h"
 #include "qwen/chat.h"
 
 namespace qwen_serve {

@@ -1,5 +1,6 @@
 // The classifiers of all tasks, made when they are first asked for.
 #pragma once
+#include <future>
 #include <list>
 #include <map>
 #include <memory>
@@ -11,10 +12,11 @@
 
 namespace qwen_serve {
 
-class Classifiers {
+class ClassifierRegistry {
  public:
+  using ClassifierPtr = std::shared_ptr<qwen::Classifier>;
   using Results = std::shared_ptr<qwen::ResultCache<qwen::Classification>>;
-  Classifiers(std::shared_ptr<qwen::Engine> engine, const qwen::TaskRegistry& tasks, Results results)
+  ClassifierRegistry(std::shared_ptr<qwen::Engine> engine, const qwen::TaskRegistry& tasks, Results results)
       : engine_(std::move(engine)), tasks_(tasks), results_(std::move(results)) {}
 
   // ApiError 404 for no such task, 400 for one of another kind.
@@ -29,7 +31,7 @@ class Classifiers {
   const qwen::TaskRegistry& tasks_;
   Results results_;
   std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<qwen::Classifier>> by_name_;
+  std::map<std::string, std::shared_future<ClassifierPtr>> by_name_;  // at most one a task
   std::list<std::pair<std::vector<std::string>, std::shared_ptr<qwen::Classifier>>>
       by_labels_;  // last used first
 };

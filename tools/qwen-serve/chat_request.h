@@ -9,8 +9,8 @@ namespace qwen_serve {
 qwen::Chat make_chat(Service& service, const std::string& task, const ReplyFields& fields,
                      std::optional<bool> history, std::vector<qwen::ChatTurn> turns);
 std::vector<qwen::ChatTurn> chat_turns(const std::vector<Turn>& turns);
-qwen::SayOptions say_options(const Work& work, const ReplyFields& fields);
+qwen::SayOptions say_options(const AdmittedRequest& work, const ReplyFields& fields);
 // What a reply adds to the record and the metrics.
-void note(Service& service, Record& record, const qwen::ChatReply& reply);
+void note(Service& service, RequestLog& log, const qwen::ChatReply& reply);
 
 }  // namespace qwen_serve

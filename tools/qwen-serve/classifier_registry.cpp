@@ -1,4 +1,4 @@
-#include "qwen-serve/classifiers.h"
+#include "qwen-serve/classifier_registry.h"
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ constexpr std::size_t kLabelSets = 4;
 
 }  // namespace
 
-std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool pin) {
+std::shared_ptr<qwen::Classifier> ClassifierRegistry::make(const qwen::Task& task, bool pin) {
   qwen::ClassifierOptions options;
   options.pin = pin;
   options.results = results_;
@@ -24,20 +24,35 @@ std::shared_ptr<qwen::Classifier> Classifiers::make(const qwen::Task& task, bool
   return classifier;
 }
 
-std::shared_ptr<qwen::Classifier> Classifiers::task(const std::string& name) {
+std::shared_ptr<qwen::Classifier> ClassifierRegistry::task(const std::string& name) {
   const qwen::Task* task = tasks_.find(name);
   if (!task)
     throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "task");
   if (task->kind != qwen::TaskKind::classify)
     throw ApiError(400, "invalid_value", "task " + name + " writes text: it has no labels", "task");
-  // Making one computes its prompt; nobody needs it twice.
-  const std::lock_guard lock(mutex_);
-  auto& classifier = by_name_[name];
-  if (!classifier) classifier = make(*task, true);
-  return classifier;
+  // Making one computes the task's prompt, so it happens outside the lock: requests for other tasks go on.
+  std::promise<ClassifierPtr> promise;
+  std::shared_future<ClassifierPtr> made;
+  bool mine = false;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& entry = by_name_[name];
+    mine = !entry.valid();
+    if (mine) entry = promise.get_future().share();
+    made = entry;
+  }
+  if (!mine) return made.get();
+  try {
+    promise.set_value(make(*task, true));
+  } catch (...) {
+    promise.set_exception(std::current_exception());
+    const std::lock_guard lock(mutex_);
+    by_name_.erase(name);  // the next request tries again
+  }
+  return made.get();
 }
 
-std::shared_ptr<qwen::Classifier> Classifiers::labels(const std::vector<std::string>& labels) {
+std::shared_ptr<qwen::Classifier> ClassifierRegistry::labels(const std::vector<std::string>& labels) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(by_labels_.begin(), by_labels_.end(),

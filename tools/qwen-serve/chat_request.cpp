@@ -1,4 +1,4 @@
-#include "qwen-serve/conversation.h"
+#include "qwen-serve/chat_request.h"
 
 namespace qwen_serve {
 
@@ -28,22 +28,21 @@ std::vector<qwen::ChatTurn> chat_turns(const std::vector<Turn>& turns) {
   return out;
 }
 
-qwen::SayOptions say_options(const Work& work, const ReplyFields& fields) {
+qwen::SayOptions say_options(const AdmittedRequest& work, const ReplyFields& fields) {
   qwen::SayOptions options;
   options.cancel = work.token();
   options.seed = fields.seed ? *fields.seed : random_seed();
   return options;
 }
 
-void note(Service& service, Record& record, const qwen::ChatReply& reply) {
-  record.prompt_tokens += reply.prompt_tokens;
-  record.cached_tokens += reply.cached_tokens;
-  record.generated_tokens += static_cast<int>(reply.generation.tokens.size());
-  record.queue_seconds = reply.queue_seconds;
-  record.first_token_seconds = reply.first_token_seconds;
+void note(Service& service, RequestLog& log, const qwen::ChatReply& reply) {
+  log.prompt_tokens += reply.prompt_tokens;
+  log.cached_tokens += reply.cached_tokens;
+  log.generated_tokens += static_cast<int>(reply.generation.tokens.size());
+  log.queue_seconds = reply.queue_seconds;
+  log.first_token_seconds = reply.first_token_seconds;
   const auto& times = reply.generation.token_seconds;
-  for (std::size_t i = 1; i < times.size(); ++i)
-    service.metrics.token_interval(record, times[i] - times[i - 1]);
+  for (std::size_t i = 1; i < times.size(); ++i) service.metrics.token_interval(log, times[i] - times[i - 1]);
 }
 
 }  // namespace qwen_serve

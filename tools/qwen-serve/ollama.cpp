@@ -1,0 +1,250 @@
+// Ollama's API: /api/tags, /api/show, /api/version, /api/ps, /api/chat, /api/generate.
+#include <cstdio>
+
+#include "qwen-serve/completion_run.h"
+#include "qwen-serve/endpoints.h"
+
+namespace qwen_serve {
+namespace {
+
+std::string iso_time(long seconds) {
+  const std::time_t time = seconds;
+  std::tm parts{};
+  ::gmtime_r(&time, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+Json details_json(const Service& service) {
+  const qwen::ModelInfo& info = service.model.info();
+  char size[32];
+  std::snprintf(size, sizeof size, "%.1fM", static_cast<double>(info.parameters) / 1e6);
+  return {{"parent_model", ""},          {"format", "gguf"},
+          {"family", info.architecture}, {"families", Json::array({info.architecture})},
+          {"parameter_size", size},      {"quantization_level", info.file_type}};
+}
+
+Json model_entry(const Service& service, const std::string& id) {
+  char digest[24];
+  std::snprintf(digest, sizeof digest, "%016llx",
+                static_cast<unsigned long long>(service.model.fingerprint()));
+  return {{"name", id},
+          {"model", id},
+          {"modified_at", iso_time(service.created)},
+          {"size", service.model.weight_bytes()},
+          {"digest", digest},
+          {"details", details_json(service)}};
+}
+
+Json all_models(const Service& service) {
+  Json list = Json::array({model_entry(service, service.model_id)});
+  if (!service.options.alias.empty()) list.push_back(model_entry(service, service.options.alias));
+  return list;
+}
+
+// "options": what changes the text is honored or refused; the rest concerns Ollama's own runner.
+void read_options(Fields& fields, CompletionRequest& request) {
+  const InputJson* options = fields.find("options");
+  if (!options) return;
+  if (!options->is_object())
+    throw bad_field("options", "options: expected an object, found " + describe(*options));
+  Fields inner(*options, "options");
+  request.reply.read_sampling(inner);
+  if (const auto tokens = inner.integer("num_predict", -2, INT32_MAX))  // -2: fill the context
+    request.reply.max_tokens = *tokens < 0 ? ReplyFields::kNoLimit : static_cast<int>(*tokens);
+  request.stop = inner.texts("stop", kMaxStops);
+  std::erase(request.stop, "");
+  inner.ignore({"num_ctx", "num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap",
+                "use_mlock", "low_vram", "numa", "f16_kv", "vocab_only", "draft_num_predict"});
+  inner.refuse("typical_p", {1, 0});
+  inner.refuse("tfs_z", {1, 0});
+  inner.refuse("mirostat", {0});
+  inner.refuse("repeat_last_n", {64});
+  inner.ignore({"mirostat_eta", "mirostat_tau", "penalize_newline"});
+  inner.finish();
+}
+
+void read_shared(Fields& fields, CompletionRequest& request) {
+  const auto model = fields.text("model");
+  if (!model) throw bad_field("model", "model is missing", "missing_field");
+  request.model = *model;
+  request.stream = fields.flag("stream").value_or(true);
+  read_options(fields, request);
+  fields.ignore({"keep_alive"});
+  fields.refuse("format");
+  fields.refuse("think");
+  fields.refuse("logprobs");
+  fields.ignore({"top_logprobs"});
+}
+
+CompletionRequest read_chat(const InputJson& body) {
+  Fields fields(body);
+  CompletionRequest request;
+  request.chat = true;
+  read_shared(fields, request);
+  if (const InputJson* messages = fields.find("messages"); messages && !messages->empty()) {
+    InputJson list = *messages;
+    if (list.is_array())
+      for (InputJson& message : list) {
+        if (!message.is_object()) continue;
+        // Clients send empty lists and strings for what a message does not have.
+        for (const char* name : {"images", "tool_calls", "thinking", "tool_name"}) {
+          const auto found = message.find(name);
+          if (found != message.end() && (found->is_null() || found->empty() || *found == ""))
+            message.erase(name);
+        }
+      }
+    request.messages = read_messages(list, "messages");
+  }
+  fields.refuse("tools");
+  fields.finish();
+  return request;
+}
+
+CompletionRequest read_generate(const InputJson& body) {
+  Fields fields(body);
+  CompletionRequest request;
+  read_shared(fields, request);
+  const std::string prompt = fields.text("prompt").value_or("");
+  const auto system = fields.text("system");
+  const bool raw = fields.flag("raw").value_or(false);
+  for (const char* name : {"suffix", "images", "template", "context"}) fields.refuse(name);
+  fields.finish();
+  request.chat = !raw;
+  if (prompt.empty()) return request;
+  if (raw) {
+    request.prompts.emplace_back(prompt);
+  } else {
+    if (system && !system->empty()) request.messages.push_back({"system", *system});
+    request.messages.push_back({"user", prompt});
+  }
+  return request;
+}
+
+struct OllamaRun : CompletionRun {
+  using CompletionRun::CompletionRun;
+  std::string model;
+  bool is_chat = false;  // /api/chat, not /api/generate
+
+  Json line(const std::string& text, bool done) const {
+    Json body = {{"model", model}, {"created_at", utc_now()}};
+    if (is_chat)
+      body["message"] = {{"role", "assistant"}, {"content", text}};
+    else
+      body["response"] = text;
+    body["done"] = done;
+    return body;
+  }
+  Json last_line(const std::string& text) const {
+    const auto nanoseconds = [](double seconds) { return static_cast<std::int64_t>(seconds * 1e9); };
+    Json body = line(text, true);
+    body["done_reason"] = finish_name(answer.choices[0].finish);
+    body["total_duration"] = nanoseconds(timings.total_seconds);
+    body["load_duration"] = 0;
+    body["prompt_eval_count"] = answer.usage.prompt_tokens;
+    body["prompt_eval_duration"] = nanoseconds(timings.first_token_seconds - timings.queue_seconds);
+    body["eval_count"] = answer.usage.generated_tokens;
+    body["eval_duration"] = nanoseconds(timings.decode_seconds);
+    return body;
+  }
+};
+
+void stream_lines(OllamaRun& run, StreamWriter& out) {
+  try {
+    qwen::EngineJob& job = run.jobs[0];
+    while (!job.done() && out.alive())
+      if (const auto chunk = job.next(std::chrono::hours(1)); chunk && !chunk->text.empty())
+        out.text(dump(run.line(chunk->text, false)) + "\n");
+    run.collect(0);
+    run.admitted.reset();
+    out.text(dump(run.last_line("")) + "\n");
+  } catch (...) {
+    const ApiError error = current_api_error();
+    run.context.log.error = error.code;
+    out.text(dump({{"error", error.what()}}) + "\n");
+  }
+}
+
+void answer(Service& service, RequestContext& context, const CompletionRequest& request, bool is_chat) {
+  service.check_request_model(*request.model);
+  context.log.task = is_chat ? "chat" : "completion";
+  if (request.messages.empty() && request.prompts.empty()) {  // only loads the model, which is loaded
+    Json body = {{"model", *request.model}, {"created_at", utc_now()}};
+    if (is_chat)
+      body["message"] = {{"role", "assistant"}, {"content", ""}};
+    else
+      body["response"] = "";
+    body["done_reason"] = "load";
+    body["done"] = true;
+    return context.json(body);
+  }
+  auto run = std::make_shared<OllamaRun>(service, context, request);
+  run->model = *request.model;
+  run->is_chat = is_chat;
+  run->submit();
+  if (request.stream)
+    return context.stream("application/x-ndjson", [run](StreamWriter& out) { stream_lines(*run, out); });
+  run->collect(0);
+  context.json(run->last_line(run->answer.choices[0].delta.text));
+}
+
+}  // namespace
+
+void ollama_version(Service&, RequestContext& context) {
+  context.json({{"version", QWEN_VERSION}});
+}
+
+void ollama_tags(Service& service, RequestContext& context) {
+  context.json({{"models", all_models(service)}});
+}
+
+void ollama_ps(Service& service, RequestContext& context) {
+  Json list = all_models(service);
+  for (Json& entry : list) {
+    entry["expires_at"] = "2100-01-01T00:00:00Z";  // never unloaded
+    entry["size_vram"] = 0;
+    entry["context_length"] = service.context();
+  }
+  context.json({{"models", std::move(list)}});
+}
+
+void ollama_show(Service& service, RequestContext& context) {
+  const InputJson body = parse_body(context.request.body);
+  Fields fields(body);
+  auto name = fields.text("model");
+  if (const auto old_name = fields.text("name"); !name) name = old_name;
+  fields.ignore({"verbose"});
+  fields.refuse("system");
+  fields.refuse("template");
+  fields.finish();
+  if (!name) throw bad_field("model", "model is missing", "missing_field");
+  service.check_request_model(*name);
+  const qwen::ModelInfo& info = service.model.info();
+  context.json({{"modelfile", ""},
+                {"parameters", ""},
+                {"template", std::string(service.model.chat_template().name())},
+                {"details", details_json(service)},
+                {"model_info",
+                 {{"general.architecture", info.architecture},
+                  {"general.parameter_count", info.parameters},
+                  {info.architecture + ".context_length", service.context()}}},
+                {"capabilities", Json::array({"completion"})},
+                {"modified_at", iso_time(service.created)}});
+}
+
+void ollama_chat(Service& service, RequestContext& context) {
+  answer(service, context, read_chat(parse_body(context.request.body)), true);
+}
+
+void ollama_generate(Service& service, RequestContext& context) {
+  answer(service, context, read_generate(parse_body(context.request.body)), false);
+}
+
+void ollama_unsupported(Service&, RequestContext& context) {
+  throw ApiError(
+      501, "not_implemented",
+      context.request.path + " is not implemented: qwen-serve serves the model that it was started with");
+}
+
+}  // namespace qwen_serve
