@@ -52,7 +52,7 @@ struct LoadOptions {         // how to load a model
   bool reference = false;    // float weights and float activations everywhere: slow, the reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
   RopeOptions rope;
-  std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
+  std::string chat_template;  // "": the model's own; else the name of a built-in one, or Jinja text
   // Called from the loading thread; returning false stops the load with Error(cancelled).
   std::function<bool(const LoadProgress&)> on_progress;
   // One line for each thing worth a warning, from the loading thread. The library itself never prints.
@@ -104,7 +104,7 @@ struct ModelInfo {
   double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
   std::string tokenizer;               // "bpe" or "sentencepiece"
   int vocab_size = 0;                  // Tokenizer::size()
-  std::string chat_template;           // ChatTemplate::name(), or "" where the file has none that is known
+  std::string chat_template;           // ChatTemplate::name(), or "" if the file has none that can be used
   std::string chat_template_error;     // why chat_template is "", one line
   SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's
   std::vector<std::string> warnings;   // what load() reports through on_log, one line each
@@ -136,6 +136,9 @@ class QWEN_API Model {
   static ModelInfo inspect(const std::string& path, const LoadOptions& options = {});
   // The tokeniser alone, from any file that load() or inspect() reads.
   static Tokenizer load_tokenizer(const std::string& path);
+  // The chat template alone, with its tokenizer, from any file that load() or inspect() reads. Of the options
+  // only chat_template counts. Throws as load(); unsupported if there is no template that can be used.
+  static ChatTemplate load_chat_template(const std::string& path, const LoadOptions& options = {});
   // Memory for `sequences` sessions of `context` tokens each; from the file's metadata alone.
   static MemoryEstimate estimate(const std::string& path, int context, int sequences = 1,
                                  const LoadOptions& options = {});

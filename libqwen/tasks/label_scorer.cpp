@@ -22,10 +22,11 @@ std::vector<Token> answer_tokens(const Model& model, const Task& task, const std
   ChatTemplate::RenderOptions options;
   options.add_generation_prompt = false;
   const std::vector<Token> whole = chat.render(messages, options);
-  const auto is_end = [&](Token token) { return token == chat.end_of_turn().front(); };
-  const auto end = std::find_if(whole.rbegin(), whole.rend(), is_end).base() - 1;
-  const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(prompt.size());
-  if (common_prefix(prompt, whole) == static_cast<int>(prompt.size()) && begin < end) return {begin, end};
+  if (common_prefix(prompt, whole) == static_cast<int>(prompt.size())) {
+    const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(prompt.size());
+    const auto end = std::find(begin, whole.end(), chat.end_of_turn().front());
+    if (begin < end) return {begin, end};
+  }
   return model.tokenizer().encode(label);
 }
 
