@@ -19,8 +19,8 @@ struct ParsedTemplate;  // internal
 
 // One message of a conversation. Control tokens in any of its texts are ordinary text.
 struct Message {
-  std::string role;     // "system", "user", "assistant" or "tool"
-  std::string content;  // plain text
+  std::string role;                 // "system", "user", "assistant" or "tool"
+  std::string content;              // plain text
   std::string reasoning_content{};  // the thought before an assistant's answer; "": none
   std::string tool_calls{};         // a JSON array, as in OpenAI's API; "": none
   // A JSON object of further members that a template may read, such as "name" or "tool_call_id". A member
@@ -102,7 +102,9 @@ class QWEN_API ChatTemplate {
   std::vector<Token> render(std::span<const Message> messages, const RenderOptions& options) const {
     return encode(apply(messages, options));
   }
-  std::vector<Token> render(std::span<const Message> messages) const { return render(messages, RenderOptions{}); }
+  std::vector<Token> render(std::span<const Message> messages) const {
+    return render(messages, RenderOptions{});
+  }
   // The rendered text with the control tokens spelled out: for people and logs, not for the model.
   std::string render_text(std::span<const Message> messages, const RenderOptions& options) const {
     return apply(messages, options).text();

@@ -56,9 +56,9 @@ struct Expr {
 // What an assignment writes to.
 struct Target {
   Place place;
-  std::string name;            // a variable, or a namespace
-  std::string attribute;       // of the namespace, if not empty
-  std::vector<Target> parts;   // several targets, unpacked
+  std::string name;           // a variable, or a namespace
+  std::string attribute;      // of the namespace, if not empty
+  std::vector<Target> parts;  // several targets, unpacked
   bool is_tuple = false;
 };
 

@@ -15,7 +15,8 @@ std::string chatml(std::string_view default_system) {
     text = "{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\n" + std::string(default_system) +
            "<|im_end|>\\n' }}{% endif %}";
   return text +
-         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% "
+         "endfor %}"
          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 }
 
@@ -134,13 +135,15 @@ std::span<const BuiltinTemplate> builtin_templates() {
 
 const BuiltinTemplate* find_builtin_template(std::string_view name) {
   const auto all = builtin_templates();
-  const auto found = std::find_if(all.begin(), all.end(), [&](const BuiltinTemplate& t) { return t.name == name; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const BuiltinTemplate& t) { return t.name == name; });
   return found == all.end() ? nullptr : &*found;
 }
 
 std::string builtin_template_names() {
   std::string names;
-  for (const BuiltinTemplate& t : builtin_templates()) names += (names.empty() ? "" : ", ") + std::string(t.name);
+  for (const BuiltinTemplate& t : builtin_templates())
+    names += (names.empty() ? "" : ", ") + std::string(t.name);
   return names;
 }
 

@@ -52,8 +52,8 @@ Value role_text(const Value& role) {
 Value json_of(std::string_view text, const std::string& what, Type expected) {
   Value value = templates::parse_json(text, what);
   if (!value.is(expected))
-    fail(ErrorCode::bad_format, what, ": expected a JSON ", expected == Type::list ? "array" : "object", ", found ",
-         templates::type_name(value));
+    fail(ErrorCode::bad_format, what, ": expected a JSON ", expected == Type::list ? "array" : "object",
+         ", found ", templates::type_name(value));
   return value;
 }
 
@@ -104,7 +104,8 @@ TaggedMessage tag_message(const Value& message) {
   const Value* content = member(message, "content");
   if (content == nullptr) fail_continue("the last message has no content");
   if (content->is_string()) return {with_member(message, "content", tagged(*content)), content->as_string()};
-  if (!content->is(Type::list)) fail_continue("the last message's content is neither text nor a list of parts");
+  if (!content->is(Type::list))
+    fail_continue("the last message's content is neither text nor a list of parts");
   std::vector<Value> parts = content->items();
   for (std::size_t i = parts.size(); i-- > 0;) {
     const Value* text = member(parts[i], "text");
@@ -153,8 +154,9 @@ Value optional_token(const std::optional<std::string>& token) {
   return Value::string(replace_invalid_utf8(*token), Origin::template_text);
 }
 
-RenderedPrompt render_values(const templates::ParsedTemplate& parsed, const ChatTemplate::SpecialTokens& tokens,
-                             std::vector<Value> messages, const ChatTemplate::RenderOptions& options) {
+RenderedPrompt render_values(const templates::ParsedTemplate& parsed,
+                             const ChatTemplate::SpecialTokens& tokens, std::vector<Value> messages,
+                             const ChatTemplate::RenderOptions& options) {
   std::optional<TaggedMessage> tagged;
   if (options.continue_final_message) {
     if (messages.empty()) fail_continue("there are no messages");
@@ -170,7 +172,8 @@ RenderedPrompt render_values(const templates::ParsedTemplate& parsed, const Chat
   interpreter.define("documents", Value());
   interpreter.define("add_generation_prompt",
                      Value::boolean(options.add_generation_prompt && !options.continue_final_message));
-  if (options.enable_thinking) interpreter.define("enable_thinking", Value::boolean(*options.enable_thinking));
+  if (options.enable_thinking)
+    interpreter.define("enable_thinking", Value::boolean(*options.enable_thinking));
   const auto& bos = options.bos_token ? options.bos_token : tokens.bos;
   const auto& eos = options.eos_token ? options.eos_token : tokens.eos;
   if (bos) interpreter.define("bos_token", optional_token(bos));
@@ -272,7 +275,8 @@ RenderedPrompt ChatTemplate::apply(std::string_view messages_json, const RenderO
 std::vector<Token> ChatTemplate::encode(const RenderedPrompt& prompt) const {
   std::vector<Tokenizer::TextPart> parts;
   for (const RenderedPrompt::Segment& segment : prompt.segments)
-    parts.push_back({segment.text, segment.from_template ? Tokenizer::ControlTokens::parse : Tokenizer::ControlTokens::as_text});
+    parts.push_back(
+        {segment.text, segment.from_template ? Tokenizer::ControlTokens::parse : Tokenizer::ControlTokens::as_text});
   return tokenizer_.encode(parts);
 }
 

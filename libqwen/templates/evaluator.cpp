@@ -13,7 +13,7 @@ constexpr int kMaxDepth = 1200;
 constexpr std::int64_t kMaxRange = 100'000;  // elements, as Jinja's sandbox
 constexpr std::int64_t kMaxRangeBound = std::int64_t{1} << 40;
 
-constexpr std::string_view kFunctions[] = {"range",  "dict",   "namespace",       "raise_exception",
+constexpr std::string_view kFunctions[] = {"range",  "dict",   "namespace",    "raise_exception",
                                            "cycler", "joiner", "strftime_now", "lipsum"};
 
 Value function(std::string_view name) {
@@ -73,8 +73,10 @@ std::string quoted_inside(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n' || c == '\r' || c == '\t') out += ' ';
-    else if (byte >= 0x20 && byte != 0x7F) out += c;
+    if (c == '\n' || c == '\r' || c == '\t')
+      out += ' ';
+    else if (byte >= 0x20 && byte != 0x7F)
+      out += c;
     if (out.size() >= 2000) return out + " ...";
   }
   return out;
@@ -253,6 +255,10 @@ Value Interpreter::eval_name(const Expr& expr, const ScopePtr& scope) {
     if (const Value* found = s->find_here(expr.text)) return *found;
   for (const std::string_view name : kFunctions)
     if (expr.text == name) return function(name);
+  if (expr.text == "self") {
+    set_place(expr.place);
+    fail_unsupported("the variable self");
+  }
   return Value::undefined(cat("'", expr.text, "' is undefined"));
 }
 
@@ -331,8 +337,10 @@ Call Interpreter::eval_arguments(const Arguments& arguments, const ScopePtr& sco
   Call call;
   for (const ExprPtr& argument : arguments.positional) call.positional.push_back(eval(*argument, scope));
   if (arguments.more_positional)
-    for (Value& item : to_vector(eval(*arguments.more_positional, scope))) call.positional.push_back(std::move(item));
-  for (const auto& [name, argument] : arguments.keywords) call.keywords.emplace_back(name, eval(*argument, scope));
+    for (Value& item : to_vector(eval(*arguments.more_positional, scope)))
+      call.positional.push_back(std::move(item));
+  for (const auto& [name, argument] : arguments.keywords)
+    call.keywords.emplace_back(name, eval(*argument, scope));
   if (arguments.more_keywords) {
     const Value more = eval(*arguments.more_keywords, scope);
     if (!more.is(Type::dict)) fail_render("argument after ** must be a mapping, not ", type_name(more));
@@ -378,8 +386,8 @@ Value Interpreter::get_attribute(const Value& object, const std::string& name) {
   }
   if (has_method(object, name)) {
     if (is_mutating_method(object, name))
-      return Value::undefined(cat("access to attribute '", name, "' of '", type_name(object),
-                                  "' object is unsafe."));
+      return Value::undefined(
+          cat("access to attribute '", name, "' of '", type_name(object), "' object is unsafe."));
     auto method = std::make_shared<MethodHeap>();
     method->self = object;
     method->name = name;
@@ -391,14 +399,15 @@ Value Interpreter::get_attribute(const Value& object, const std::string& name) {
     if (const Value* found = dict.find(name)) return *found;
   }
   if (is_private && name.starts_with("__"))
-    return Value::undefined(cat("access to attribute '", name, "' of '", type_name(object), "' object is unsafe."));
+    return Value::undefined(
+        cat("access to attribute '", name, "' of '", type_name(object), "' object is unsafe."));
   return Value::undefined(cat("'", object_name(object), "' has no attribute '", name, "'"));
 }
 
 Value Interpreter::get_item(const Value& object, const Value& key) {
   if (object.is_undefined()) fail_undefined(object);
-  const bool is_sequence = object.is_string() || object.is(Type::list) || object.is(Type::tuple) ||
-                           object.is(Type::range);
+  const bool is_sequence =
+      object.is_string() || object.is(Type::list) || object.is(Type::tuple) || object.is(Type::range);
   if (is_sequence && key.is_index()) {
     bool found = false;
     Value item = templates::index(object, key.as_integer(), found);
@@ -409,9 +418,10 @@ Value Interpreter::get_item(const Value& object, const Value& key) {
     budget_.charge(dict.index.empty() ? dict.items.size() / 4 : 1);
     if (const Value* found = dict.find(key)) return *found;
   }
-  if (key.is_string()) return object.is(Type::dict) && !has_method(object, key.as_string())
-                                  ? Value::undefined(cat("'dict object' has no attribute '", key.as_string(), "'"))
-                                  : get_attribute(object, key.as_string());
+  if (key.is_string())
+    return object.is(Type::dict) && !has_method(object, key.as_string())
+               ? Value::undefined(cat("'dict object' has no attribute '", key.as_string(), "'"))
+               : get_attribute(object, key.as_string());
   return Value::undefined(cat(object_name(object), " has no element ", repr(key, budget_).bytes()));
 }
 

@@ -34,7 +34,8 @@ class AttributePath {
       const std::string& text = part.bytes();
       std::int64_t number = 0;
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-      const bool is_number = !text.empty() && text[0] != '-' && error == std::errc() && end == text.data() + text.size();
+      const bool is_number =
+          !text.empty() && text[0] != '-' && error == std::errc() && end == text.data() + text.size();
       parts_.push_back(is_number ? Value::integer(number) : Value::string(part));
     }
   }
@@ -113,7 +114,8 @@ std::optional<Value> parse_integer(std::string_view source, std::int64_t base) {
   if (text.empty() || text[0] == '-' || text[0] == '+') return std::nullopt;
   if (negative) text.insert(text.begin(), '-');
   std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, static_cast<int>(base));
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, static_cast<int>(base));
   if (end != text.data() + text.size() || error == std::errc::invalid_argument) return std::nullopt;
   if (error != std::errc()) fail_unsupported("an integer of more than 64 bits");
   return Value::integer(value);
@@ -227,7 +229,8 @@ Value trim_filter(Interpreter& in, const Value& value, const Call& call) {
 Value replace_filter(Interpreter& in, const Value& value, const Call& call) {
   const Bound args(call, "replace", {"old", "new", "count"}, 2);
   const std::int64_t count = args.given(2) && args.get(2)->is(Type::none) ? -1 : args.integer(2, -1);
-  return Value::string(bounded_replace(to_text(value, in.budget()), to_text(*args.get(0), in.budget()).bytes(),
+  return Value::string(bounded_replace(to_text(value, in.budget()),
+                                       to_text(*args.get(0), in.budget()).bytes(),
                                        to_text(*args.get(1), in.budget()), count, in.budget()));
 }
 
@@ -288,11 +291,13 @@ Value truncate_filter(Interpreter& in, const Value& value, const Call& call) {
   const Bound args(call, "truncate", {"length", "killwords", "end", "leeway"});
   const std::int64_t length = args.integer(0, 255), leeway = args.integer(3, 5);
   const Value end = args.given(2) ? *args.get(2) : Value::string("...", Origin::caller);
-  if (!value.is_string() || !end.is_string()) fail_render("truncate expects a str, found ", type_name(value));
+  if (!end.is_string()) fail_render("truncate expects a str as its end, found ", type_name(end));
   if (length < length_of(end.as_string())) fail_render("expected length >= ", length_of(end.as_string()));
   if (leeway < 0) fail_render("expected leeway >= 0, got ", leeway);
-  if (length_of(value.as_string()) <= length + leeway) return value;
-  Value cut = slice(value, Value(), Value::integer(length - length_of(end.as_string())), Value(), in.budget());
+  if (templates::length(value) <= length + leeway) return value;
+  if (!value.is_string()) fail_unsupported("truncating a ", type_name(value));
+  Value cut =
+      slice(value, Value(), Value::integer(length - length_of(end.as_string())), Value(), in.budget());
   if (!args.flag(1, false)) cut = Value::string(split_from_right(cut.as_text(), " ", 1)[0]);
   return add(cut, end, in.budget());
 }
@@ -471,7 +476,8 @@ Value sort_filter(Interpreter& in, const Value& value, const Call& call) {
   std::vector<AttributePath> paths;  // "a,b" sorts by a, then by b
   const Value attribute = given_or_none(args, 2);
   if (attribute.is_string())
-    for (const Text& part : split(attribute.as_text(), ",", -1)) paths.emplace_back(Value::string(part), nullptr);
+    for (const Text& part : split(attribute.as_text(), ",", -1))
+      paths.emplace_back(Value::string(part), nullptr);
   else
     paths.emplace_back(attribute, nullptr);
   std::vector<std::pair<Value, Value>> keyed;
@@ -589,9 +595,9 @@ std::string name_argument(const Call& call, std::size_t i, std::string_view what
 Value map_filter(Interpreter& in, const Value& value, const Call& call) {
   std::vector<Value> out;
   if (!is_true(value)) return Value::generator({});
-  const bool by_attribute =
-      call.positional.empty() && std::any_of(call.keywords.begin(), call.keywords.end(),
-                                             [](const auto& keyword) { return keyword.first == "attribute"; });
+  const bool by_attribute = call.positional.empty() &&
+                            std::any_of(call.keywords.begin(), call.keywords.end(),
+                                        [](const auto& keyword) { return keyword.first == "attribute"; });
   if (by_attribute) {
     const Bound args(call, "map", {"attribute", "default"});
     const bool has_default = args.given(1) && !args.get(1)->is(Type::none);
@@ -661,13 +667,15 @@ constexpr Entry kFilters[] = {
     {"pprint", nullptr},
     {"random", nullptr},
     {"reject", [](Interpreter& in, const Value& v, const Call& c) { return select(in, v, c, false, false); }},
-    {"rejectattr", [](Interpreter& in, const Value& v, const Call& c) { return select(in, v, c, false, true); }},
+    {"rejectattr",
+     [](Interpreter& in, const Value& v, const Call& c) { return select(in, v, c, false, true); }},
     {"replace", replace_filter},
     {"reverse", reverse_filter},
     {"round", round_filter},
     {"safe", safe_filter},
     {"select", [](Interpreter& in, const Value& v, const Call& c) { return select(in, v, c, true, false); }},
-    {"selectattr", [](Interpreter& in, const Value& v, const Call& c) { return select(in, v, c, true, true); }},
+    {"selectattr",
+     [](Interpreter& in, const Value& v, const Call& c) { return select(in, v, c, true, true); }},
     {"slice", slice_filter},
     {"sort", sort_filter},
     {"string", string_filter},
@@ -687,8 +695,8 @@ constexpr Entry kFilters[] = {
 };
 
 const Entry* find_entry(std::string_view name) {
-  const auto* found =
-      std::find_if(std::begin(kFilters), std::end(kFilters), [&](const Entry& entry) { return entry.name == name; });
+  const auto* found = std::find_if(std::begin(kFilters), std::end(kFilters),
+                                   [&](const Entry& entry) { return entry.name == name; });
   return found == std::end(kFilters) ? nullptr : found;
 }
 

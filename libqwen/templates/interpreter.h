@@ -141,8 +141,13 @@ class Interpreter {
 
 // The variable `loop`.
 struct LoopHeap : Heap {
-  LoopHeap(Interpreter& owner, const Node& loop, std::shared_ptr<Scope> outer, Value iterable, std::int64_t level)
-      : interpreter(owner), node(loop), scope(std::move(outer)), elements(std::move(iterable)), depth0(level) {}
+  LoopHeap(Interpreter& owner, const Node& loop, std::shared_ptr<Scope> outer, Value iterable,
+           std::int64_t level)
+      : interpreter(owner),
+        node(loop),
+        scope(std::move(outer)),
+        elements(std::move(iterable)),
+        depth0(level) {}
 
   Interpreter& interpreter;
   const Node& node;
@@ -163,7 +168,7 @@ struct LoopHeap : Heap {
   std::optional<Value> attribute(std::string_view name, const Value& self) const;
 
  private:
-  bool read(Value& out) const;      // the next element that passes the condition
+  bool read(Value& out) const;  // the next element that passes the condition
 };
 
 // `text` for one line of a message: control characters are dropped.
@@ -176,7 +181,8 @@ Value negate(const Value& value);
 Value plus(const Value& value);
 Value slice(const Value& value, const Value& start, const Value& stop, const Value& step, Budget& budget);
 Value index(const Value& sequence, std::int64_t position, bool& found);
-Text format_percent(const Text& format, const std::vector<Value>& values, const Value* mapping, Budget& budget);
+Text format_percent(const Text& format, const std::vector<Value>& values, const Value* mapping,
+                    Budget& budget);
 
 // methods.cpp
 // Whether Python's type has a method of this name.

@@ -56,7 +56,9 @@ const Value& argument(const Bound& args) {
 std::int64_t remainder(Interpreter& in, const Value& value, const Value& divisor) {
   const Value result = apply_operator("%", value, divisor, in.budget());
   if (result.is_index()) return result.as_integer();
-  return result.is(Type::real) && result.as_real() == 0 ? 0 : result.is(Type::real) && result.as_real() == 1 ? 1 : -1;
+  return result.is(Type::real) && result.as_real() == 0   ? 0
+         : result.is(Type::real) && result.as_real() == 1 ? 1
+                                                          : -1;
 }
 
 template <Order order>
@@ -161,8 +163,8 @@ constexpr Entry kTests[] = {
 };
 
 const Entry* find_entry(std::string_view name) {
-  const auto* found =
-      std::find_if(std::begin(kTests), std::end(kTests), [&](const Entry& entry) { return entry.name == name; });
+  const auto* found = std::find_if(std::begin(kTests), std::end(kTests),
+                                   [&](const Entry& entry) { return entry.name == name; });
   return found == std::end(kTests) ? nullptr : found;
 }
 

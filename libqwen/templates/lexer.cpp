@@ -159,7 +159,8 @@ class Lexer {
 
   void raw_block(std::size_t tag, std::size_t begin) {
     at_line_start_ = source_[begin - 1] == '\n';
-    for (std::size_t end = source_.find("{%", begin); end != std::string::npos; end = source_.find("{%", end + 1)) {
+    for (std::size_t end = source_.find("{%", begin); end != std::string::npos;
+         end = source_.find("{%", end + 1)) {
       const std::size_t after = end_of_raw_tag(end, "endraw");
       if (after == 0) continue;
       place_of(begin);
@@ -290,7 +291,8 @@ class Lexer {
     }
     const char c = source_[at_];
     static constexpr std::string_view kSymbols = "+-/*%~[](){}><=.:|,;";
-    if (kSymbols.find(c) == std::string_view::npos) bad(at_, "unexpected character ", quoted(rest().substr(0, 1)));
+    if (kSymbols.find(c) == std::string_view::npos)
+      bad(at_, "unexpected character ", quoted(rest().substr(0, 1)));
     if (c == '(' || c == '[' || c == '{') open += c == '(' ? ')' : c == '[' ? ']' : '}';
     if (c == ')' || c == ']' || c == '}') {
       if (open.empty()) bad(at_, "unexpected '", c, "'");
@@ -345,7 +347,11 @@ class Lexer {
       const Utf8Step step = decode_utf8(rest());
       const auto code = static_cast<std::uint32_t>(step.code_point);
       char text[16];
-      std::snprintf(text, sizeof text, code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
+      std::snprintf(text, sizeof text,
+                    code < 0x100     ? "\\x%02x"
+                    : code < 0x10000 ? "\\u%04x"
+                                     : "\\U%08x",
+                    code);
       value += text;
       at_ += static_cast<std::size_t>(step.length);
     } else {

@@ -9,23 +9,25 @@ namespace {
 
 // All methods that Python has: those that are not implemented below are refused by name when they are called.
 constexpr std::string_view kTextMethods[] = {
-    "capitalize", "casefold",  "center",     "count",      "encode",       "endswith",     "expandtabs",
-    "find",       "format",    "format_map", "index",      "isalnum",      "isalpha",      "isascii",
-    "isdecimal",  "isdigit",   "isidentifier", "islower",  "isnumeric",    "isprintable",  "isspace",
-    "istitle",    "isupper",   "join",       "ljust",      "lower",        "lstrip",       "maketrans",
-    "partition",  "removeprefix", "removesuffix", "replace", "rfind",      "rindex",       "rjust",
-    "rpartition", "rsplit",    "rstrip",     "split",      "splitlines",   "startswith",   "strip",
-    "swapcase",   "title",     "translate",  "upper",      "zfill"};
-constexpr std::string_view kDictMethods[] = {"clear",   "copy", "fromkeys", "get",        "items", "keys",
-                                             "pop",     "popitem", "setdefault", "update", "values"};
-constexpr std::string_view kListMethods[] = {"append", "clear",  "copy",    "count", "extend", "index",
-                                             "insert", "pop",    "remove",  "reverse", "sort"};
+    "capitalize", "casefold",     "center",       "count",   "encode",     "endswith",    "expandtabs",
+    "find",       "format",       "format_map",   "index",   "isalnum",    "isalpha",     "isascii",
+    "isdecimal",  "isdigit",      "isidentifier", "islower", "isnumeric",  "isprintable", "isspace",
+    "istitle",    "isupper",      "join",         "ljust",   "lower",      "lstrip",      "maketrans",
+    "partition",  "removeprefix", "removesuffix", "replace", "rfind",      "rindex",      "rjust",
+    "rpartition", "rsplit",       "rstrip",       "split",   "splitlines", "startswith",  "strip",
+    "swapcase",   "title",        "translate",    "upper",   "zfill"};
+constexpr std::string_view kDictMethods[] = {"clear", "copy",    "fromkeys",   "get",    "items", "keys",
+                                             "pop",   "popitem", "setdefault", "update", "values"};
+constexpr std::string_view kListMethods[] = {"append", "clear", "copy",   "count",   "extend", "index",
+                                             "insert", "pop",   "remove", "reverse", "sort"};
 constexpr std::string_view kTupleMethods[] = {"count", "index"};
-constexpr std::string_view kIntegerMethods[] = {"as_integer_ratio", "bit_count", "bit_length", "conjugate",
-                                                "denominator", "imag", "numerator", "real", "to_bytes"};
-constexpr std::string_view kRealMethods[] = {"as_integer_ratio", "conjugate", "hex", "imag", "is_integer", "real"};
+constexpr std::string_view kIntegerMethods[] = {"as_integer_ratio", "bit_count",   "bit_length",
+                                                "conjugate",        "denominator", "imag",
+                                                "numerator",        "real",        "to_bytes"};
+constexpr std::string_view kRealMethods[] = {"as_integer_ratio", "conjugate", "hex", "imag",
+                                             "is_integer",       "real"};
 constexpr std::string_view kMutatingDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
-constexpr std::string_view kMutatingList[] = {"append", "clear",   "extend", "insert",
+constexpr std::string_view kMutatingList[] = {"append", "clear",  "extend",  "insert",
                                               "pop",    "remove", "reverse", "sort"};
 
 template <std::size_t N>
@@ -111,7 +113,8 @@ Value count_text(const Text& text, const Bound& args) {
       std::string_view(text.bytes()).substr(window->begin_bytes, window->end_bytes - window->begin_bytes);
   if (wanted.empty()) return Value::integer(length_of(part) + 1);
   std::int64_t count = 0;
-  for (std::size_t at = part.find(wanted); at != std::string_view::npos; at = part.find(wanted, at + wanted.size()))
+  for (std::size_t at = part.find(wanted); at != std::string_view::npos;
+       at = part.find(wanted, at + wanted.size()))
     ++count;
   return Value::integer(count);
 }
@@ -210,12 +213,14 @@ Value join_text(Interpreter& interpreter, const Value& self, const Call& call) {
 
 Value replace_text(Interpreter& interpreter, const Value& self, const Call& call) {
   const Bound args(call, "replace", {"old", "new", "count"}, 2);
-  const Text from = text_argument(self, *args.get(0), "replace"), to = text_argument(self, *args.get(1), "replace");
-  return Value::string(bounded_replace(self.as_text(), from.bytes(), to, args.integer(2, -1),
-                                       interpreter.budget()));
+  const Text from = text_argument(self, *args.get(0), "replace"),
+             to = text_argument(self, *args.get(1), "replace");
+  return Value::string(
+      bounded_replace(self.as_text(), from.bytes(), to, args.integer(2, -1), interpreter.budget()));
 }
 
-Value call_text_method(Interpreter& interpreter, const Value& self, const std::string& name, const Call& call) {
+Value call_text_method(Interpreter& interpreter, const Value& self, const std::string& name,
+                       const Call& call) {
   const Text& text = self.as_text();
   Budget& budget = interpreter.budget();
   budget.charge_bytes(text.size_bytes());
@@ -226,7 +231,8 @@ Value call_text_method(Interpreter& interpreter, const Value& self, const std::s
   if (name == "replace") return replace_text(interpreter, self, call);
   if (name == "join") return join_text(interpreter, self, call);
   if (name == "find" || name == "rfind" || name == "index" || name == "rindex")
-    return find_text(text, Bound(call, name, {"sub", "start", "end"}, 1), name[0] == 'r', name.ends_with("index"));
+    return find_text(text, Bound(call, name, {"sub", "start", "end"}, 1), name[0] == 'r',
+                     name.ends_with("index"));
   if (name == "count") return count_text(text, Bound(call, name, {"sub", "start", "end"}, 1));
   if (name == "splitlines") {
     const Bound args(call, name, {"keepends"});
@@ -240,7 +246,8 @@ Value call_text_method(Interpreter& interpreter, const Value& self, const std::s
     const Bound args(call, name, {"affix"}, 1);
     const std::string affix = args.string(0, "");
     if (name == "removeprefix")
-      return Value::string(text.sub_bytes(text.bytes().starts_with(affix) ? affix.size() : 0, text.size_bytes()));
+      return Value::string(
+          text.sub_bytes(text.bytes().starts_with(affix) ? affix.size() : 0, text.size_bytes()));
     const bool found = !affix.empty() && text.bytes().ends_with(affix);
     return Value::string(text.sub_bytes(0, text.size_bytes() - (found ? affix.size() : 0)));
   }
@@ -265,7 +272,8 @@ Value view(std::string_view name, std::vector<Value> items) {
   return Value::object(Type::view, std::move(heap));
 }
 
-Value call_dict_method(Interpreter& interpreter, const Value& self, const std::string& name, const Call& call) {
+Value call_dict_method(Interpreter& interpreter, const Value& self, const std::string& name,
+                       const Call& call) {
   const DictHeap& dict = self.as<DictHeap>();
   interpreter.budget().charge(dict.items.size() + 1);
   if (name == "get") {
@@ -285,7 +293,8 @@ Value call_dict_method(Interpreter& interpreter, const Value& self, const std::s
   return view("dict_" + name, std::move(items));
 }
 
-Value call_sequence_method(Interpreter& interpreter, const Value& self, const std::string& name, const Call& call) {
+Value call_sequence_method(Interpreter& interpreter, const Value& self, const std::string& name,
+                           const Call& call) {
   if (name == "copy" && self.is(Type::list)) return Bound(call, name, {}), self;
   if (name != "count" && name != "index") fail_unsupported("the method ", type_name(self), ".", name);
   const Bound args(call, name, {"value"}, 1);
@@ -300,16 +309,18 @@ Value call_sequence_method(Interpreter& interpreter, const Value& self, const st
   return Value::integer(count);
 }
 
-Value call_loop_method(Interpreter& interpreter, const Value& self, const std::string& name, const Call& call) {
+Value call_loop_method(Interpreter& interpreter, const Value& self, const std::string& name,
+                       const Call& call) {
   const LoopHeap& loop = self.as<LoopHeap>();
   if (!call.keywords.empty()) fail_render(name, "() takes no keyword arguments");
   if (name == "cycle") {
     if (call.positional.empty()) fail_render("no items for cycling given");
     return call.positional[static_cast<std::size_t>(loop.index0) % call.positional.size()];
   }
-  const bool same = loop.last_changed && loop.last_changed->size() == call.positional.size() &&
-                    std::equal(call.positional.begin(), call.positional.end(), loop.last_changed->begin(),
-                               [&](const Value& a, const Value& b) { return equal(a, b, interpreter.budget()); });
+  const bool same =
+      loop.last_changed && loop.last_changed->size() == call.positional.size() &&
+      std::equal(call.positional.begin(), call.positional.end(), loop.last_changed->begin(),
+                 [&](const Value& a, const Value& b) { return equal(a, b, interpreter.budget()); });
   if (!same) loop.last_changed = call.positional;
   return Value::boolean(!same);
 }

@@ -95,7 +95,8 @@ Value real_operation(std::string_view op, double a, double b) {
     if (a < 0 && std::floor(b) != b && std::isfinite(a) && std::isfinite(b))
       fail_unsupported("a complex number as a result");
     const double result = std::pow(a, b);
-    if (std::isinf(result) && std::isfinite(a) && std::isfinite(b)) fail_render("Numerical result out of range");
+    if (std::isinf(result) && std::isfinite(a) && std::isfinite(b))
+      fail_render("Numerical result out of range");
     return Value::real(result);
   }
   if (b == 0) fail_render("float division by zero");
@@ -116,7 +117,8 @@ Value repeat(const Value& value, std::int64_t count, Budget& budget) {
     return Value::string(std::move(out));
   }
   const std::vector<Value>& items = value.items();
-  if (!items.empty() && times > budget.limits().steps / items.size()) budget.charge(budget.limits().steps + 1);
+  if (!items.empty() && times > budget.limits().steps / items.size())
+    budget.charge(budget.limits().steps + 1);
   budget.charge(items.size() * times);
   std::vector<Value> out;
   for (std::size_t i = 0; i < times && !items.empty(); ++i) out.insert(out.end(), items.begin(), items.end());
@@ -179,7 +181,8 @@ Value slice_text(const Text& text, const Value& start, const Value& stop, const 
   const std::vector<std::size_t> offsets = code_point_offsets(text.bytes());
   const SliceBounds s = slice_bounds(start, stop, step, static_cast<std::int64_t>(offsets.size()) - 1);
   if (s.step == 1) {
-    const auto begin = static_cast<std::size_t>(s.start), end = static_cast<std::size_t>(std::max(s.start, s.stop));
+    const auto begin = static_cast<std::size_t>(s.start),
+               end = static_cast<std::size_t>(std::max(s.start, s.stop));
     return Value::string(text.sub_bytes(offsets[begin], offsets[end]));
   }
   Text out;
@@ -222,7 +225,8 @@ void append_number(Text& out, const Value& value, const Conversion& c) {
     if (value.is(Type::real) && !(std::fabs(value.as_real()) < 9e18)) fail_overflow();
     const std::int64_t i =
         value.is(Type::real) ? static_cast<std::int64_t>(value.as_real()) : value.as_integer();
-    if (c.kind != 'd' && (i < 0 || c.alternate)) fail_unsupported("a negative or prefixed %", c.kind, " format");
+    if (c.kind != 'd' && (i < 0 || c.alternate))
+      fail_unsupported("a negative or prefixed %", c.kind, " format");
     format += "l";
     format += c.kind;
     size = std::snprintf(buffer, sizeof buffer, format.c_str(), i);
@@ -281,12 +285,18 @@ class PercentFormat {
     Conversion c;
     for (;; ++at_) {
       const char flag = peek();
-      if (flag == '-') c.left = true;
-      else if (flag == '0') c.zero = true;
-      else if (flag == '+') c.plus = true;
-      else if (flag == ' ') c.space = true;
-      else if (flag == '#') c.alternate = true;
-      else break;
+      if (flag == '-')
+        c.left = true;
+      else if (flag == '0')
+        c.zero = true;
+      else if (flag == '+')
+        c.plus = true;
+      else if (flag == ' ')
+        c.space = true;
+      else if (flag == '#')
+        c.alternate = true;
+      else
+        break;
     }
     c.width = number();
     if (peek() == '.') {
@@ -359,7 +369,8 @@ Value modulo_text(const Value& format, const Value& argument, Budget& budget) {
 
 }  // namespace
 
-Text format_percent(const Text& format, const std::vector<Value>& values, const Value* mapping, Budget& budget) {
+Text format_percent(const Text& format, const std::vector<Value>& values, const Value* mapping,
+                    Budget& budget) {
   budget.charge_bytes(format.size_bytes());
   Text out = PercentFormat(format, values, mapping, budget).run();
   budget.charge_bytes(out.size_bytes());
@@ -399,8 +410,8 @@ Value apply_operator(std::string_view op, const Value& a, const Value& b, Budget
     return a.is(Type::list) ? Value::list(std::move(items)) : Value::tuple(std::move(items));
   }
   if (is_repeatable(a))
-    fail_render("can only concatenate ", a.is_string() ? "str" : type_name(a), " (not \"", type_name(b), "\") to ",
-                a.is_string() ? "str" : type_name(a));
+    fail_render("can only concatenate ", a.is_string() ? "str" : type_name(a), " (not \"", type_name(b),
+                "\") to ", a.is_string() ? "str" : type_name(a));
   fail_operands(op, a, b);
 }
 

@@ -127,7 +127,8 @@ class Parser {
       const Place place = next().place;
       ExprPtr condition = parse_or();
       ExprPtr otherwise = skip_name("else") ? parse_expression() : nullptr;
-      expr = make(ExprKind::conditional, place, "", std::move(expr), std::move(condition), std::move(otherwise));
+      expr =
+          make(ExprKind::conditional, place, "", std::move(expr), std::move(condition), std::move(otherwise));
     }
     // Unknown filters and tests in a conditional expression are errors only when they are reached.
     unknown_.erase(unknown_.begin() + static_cast<std::ptrdiff_t>(unknown), unknown_.end());
@@ -243,7 +244,8 @@ class Parser {
       case TokenKind::name:
         next();
         if (token.text == "true" || token.text == "True") return constant(token.place, Value::boolean(true));
-        if (token.text == "false" || token.text == "False") return constant(token.place, Value::boolean(false));
+        if (token.text == "false" || token.text == "False")
+          return constant(token.place, Value::boolean(false));
         if (token.text == "none" || token.text == "None") return constant(token.place, Value());
         note_special(token.text);
         return make(ExprKind::name, token.place, token.text);
@@ -407,7 +409,8 @@ class Parser {
       } else if (skip_symbol("**")) {
         ensure(!out.more_keywords);
         out.more_keywords = parse_expression();
-      } else if (current().kind == TokenKind::name && look().kind == TokenKind::symbol && look().text == "=") {
+      } else if (current().kind == TokenKind::name && look().kind == TokenKind::symbol &&
+                 look().text == "=") {
         ensure(!out.more_keywords);
         std::string name = next().text;
         next();
@@ -462,8 +465,8 @@ class Parser {
     check_known(find_test(name), place, "test", name);
     ExprPtr test = make(ExprKind::test, place, std::move(name), std::move(expr));
     const TokenKind kind = current().kind;
-    const bool is_value = kind == TokenKind::string || kind == TokenKind::integer || kind == TokenKind::real ||
-                          is_symbol("[") || is_symbol("{") ||
+    const bool is_value = kind == TokenKind::string || kind == TokenKind::integer ||
+                          kind == TokenKind::real || is_symbol("[") || is_symbol("{") ||
                           (kind == TokenKind::name && current().text != "else" && current().text != "or" &&
                            current().text != "and");
     if (is_symbol("(")) {
@@ -538,9 +541,8 @@ class Parser {
   }
 
   [[noreturn]] void unknown_tag() {
-    static constexpr std::string_view kUnsupported[] = {"block",  "extends", "include",    "import",
-                                                        "from",   "do",      "autoescape", "trans",
-                                                        "print",  "debug"};
+    static constexpr std::string_view kUnsupported[] = {"block", "extends",    "include", "import", "from",
+                                                        "do",    "autoescape", "trans",   "print",  "debug"};
     for (const std::string_view name : kUnsupported)
       if (is_name(current(), name)) fail_unsupported_at(current().place, cat("the tag ", name));
     fail_syntax(current().place, "unknown tag ", describe(current()));
@@ -653,7 +655,8 @@ class Parser {
   }
 
   static void refuse_loop_target(const Target& target) {
-    if (target.name == "loop") fail_syntax(target.place, "the variable loop cannot be assigned in a for loop");
+    if (target.name == "loop")
+      fail_syntax(target.place, "the variable loop cannot be assigned in a for loop");
     for (const Target& part : target.parts) refuse_loop_target(part);
   }
 
@@ -729,7 +732,8 @@ class Parser {
       const Target target = name_target();
       parameter.name = target.name;
       for (const Parameter& other : macro.parameters)
-        if (other.name == parameter.name) fail_syntax(target.place, "duplicate parameter ", quoted(other.name));
+        if (other.name == parameter.name)
+          fail_syntax(target.place, "duplicate parameter ", quoted(other.name));
       if (skip_symbol("="))
         parameter.default_value = parse_expression();
       else if (!macro.parameters.empty() && macro.parameters.back().default_value)

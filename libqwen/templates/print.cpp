@@ -33,15 +33,15 @@ void append_escaped(Text& out, const Text& text, Budget& budget, const Escape& e
     const Utf8Step step = decode_utf8(bytes.substr(at));
     const auto length = static_cast<std::size_t>(step.length);
     const std::string escaped = escape(static_cast<char32_t>(step.code_point));
-    out.append(escaped.empty() ? bytes.substr(at, length) : std::string_view(escaped), text.origin_of_byte(at));
+    out.append(escaped.empty() ? bytes.substr(at, length) : std::string_view(escaped),
+               text.origin_of_byte(at));
     at += length;
   }
 }
 
 void append_repr_of_text(Text& out, const Text& text, Budget& budget) {
   const std::string& bytes = text.bytes();
-  const bool double_quotes =
-      bytes.find('\'') != std::string::npos && bytes.find('"') == std::string::npos;
+  const bool double_quotes = bytes.find('\'') != std::string::npos && bytes.find('"') == std::string::npos;
   const char quote = double_quotes ? '"' : '\'';
   append_plain(out, std::string_view(&quote, 1), budget);
   append_escaped(out, text, budget, [&](char32_t c) -> std::string {
@@ -281,7 +281,9 @@ std::string format_real(double value) {
       std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
   const std::string_view text(buffer.data(), static_cast<std::size_t>(result.ptr - buffer.data()));
   const std::size_t e = text.find('e');
-  const int exponent = std::atoi(text.data() + e + 1);
+  int exponent = 0;
+  const std::size_t power_at = e + (text[e + 1] == '+' ? 2 : 1);  // from_chars reads no '+'
+  std::from_chars(text.data() + power_at, text.data() + text.size(), exponent);
   std::string sign, digits;
   for (const char c : text.substr(0, e)) {
     if (c == '-') sign = "-";

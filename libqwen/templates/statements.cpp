@@ -168,8 +168,8 @@ void Interpreter::assign(const Target& target, Value value, Scope& scope, const 
     set_place(target.place);
     const std::vector<Value> parts = to_vector(value);
     if (parts.size() != target.parts.size())
-      fail_render(parts.size() < target.parts.size() ? "not enough" : "too many", " values to unpack (expected ",
-                  target.parts.size(), ", found ", parts.size(), ")");
+      fail_render(parts.size() < target.parts.size() ? "not enough" : "too many",
+                  " values to unpack (expected ", target.parts.size(), ", found ", parts.size(), ")");
     for (std::size_t i = 0; i < parts.size(); ++i) assign(target.parts[i], parts[i], scope, names);
     return;
   }
@@ -179,7 +179,8 @@ void Interpreter::assign(const Target& target, Value value, Scope& scope, const 
     const Value* found = s->find_here(target.name);
     if (found == nullptr) continue;
     if (!found->is(Type::name_space)) break;
-    auto& attributes = const_cast<NamespaceHeap&>(found->as<NamespaceHeap>()).attributes;  // made by us, not const
+    auto& attributes =
+        const_cast<NamespaceHeap&>(found->as<NamespaceHeap>()).attributes;  // made by us, not const
     for (auto& [name, old] : attributes) {
       if (name != target.attribute) continue;
       old = std::move(value);
@@ -222,14 +223,14 @@ Value Interpreter::call_macro(const MacroHeap& macro, const Call& call) {
     } else if (const Value* given = keyword(parameter.name)) {
       scope->set(parameter.name, *given);
     } else if (!parameter.default_value) {
-      scope->set(parameter.name,
-                 Value::undefined(cat("parameter '", parameter.name, "' was not provided")));
+      scope->set(parameter.name, Value::undefined(cat("parameter '", parameter.name, "' was not provided")));
     }
   }
   if (node.uses_caller && !has_caller) {
     const Value* caller = keyword("caller");
-    scope->set("caller", caller != nullptr && !caller->is(Type::none) ? *caller
-                                                                      : Value::undefined("No caller defined"));
+    scope->set("caller", caller != nullptr && !caller->is(Type::none)
+                             ? *caller
+                             : Value::undefined("No caller defined"));
   }
   DictBuilder kwargs;
   for (std::size_t i = 0; i < used.size(); ++i) {
@@ -340,7 +341,8 @@ std::optional<Value> LoopHeap::attribute(std::string_view name, const Value& sel
   if (name == "revindex0") return Value::integer(length() - index0 - 1);
   if (name == "depth") return Value::integer(depth0 + 1);
   if (name == "depth0") return Value::integer(depth0);
-  if (name == "previtem") return index0 == 0 || !before ? Value::undefined("there is no previous item") : *before;
+  if (name == "previtem")
+    return index0 == 0 || !before ? Value::undefined("there is no previous item") : *before;
   if (name == "nextitem") return peek() ? *peek() : Value::undefined("there is no next item");
   if (name == "cycle" || name == "changed") {
     auto method = std::make_shared<MethodHeap>();

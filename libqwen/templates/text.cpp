@@ -46,7 +46,7 @@ std::vector<Text> split_at_space(const Text& text, std::int64_t limit) {
   for (skip(true); at < bytes.size(); skip(true)) {
     const std::size_t begin = at;
     if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(strip(text.sub_bytes(begin, bytes.size()), Side::right));
+      parts.push_back(text.sub_bytes(begin, bytes.size()));
       break;
     }
     skip(false);
@@ -69,7 +69,7 @@ std::vector<Text> split_at_space_from_right(const Text& text, std::int64_t limit
   for (skip(true); end > 0; skip(true)) {
     const std::size_t last = end;
     if (limit >= 0 && static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(strip(text.sub_bytes(0, last), Side::left));
+      parts.push_back(text.sub_bytes(0, last));
       break;
     }
     skip(false);

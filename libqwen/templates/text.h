@@ -59,14 +59,14 @@ Text title(const Text& text);       // str.title()
 Text capitalize(const Text& text);  // str.capitalize()
 Text swap_case(const Text& text);
 
-bool is_space(char32_t c) noexcept;      // str.isspace()
-bool is_printable(char32_t c) noexcept;  // repr() shows it as it is
-bool is_letter(char32_t c) noexcept;     // str.isalpha()
-bool is_decimal(char32_t c) noexcept;    // str.isdecimal()
-bool is_digit(char32_t c) noexcept;      // str.isdigit()
+bool is_space(char32_t c) noexcept;             // str.isspace()
+bool is_printable(char32_t c) noexcept;         // repr() shows it as it is
+bool is_letter(char32_t c) noexcept;            // str.isalpha()
+bool is_decimal(char32_t c) noexcept;           // str.isdecimal()
+bool is_digit(char32_t c) noexcept;             // str.isdigit()
 bool is_numeric_category(char32_t c) noexcept;  // categories Nd, Nl and No
-bool is_lower_text(std::string_view text);  // str.islower()
-bool is_upper_text(std::string_view text);  // str.isupper()
-bool is_title_text(std::string_view text);  // str.istitle()
+bool is_lower_text(std::string_view text);      // str.islower()
+bool is_upper_text(std::string_view text);      // str.isupper()
+bool is_title_text(std::string_view text);      // str.istitle()
 
 }  // namespace qwen::templates

@@ -36,8 +36,9 @@ const char32_t* long_mapping(const LongMapping (&table)[N], char32_t c) noexcept
 }
 
 const CasedRange* other_cased(char32_t c) noexcept {
-  const auto* found = std::find_if(std::begin(kOtherCased), std::end(kOtherCased),
-                                   [&](const CasedRange& range) { return c >= range.first && c <= range.last; });
+  const auto* found =
+      std::find_if(std::begin(kOtherCased), std::end(kOtherCased),
+                   [&](const CasedRange& range) { return c >= range.first && c <= range.last; });
   return found == std::end(kOtherCased) ? nullptr : found;
 }
 
@@ -68,9 +69,9 @@ bool is_case_ignorable(char32_t c) noexcept {
     case UTF8PROC_CATEGORY_SK: return true;
     default: break;
   }
-  static constexpr char32_t kWithinWords[] = {0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,  0x5F4,  0x2018,
-                                              0x2019, 0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55, 0xFF07, 0xFF0E,
-                                              0xFF1A};
+  static constexpr char32_t kWithinWords[] = {0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,
+                                              0x5F4,  0x2018, 0x2019, 0x2024, 0x2027, 0xFE13,
+                                              0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A};
   return std::find(std::begin(kWithinWords), std::end(kWithinWords), c) != std::end(kWithinWords);
 }
 
@@ -195,9 +196,8 @@ bool is_decimal(char32_t c) noexcept {
   return category(c) == UTF8PROC_CATEGORY_ND;
 }
 bool is_digit(char32_t c) noexcept {
-  return is_decimal(c) || std::any_of(std::begin(kOtherDigits), std::end(kOtherDigits), [&](const CharRange& r) {
-           return c >= r.first && c <= r.last;
-         });
+  return is_decimal(c) || std::any_of(std::begin(kOtherDigits), std::end(kOtherDigits),
+                                      [&](const CharRange& r) { return c >= r.first && c <= r.last; });
 }
 bool is_numeric_category(char32_t c) noexcept {
   const auto kind = category(c);

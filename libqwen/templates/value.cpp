@@ -38,7 +38,8 @@ std::optional<int> compare_numbers(const Value& a, const Value& b) {
   }
   // A long double holds any 64-bit integer and any double exactly on the platforms supported.
   const auto real = [](const Value& v) {
-    return v.is(Type::real) ? static_cast<long double>(v.as_real()) : static_cast<long double>(v.as_integer());
+    return v.is(Type::real) ? static_cast<long double>(v.as_real())
+                            : static_cast<long double>(v.as_integer());
   };
   const long double x = real(a), y = real(b);
   if (std::isnan(x) || std::isnan(y)) return std::nullopt;

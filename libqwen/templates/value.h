@@ -75,8 +75,8 @@ class Value {
   double as_real() const noexcept { return real_; }
   const Text& as_text() const noexcept;
   const std::string& as_string() const noexcept { return as_text().bytes(); }
-  const std::string& digits() const noexcept;                 // of a big_integer
-  const std::vector<Value>& items() const noexcept;           // of a list, tuple, view or generator
+  const std::string& digits() const noexcept;        // of a big_integer
+  const std::vector<Value>& items() const noexcept;  // of a list, tuple, view or generator
   const std::string& undefined_message() const noexcept;
   template <class T>
   const T& as() const noexcept {
@@ -109,7 +109,7 @@ struct ItemsHeap : Heap {
   mutable std::size_t next = 0;  // of a generator: the first element that was not taken yet
 };
 struct DictHeap : Heap {
-  std::vector<std::pair<Value, Value>> items;  // in insertion order; keys are unique
+  std::vector<std::pair<Value, Value>> items;               // in insertion order; keys are unique
   std::unordered_map<std::string_view, std::size_t> index;  // of string keys, once there are many
   int depth = 1;
   const Value* find(const Value& key) const;
@@ -189,8 +189,8 @@ template <class... Parts>
 }
 [[noreturn]] void fail_undefined(const Value& value);
 
-std::string_view type_name(const Value& value) noexcept;    // Python's: "str", "NoneType"
-std::string object_name(const Value& value);                // Jinja's in messages: "dict object", "None"
+std::string_view type_name(const Value& value) noexcept;  // Python's: "str", "NoneType"
+std::string object_name(const Value& value);              // Jinja's in messages: "dict object", "None"
 bool is_true(const Value& value);
 bool is_hashable(const Value& value);
 bool equal(const Value& a, const Value& b, Budget& budget);

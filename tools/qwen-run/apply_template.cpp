@@ -44,41 +44,42 @@ int apply_template(const Flags& flags) {
   Json segments = Json::array();
   for (const auto& segment : prompt.segments)
     segments.push_back({{"text", segment.text}, {"from_template", segment.from_template}});
-  tools::write_json({{"text", prompt.text()}, {"ids", chat.encode(prompt)}, {"segments", std::move(segments)}});
+  tools::write_json(
+      {{"text", prompt.text()}, {"ids", chat.encode(prompt)}, {"segments", std::move(segments)}});
   return tools::kExitOk;
 }
 
 }  // namespace
 
-std::function<int()> apply_template_command(CLI::App& app) {
+std::function<int()> apply_template_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   tools::add_model_path(app, flags->model);
   tools::add_chat_template(app, flags->model);
-  app.add_option("--messages", flags->messages, "File with a JSON array of messages; - reads stdin")
-      ->required()
-      ->type_name("FILE")
-      ->group("Input");
-  app.add_option("--tools", flags->tools, "File with a JSON array of tools")->type_name("FILE")->group("Input");
+  app.add("--messages", flags->messages, "File with a JSON array of messages; - reads stdin")
+      .required()
+      .type("FILE")
+      .group("Input");
+  app.add("--tools", flags->tools, "File with a JSON array of tools").type("FILE").group("Input");
   app.add_flag("--no-generation-prompt", flags->no_generation_prompt, "Do not begin the assistant's answer")
-      ->group("Input");
+      .group("Input");
   app.add_flag("--continue-final-message", flags->continue_final_message,
                "End within the last message, for the model to continue it")
-      ->group("Input");
-  app.add_option("--think", flags->think, "Sets enable_thinking: on or off (else it is undefined)")
-      ->check(CLI::IsMember({"on", "off"}).description(""))
-      ->type_name("on|off")
-      ->group("Input");
-  app.add_option("--variables", flags->variables, "JSON object of further variables for the template")
-      ->type_name("JSON")
-      ->group("Input");
-  app.add_option("--bos-token", flags->bos_token, "Value of bos_token, instead of the model's")
-      ->type_name("TEXT")
-      ->group("Input");
-  app.add_option("--eos-token", flags->eos_token, "Value of eos_token, instead of the model's")
-      ->type_name("TEXT")
-      ->group("Input");
+      .group("Input");
+  app.add("--think", flags->think, "Sets enable_thinking: on or off (else it is undefined)")
+      .one_of({"on", "off"})
+      .type("on|off")
+      .group("Input");
+  app.add("--variables", flags->variables, "JSON object of further variables for the template")
+      .type("JSON")
+      .group("Input");
+  app.add("--bos-token", flags->bos_token, "Value of bos_token, instead of the model's")
+      .type("TEXT")
+      .group("Input");
+  app.add("--eos-token", flags->eos_token, "Value of eos_token, instead of the model's")
+      .type("TEXT")
+      .group("Input");
   app.add_flag("--json", flags->json, "One JSON object: text, ids, and the segments with their origin")
-      ->group("Output");
+      .group("Output");
   return [flags] { return apply_template(*flags); };
 }
 

@@ -5,7 +5,7 @@
     make_template_cases.py random SEED COUNT > random-cases.jsonl random templates over adversarial texts
 
 A line: {"template", "variables", "expected"} or {"template", "variables", "error": name of the exception}.
-Needs python3-jinja2 (3.1). The files in this folder hold `fixed` and `random 1 1500`.
+Needs python3-jinja2 (3.1). The files in this folder hold `fixed` and `random 1 500`.
 """
 import datetime, json, random, re, sys
 import jinja2, jinja2.ext, jinja2.nodes
@@ -136,7 +136,6 @@ FIXED = r"""
 {{ ','.join(l) }}
 {{ l.index(2) }} {{ l.count(1) }} {{ (1, 2, 1).count(1) }} {{ l.copy() }}
 {{ l.append(1) }}
-{{ l.pop() }}
 {{ d.update({}) }}
 {{ d.pop('a') }}
 {{ s.__class__ }}|{{ s.__class__ is defined }}
@@ -245,7 +244,6 @@ a  {%- if yes -%}  b  {%- endif -%}  c {{- i -}} d {{ i }}  e
 {{ strftime_now('%d %b %Y %H:%M') }} {{ strftime_now('%Y-%m-%d') }}
 {% set j = joiner(', ') %}{{ j() }}a{{ j() }}b{% set y = cycler('o', 'e') %}{{ y.next() }}{{ y.next() }}{{ y.next() }}
 {{ messages[0].role }}{{ messages[-1]['content'] }}{{ messages[2].tool_calls[0].function.arguments|tojson }}{{ messages[1:]|length }}{{ messages[::-1][0].role }}{{ messages|last }}
-{{ self }}
 {{ loop }}
 {{ x.y.z }}
 {{ s.upper }}
