@@ -275,8 +275,8 @@ RenderedPrompt ChatTemplate::apply(std::string_view messages_json, const RenderO
 std::vector<Token> ChatTemplate::encode(const RenderedPrompt& prompt) const {
   std::vector<Tokenizer::TextPart> parts;
   for (const RenderedPrompt::Segment& segment : prompt.segments)
-    parts.push_back(
-        {segment.text, segment.from_template ? Tokenizer::ControlTokens::parse : Tokenizer::ControlTokens::as_text});
+    parts.push_back({segment.text, segment.from_template ? Tokenizer::ControlTokens::parse
+                                                         : Tokenizer::ControlTokens::as_text});
   return tokenizer_.encode(parts);
 }
 

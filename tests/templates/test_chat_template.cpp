@@ -108,7 +108,8 @@ TEST_CASE("text of messages and tools never becomes a control token", "[template
     // The tags of the template around tools and calls are its own; user, assistant, tool and prompt: 9 of
     // ChatML's tokens, and two of an empty thought with qwen3.
     const auto tokens = chat.render(messages, options);
-    const Token start = *tokenizer.find_added_token("<|im_start|>"), end = *tokenizer.find_added_token("<|im_end|>");
+    const Token start = *tokenizer.find_added_token("<|im_start|>"),
+                end = *tokenizer.find_added_token("<|im_end|>");
     CHECK(std::count(tokens.begin(), tokens.end(), start) == 5);
     CHECK(std::count(tokens.begin(), tokens.end(), end) == 4);
     CHECK(std::count(tokens.begin(), tokens.end(), *tokenizer.find_added_token("<|endoftext|>")) == 0);
@@ -176,7 +177,8 @@ TEST_CASE("ordinary text is encoded as one text across segments", "[templates]")
   const RenderedPrompt prompt = chat.apply(Messages{{"user", "lo wo"}}, {});
   REQUIRE(prompt.segments.size() == 4);
   CHECK_FALSE(prompt.segments[1].from_template);
-  CHECK(chat.encode(prompt) == tokenizer.encode("hello world<|im_end|>lo wo", Tokenizer::ControlTokens::parse));
+  CHECK(chat.encode(prompt) ==
+        tokenizer.encode("hello world<|im_end|>lo wo", Tokenizer::ControlTokens::parse));
 }
 
 TEST_CASE("continue_final_message ends within the last message", "[templates]") {

@@ -1,5 +1,6 @@
 // A conversation rendered by a chat template.
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/model_options.h"
