@@ -101,7 +101,7 @@ constexpr std::string_view kQwen3 = R"~~~(
     {%- if loop.index0 > last.question and (loop.last or thought) -%}
       {{ '<think>\n' + thought.strip('\n') + '\n</think>\n\n' + content.lstrip('\n') }}
     {%- else -%}
-      {{ content }}
+      {{ '' + content }}
     {%- endif -%}
     {%- for call in m.tool_calls or [] -%}
       {%- if content or not loop.first %}{{ '\n' }}{% endif -%}

@@ -87,8 +87,8 @@ TEST_CASE("every feature renders as Jinja2 renders it", "[templates]") {
 
 TEST_CASE("random templates render as Jinja2 renders them", "[templates]") {
   const Tally tally = check_cases(QWEN_TEST_DATA "/templates/random-cases.jsonl");
-  CHECK(tally.equal > 1400);
-  CHECK(tally.refused < 40);
+  CHECK(tally.equal > 480);
+  CHECK(tally.refused < 15);
   if (const char* more = std::getenv("QWEN_TEMPLATE_CASES")) {
     const Tally all = check_cases(more);
     WARN(all.equal << " equal, " << all.refused << " refused");
