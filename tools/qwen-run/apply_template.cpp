@@ -15,7 +15,7 @@ using tools::Json;
 
 struct Flags {
   tools::ModelOptions model;
-  std::string messages, tools, think, variables;
+  std::string messages, tool_file, think, variables;
   std::optional<std::string> bos_token, eos_token;
   bool no_generation_prompt = false, continue_final_message = false, json = false;
 };
@@ -33,7 +33,7 @@ int apply_template(const Flags& flags) {
   options.continue_final_message = flags.continue_final_message;
   options.enable_thinking = std::nullopt;
   if (!flags.think.empty()) options.enable_thinking = flags.think == "on";
-  if (!flags.tools.empty()) options.tools = tools::read_file(flags.tools);
+  if (!flags.tool_file.empty()) options.tools = tools::read_file(flags.tool_file);
   options.variables = flags.variables;
   options.bos_token = flags.bos_token;
   options.eos_token = flags.eos_token;
@@ -60,7 +60,7 @@ std::function<int()> apply_template_command(tools::CommandLine& app) {
       .required()
       .type("FILE")
       .group("Input");
-  app.add("--tools", flags->tools, "File with a JSON array of tools").type("FILE").group("Input");
+  app.add("--tools", flags->tool_file, "File with a JSON array of tools").type("FILE").group("Input");
   app.add_flag("--no-generation-prompt", flags->no_generation_prompt, "Do not begin the assistant's answer")
       .group("Input");
   app.add_flag("--continue-final-message", flags->continue_final_message,
