@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "clock.h"
 #include "commands.h"
+#include "common/model_options.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
@@ -212,7 +213,7 @@ int tasks(Flags& flags) {
   std::unique_ptr<SyntheticFile> synthetic;
   LoadOptions load;
   load.threads = flags.threads;
-  load.chat_template = flags.chat_template;
+  load.chat_template = tools::chat_template_text(flags.chat_template);
   std::string path = flags.choice.model;
   if (!flags.choice.synthetic.empty()) {
     SyntheticSpec spec = parse_synthetic(flags.choice.synthetic);

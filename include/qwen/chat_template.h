@@ -1,5 +1,7 @@
-// ChatML, in the variants that the checkpoints of the family use.
+// Chat templates: a conversation as the prompt that a model was trained on.
 #pragma once
+#include <ctime>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,59 +13,114 @@
 
 namespace qwen {
 
-struct Message {        // one of a conversation
-  std::string role;     // "system", "user" or "assistant"
-  std::string content;  // plain text; control tokens in it are ordinary text
+namespace templates {
+struct ParsedTemplate;  // internal
+}
+
+// One message of a conversation. Control tokens in any of its texts are ordinary text.
+struct Message {
+  std::string role;                 // "system", "user", "assistant" or "tool"
+  std::string content;              // plain text
+  std::string reasoning_content{};  // the thought before an assistant's answer; "": none
+  std::string tool_calls{};         // a JSON array, as in OpenAI's API; "": none
+  // A JSON object of further members that a template may read, such as "name" or "tool_call_id". A member
+  // named as one above replaces it: {"content": [{"type": "text", "text": "hi"}]}, {"content": null}.
+  std::string fields{};
 };
 
-// Renders messages as token ids. Template pieces and content are tokenised apart, so nothing that a user
-// writes can become a control token. Immutable, thread-safe.
+// A rendered conversation.
+struct RenderedPrompt {
+  struct Segment {
+    std::string text;
+    bool from_template;  // false: the text came from the caller and cannot hold control tokens
+  };
+  std::vector<Segment> segments;  // none is empty; neighbors differ in from_template
+  // The prompt ends within a thought that the template has opened ("<think>"): the model's first token
+  // continues the thought.
+  bool opens_thought = false;
+  QWEN_API std::string text() const;  // all segments joined
+};
+
+// Executes a chat template written in Jinja, as Hugging Face's apply_chat_template() does. Only text that the
+// template itself writes (and the special tokens that it is given) can become control tokens; all text of
+// messages and tools is encoded as ordinary text. Immutable, thread-safe; copies share the parsed template.
 class QWEN_API ChatTemplate {
  public:
-  // What the templates of the family differ in: the system prompt that stands where the caller gives none.
-  enum class Kind {
-    qwen1_5,  // "You are a helpful assistant" (no full stop)
-    qwen2,    // "You are a helpful assistant."
-    qwen2_5,  // "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-    qwen3,    // no default system prompt; an empty think block where thinking is off
-    chatml,   // plain ChatML without a default system prompt
+  // What the variables bos_token and eos_token hold. nullopt: the variable is undefined.
+  struct SpecialTokens {
+    std::optional<std::string> bos{}, eos{};
   };
 
-  // Recognises the model's own template text (Jinja). Error(unsupported) for a template of another kind, with
-  // advice.
-  static ChatTemplate detect(std::string_view jinja, Tokenizer tokenizer);
-  // "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml". Error(invalid_argument) for another name.
-  static Kind parse_kind(std::string_view name);
-  ChatTemplate(Kind kind,
-               Tokenizer tokenizer);  // Error(unsupported) where the vocabulary lacks its control tokens
+  // The template `name_or_text`: "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" (built in), or Jinja text.
+  // Throws bad_format if the text is not valid Jinja, with line and column.
+  // Throws unsupported if it uses a part of Jinja that is not implemented, with line and column.
+  // Throws unsupported if the vocabulary has no token that ends a turn, or a built-in template's tokens are
+  // missing.
+  // Throws invalid_argument if it is neither a name nor text with Jinja tags.
+  ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer, SpecialTokens tokens);
+  ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer);
+  // Whether a template of this name is built in.
+  static bool is_builtin(std::string_view name) noexcept;
 
-  Kind kind() const noexcept { return kind_; }  // which one it is
-  std::string_view name() const noexcept;       // that as parse_kind() knows it
-  // The system prompt used where the messages do not start with one; empty for none.
-  std::string_view default_system() const noexcept;
+  std::string_view name() const noexcept;  // of a built-in template; "custom" for a text
 
-  struct RenderOptions {                // how render() ends the prompt
-    bool add_generation_prompt = true;  // end with "<|im_start|>assistant\n"
-    bool enable_thinking = false;  // Qwen3 only: false adds an empty think block after the generation prompt
+  // How the template treats the variable enable_thinking, found by rendering a short conversation.
+  enum class Thinking {
+    none,      // it makes no difference
+    optional,  // on and off render different prompts
+    always,    // every prompt opens a thought, or the template refuses to turn thinking off
   };
-  // Tokens of the conversation. Error(invalid_argument) for an unknown role or a system message that is not
-  // first.
-  std::vector<Token> render(std::span<const Message> messages, const RenderOptions& options) const;
-  // The same with the default options: a prompt for a reply.
+  Thinking thinking() const noexcept { return thinking_; }
+
+  struct RenderOptions {
+    bool add_generation_prompt = true;  // end with the beginning of an assistant's message
+    // End within the last message, so that the model continues it; no generation prompt is added.
+    bool continue_final_message = false;
+    // The variable enable_thinking; nullopt: it is undefined. What it does is the template's choice.
+    std::optional<bool> enable_thinking = false;
+    std::string tools{};      // a JSON array of tools, as in OpenAI's API; "": none
+    std::string variables{};  // a JSON object of further variables for the template; "": none
+    std::optional<std::string> bos_token{}, eos_token{};  // instead of the model's own
+    std::optional<std::time_t> now{};                     // for strftime_now(); nullopt: the current time
+  };
+
+  // Renders a conversation.
+  // Throws invalid_argument if the template refuses the conversation (with its own message), reads a member
+  // that a message lacks, or exceeds the limits: 20 million steps, 32 MiB of text. With line and column.
+  // Throws invalid_argument if continue_final_message is set and the last message is not in the rendering.
+  // Throws bad_format if a JSON member is malformed.
+  // Throws unsupported if the template needs something that is not implemented.
+  RenderedPrompt apply(std::span<const Message> messages, const RenderOptions& options) const;
+  // The same for a JSON array of messages, each an object with any members.
+  RenderedPrompt apply(std::string_view messages_json, const RenderOptions& options) const;
+
+  // Token ids of a rendered prompt. Control tokens are recognized within the template's segments only; the
+  // text between them is encoded as one text across segments, as the reference encodes it.
+  std::vector<Token> encode(const RenderedPrompt& prompt) const;
+
+  // apply() and encode() in one call.
+  std::vector<Token> render(std::span<const Message> messages, const RenderOptions& options) const {
+    return encode(apply(messages, options));
+  }
   std::vector<Token> render(std::span<const Message> messages) const {
     return render(messages, RenderOptions{});
   }
-  // The same conversation as text with the control tokens spelt out: for people and for logs, not for the
-  // model.
-  std::string render_text(std::span<const Message> messages, const RenderOptions& options) const;
+  // The rendered text with the control tokens spelled out: for people and logs, not for the model.
+  std::string render_text(std::span<const Message> messages, const RenderOptions& options) const {
+    return apply(messages, options).text();
+  }
 
-  // The tokens that end a turn: <|im_end|> and <|endoftext|>, as far as the vocabulary has them.
+  // The tokens that end a turn, the one that ends an assistant's message first. Not empty.
   std::span<const Token> end_of_turn() const noexcept { return end_of_turn_; }
 
  private:
-  Kind kind_;
+  std::shared_ptr<const templates::ParsedTemplate> parsed_;
   Tokenizer tokenizer_;
+  SpecialTokens tokens_;
   std::vector<Token> end_of_turn_;
+  Thinking thinking_ = Thinking::none;
+
+  Thinking find_thinking() const;
 };
 
 }  // namespace qwen

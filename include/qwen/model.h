@@ -60,7 +60,7 @@ struct LoadOptions {
   bool reference = false;  // float weights and float activations everywhere: the slow reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
   RopeOptions rope;
-  std::string chat_template;  // "" = the model's own; else a name that ChatTemplate::parse_kind knows
+  std::string chat_template;  // "": the model's own; else the name of a built-in one, or Jinja text
   // Called from the loading thread; returning false stops the load with Error(cancelled).
   std::function<bool(const LoadProgress&)> on_progress;
   // One line for each thing worth a warning, from the loading thread. The library itself never prints.
@@ -150,6 +150,9 @@ class QWEN_API Model {
   static ModelInfo inspect(const std::string& path, const LoadOptions& options = {});
   // The tokenizer alone, from any file that load() or inspect() reads.
   static Tokenizer load_tokenizer(const std::string& path);
+  // The chat template alone, with its tokenizer, from any file that load() or inspect() reads. Of the options
+  // only chat_template counts. Throws as load(); unsupported if there is no template that can be used.
+  static ChatTemplate load_chat_template(const std::string& path, const LoadOptions& options = {});
   // Memory for `sequences` sessions of `context` tokens each; from the file's metadata alone.
   static MemoryEstimate estimate(const std::string& path, int context, int sequences = 1,
                                  const LoadOptions& options = {});

@@ -14,5 +14,6 @@
 #include "qwen/sampler.h"
 #include "qwen/session.h"
 #include "qwen/task.h"
+#include "qwen/thinking.h"
 #include "qwen/tokenizer.h"
 #include "qwen/version.h"

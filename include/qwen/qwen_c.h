@@ -81,7 +81,7 @@ typedef struct qwen_load_options {
   int32_t reference;    // 1: float throughout; slow, the reference
   int32_t quantize;     // QWEN_QUANTIZE_...
   const char*
-      chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3" or "chatml"
+      chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" or Jinja text
   qwen_progress_fn on_progress;  // may be NULL
   void* progress_user;           // passed to on_progress
   qwen_log_fn on_log;            // may be NULL

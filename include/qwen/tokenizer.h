@@ -32,6 +32,13 @@ class QWEN_API Tokenizer {
   // Token ids of `text` (UTF-8). Each maximal invalid byte sequence counts as one U+FFFD, so any bytes have a
   // defined result. Adds no token at the front or the end; empty text has no tokens.
   std::vector<Token> encode(std::string_view text, ControlTokens control = ControlTokens::as_text) const;
+  // One text of several parts. A control token is recognized only within a single part that is to be parsed; the
+  // text between control tokens is encoded as a whole, across the borders of the parts.
+  struct TextPart {
+    std::string_view text;
+    ControlTokens control;
+  };
+  std::vector<Token> encode(std::span<const TextPart> parts) const;
 
   // encode(), between the BOS and EOS token if the model's tokenizer adds them (add_bos_token, add_eos_token; no
   // official Qwen model does). For raw prompts; a chat template writes such tokens itself.

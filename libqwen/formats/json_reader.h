@@ -59,6 +59,8 @@ class JsonReader {
   // A number without fraction or exponent, within [low, high].
   std::int64_t integer(std::int64_t low, std::int64_t high);
   double real();
+  // A number as it is written; `is_integer`: it has neither fraction nor exponent.
+  std::string_view number(bool& is_integer);
   bool boolean();
   bool null();    // consumes the next value if it is null
   void skip();    // validates and skips the next value
@@ -85,7 +87,6 @@ class JsonReader {
   std::string_view quoted_text(std::string& storage);
   void escape(std::string& out);
   std::uint32_t hex4();
-  std::string_view number(bool& is_integer);
   void literal(std::string_view word);
   [[noreturn]] void expected(const char* what);
   std::string where() const;

@@ -61,6 +61,16 @@ SamplingOptions sampling_defaults(const formats::ModelFile& file, std::vector<st
   return options;
 }
 
+// The texts of the tokens that chat templates may write.
+ChatTemplate::SpecialTokens special_tokens(const formats::ModelFile& file, const Tokenizer& tokenizer) {
+  const auto text = [&](const char* key) -> std::optional<std::string> {
+    const auto id = file.optional_integer(key);
+    if (!id || *id < 0 || *id >= tokenizer.size()) return std::nullopt;
+    return tokenizer.token_bytes(static_cast<Token>(*id));
+  };
+  return {text("tokenizer.ggml.bos_token_id"), text("tokenizer.ggml.eos_token_id")};
+}
+
 struct Described {
   ModelInfo info;
   Tokenizer tokenizer;
@@ -93,10 +103,11 @@ Described describe(const formats::ModelFile& file, const LoadOptions& options) {
     fail(ErrorCode::bad_format, file.path(), ": the tokenizer has ", info.vocab_size,
          " tokens, but the embedding has ", info.shape.embedding_rows, " rows");
   try {
+    const ChatTemplate::SpecialTokens tokens = special_tokens(file, result.tokenizer);
     if (!options.chat_template.empty()) {
-      result.chat_template = ChatTemplate(ChatTemplate::parse_kind(options.chat_template), result.tokenizer);
+      result.chat_template = ChatTemplate(options.chat_template, result.tokenizer, tokens);
     } else if (const auto text = file.optional_string("tokenizer.chat_template")) {
-      result.chat_template = ChatTemplate::detect(*text, result.tokenizer);
+      result.chat_template = ChatTemplate(*text, result.tokenizer, tokens);
     } else {
       info.chat_template_error =
           "the model has no chat template: choose one with --chat-template, for example qwen2.5";
@@ -217,6 +228,12 @@ ModelInfo Model::inspect(const std::string& path, const LoadOptions& options) {
 
 Tokenizer Model::load_tokenizer(const std::string& path) {
   return Tokenizer(tokenizer::make_tokenizer_backend(*formats::open_model_file(path)));
+}
+
+ChatTemplate Model::load_chat_template(const std::string& path, const LoadOptions& options) {
+  Described described = describe(*formats::open_model_file(path), options);
+  if (!described.chat_template) fail(ErrorCode::unsupported, described.info.chat_template_error);
+  return std::move(*described.chat_template);
 }
 
 const ModelInfo& Model::info() const noexcept {

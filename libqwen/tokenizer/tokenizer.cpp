@@ -79,19 +79,48 @@ std::shared_ptr<const TokenizerBackend> make_tokenizer_backend(const formats::Mo
 }  // namespace tokenizer
 
 std::vector<Token> Tokenizer::encode(std::string_view text, ControlTokens control) const {
+  const TextPart part{text, control};
+  return encode({&part, 1});
+}
+
+std::vector<Token> Tokenizer::encode(std::span<const TextPart> parts) const {
   std::vector<Token> tokens;
-  tokens.reserve(text.size() / 3 + 4);  // Chinese and English need about this many
-  if (control == ControlTokens::parse) {
-    const tokenizer::Vocabulary& vocabulary = backend_->vocabulary();
-    std::size_t at = 0;
-    while (const auto match = vocabulary.next_added(text, at)) {
-      if (match->position > at) backend_->encode_text(text.substr(at, match->position - at), tokens);
-      tokens.push_back(match->token);
-      at = match->position + match->length;
+  std::size_t bytes = 0;
+  for (const TextPart& part : parts) bytes += part.text.size();
+  tokens.reserve(bytes / 3 + 4);  // Chinese and English need about this many
+  const tokenizer::Vocabulary& vocabulary = backend_->vocabulary();
+  // The text since the last control token: a view while it lies within one part, else a copy.
+  std::string_view plain;
+  std::string joined;
+  const auto add = [&](std::string_view text) {
+    if (text.empty()) return;
+    if (plain.empty()) {
+      plain = text;
+      return;
     }
-    text.remove_prefix(at);
+    if (joined.empty()) joined = plain;
+    joined += text;
+    plain = joined;
+  };
+  const auto flush = [&] {
+    if (!plain.empty()) backend_->encode_text(plain, tokens);
+    plain = {};
+    joined.clear();
+  };
+  for (const TextPart& part : parts) {
+    const std::string_view text = part.text;
+    std::size_t at = 0;
+    if (part.control == ControlTokens::parse) {
+      while (const auto match = vocabulary.next_added(text, at)) {
+        add(text.substr(at, match->position - at));
+        flush();
+        tokens.push_back(match->token);
+        at = match->position + match->length;
+      }
+    }
+    add(text.substr(at));
   }
-  if (!text.empty()) backend_->encode_text(text, tokens);
+  flush();
   return tokens;
 }
 

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Tokenizer tokenizer(tokenizer::make_tokenizer_backend(*file));
     use(tokenizer);
     const std::vector<Message> messages = {{"user", "ab"}};
-    ChatTemplate::detect(file->optional_string("tokenizer.chat_template").value_or(""), tokenizer)
+    ChatTemplate(file->optional_string("tokenizer.chat_template").value_or(""), tokenizer)
         .render(messages);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::internal) std::abort();

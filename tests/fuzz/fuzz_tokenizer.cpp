@@ -62,7 +62,7 @@ void check_text(const Tokenizer& tokenizer, const std::string& text) {
   const std::vector<Token> parsed = tokenizer.encode(text, Tokenizer::ControlTokens::parse);
   require(is_valid_utf8(tokenizer.decode(parsed, true)));
 
-  const ChatTemplate chat(ChatTemplate::Kind::qwen2_5, tokenizer);
+  static const ChatTemplate chat("qwen2.5", tokenizer);
   const std::vector<Message> messages = {{"user", text}, {"assistant", text}};
   const std::vector<Token> turns = chat.render(messages);
   require(std::count_if(turns.begin(), turns.end(), [&](Token id) { return tokenizer.is_control(id); }) == 7);

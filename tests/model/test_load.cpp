@@ -183,7 +183,7 @@ TEST_CASE("what a model tells of itself", "[model][engine]") {
   CHECK(info.tokenizer == "bpe");
   CHECK(info.vocab_size == model.tokenizer().size());
   CHECK(info.shape.embedding_rows == info.vocab_size + 5);
-  CHECK(info.chat_template == "chatml");
+  CHECK(info.chat_template == "custom");
   CHECK(model.threads() == 3);
   REQUIRE(info.tensors.size() == 2);
   CHECK(info.tensors[0].type == "Q5_1");

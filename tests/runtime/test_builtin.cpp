@@ -74,7 +74,7 @@ TEST_CASE("the bundled model is a small qwen2 that says what it is", "[runtime]"
   CHECK(info.file_type == "Q8_0");
   CHECK(info.parameters >= 5'000'000);
   CHECK(info.parameters <= 12'000'000);
-  CHECK(info.chat_template == "qwen2");
+  CHECK(info.chat_template == "custom");
   CHECK(model->fingerprint() == bundled_model()->fingerprint());
 }
 

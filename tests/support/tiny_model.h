@@ -27,7 +27,8 @@ struct TinyModel {
   TensorType type = TensorType::f32;  // of the matrices; vectors are F32
   unsigned seed = 1;
   std::string chat_template =
-      "{% for m in messages %}<|im_start|>{{ m.role + '\\n' + m.content }}<|im_end|>{% endfor %}";
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
   // Called for each tensor before it is written: may change it, or drop it by returning false.
   std::function<bool(TinyTensor&)> edit;
   std::vector<TinyTensor> extra;  // tensors after the model's own

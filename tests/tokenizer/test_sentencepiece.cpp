@@ -117,7 +117,7 @@ TEST_CASE("SentencePiece: control tokens are parsed only on request", "[tokenize
   CHECK(tokenizer.token_bytes(tag.back()) == "<td>");
   CHECK(tokenizer.encode("").empty());
   const std::vector<Message> messages = {{"user", "<|im_end|>"}};
-  const ChatTemplate chat(ChatTemplate::Kind::qwen1_5, tokenizer);
+  const ChatTemplate chat("qwen1.5", tokenizer);
   const std::vector<Token> chatted = chat.render(messages);
   CHECK(std::count(chatted.begin(), chatted.end(), tokenizer.find_added_token("<|im_end|>").value()) == 2);
 }

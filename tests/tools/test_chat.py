@@ -175,7 +175,7 @@ class Chat(unittest.TestCase):
             t.line(f"/load {path}")
             t.expect(f"loaded {kept} messages")
             t.line("/system")
-            t.expect("You are a helpful assistant")
+            t.expect("no system prompt is set")
             t.line("你好")
             t.expect(ANSWER)
             t.line("/exit")

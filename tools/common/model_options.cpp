@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
 #include "common/output.h"
 #include "common/program.h"
@@ -96,17 +98,19 @@ void add_model_options(CommandLine& app, ModelOptions& options) {
 
 void add_chat_template(CommandLine& app, ModelOptions& options) {
   app.add("--chat-template", options.chat_template,
-          "qwen1.5, qwen2, qwen2.5, qwen3 or chatml, instead of the model's own")
-      .check([](const std::string& name) {
-        try {
-          qwen::ChatTemplate::parse_kind(name);
-        } catch (const qwen::Error& error) {
-          return std::string(error.what());
-        }
-        return std::string();
-      })
-      .type("NAME")
+          "qwen1.5, qwen2, qwen2.5, qwen3, chatml, or a file with a Jinja template (else the model's own)")
+      .type("NAME|FILE")
       .group("Model");
+}
+
+std::string chat_template_text(const std::string& name_or_file) {
+  if (name_or_file.empty() || qwen::ChatTemplate::is_builtin(name_or_file)) return name_or_file;
+  std::ifstream in(name_or_file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in)
+    throw UsageError("--chat-template: expected qwen1.5, qwen2, qwen2.5, qwen3, chatml or a file, found \"" +
+                     name_or_file + "\"");
+  return text;
 }
 
 qwen::LoadOptions load_options(const ModelOptions& options) {
@@ -118,7 +122,7 @@ qwen::LoadOptions load_options(const ModelOptions& options) {
   if (options.quantize == "q4") load.quantize = qwen::QuantizeOnLoad::q4;
   if (options.quantize == "q4_k") load.quantize = qwen::QuantizeOnLoad::q4_k;
   load.rope = rope_options(options.rope);
-  load.chat_template = options.chat_template;
+  load.chat_template = chat_template_text(options.chat_template);
   load.on_log = [](std::string_view line) { warn(line); };
   return load;
 }

@@ -39,6 +39,8 @@ void add_rope_options(CommandLine& app, ModelOptions& options);
 void add_model_options(CommandLine& app, ModelOptions& options);
 // --chat-template.
 void add_chat_template(CommandLine& app, ModelOptions& options);
+// What LoadOptions::chat_template takes for the value of --chat-template: a name, or the file's text.
+std::string chat_template_text(const std::string& name_or_file);
 
 qwen::LoadOptions load_options(const ModelOptions& options);
 // Calls load(); an error says where the model's path came from if not from the command line.

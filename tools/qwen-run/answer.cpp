@@ -34,7 +34,7 @@ void ChatFlags::add(tools::CommandLine& app, tools::ModelOptions& model) {
 
 void ChatFlags::check(const qwen::Model& model) const {
   const qwen::ChatTemplate& chat = model.chat_template();
-  if (think && chat.kind() != qwen::ChatTemplate::Kind::qwen3)
+  if (think && chat.thinking() == qwen::ChatTemplate::Thinking::none)
     throw UsageError("--think: the model's chat template (" + std::string(chat.name()) +
                      ") does not support thinking");
 }

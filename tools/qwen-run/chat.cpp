@@ -224,7 +224,7 @@ class Repl {
 
   void set_system(const std::string& text) {
     if (text.empty()) {
-      say("%s\n", (system_ ? *system_ : std::string(model_.chat_template().default_system())).c_str());
+      say("%s\n", system_ ? system_->c_str() : "no system prompt is set: the model's chat template chooses");
       return;
     }
     begin(text);

@@ -28,6 +28,7 @@ std::function<int()> calibrate_command(tools::CommandLine& app);   // evaluate.c
 std::function<int()> tasks_command(tools::CommandLine& app);       // task_options.cpp
 std::function<int()> tokenize_command(tools::CommandLine& app);    // tokens.cpp
 std::function<int()> detokenize_command(tools::CommandLine& app);  // tokens.cpp
+std::function<int()> apply_template_command(tools::CommandLine& app);  // apply_template.cpp
 std::function<int()> logits_command(tools::CommandLine& app);      // logits.cpp
 std::function<int()> perplexity_command(tools::CommandLine& app);  // perplexity.cpp
 std::function<int()> info_command(tools::CommandLine& app);        // info.cpp

@@ -55,6 +55,10 @@ constexpr Command kCommands[] = {
     {"detokenize", "detokenize [IDS|-]", "the text of token ids",
      "  qwen-run detokenize 108386,3837\n  qwen-run tokenize \"你好\" | qwen-run detokenize -",
      detokenize_command},
+    {"apply-template", "apply-template --messages FILE", "a conversation as the chat template renders it",
+     "  qwen-run apply-template -m model.gguf --messages messages.json\n"
+     "  qwen-run apply-template --chat-template mine.jinja --messages messages.json --tools tools.json --json",
+     apply_template_command},
     {"logits", "logits [TEXT|-]", "the logits of every token, as .npy, or the likeliest next tokens",
      "  qwen-run logits --ids 1,2,3 -o out.npy\n  qwen-run logits --top 5 \"天空是\"", logits_command},
     {"perplexity", "perplexity -f FILE", "how well the model predicts a text",
