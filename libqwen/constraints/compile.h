@@ -1,0 +1,19 @@
+// From schemas, patterns and choices to programs.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "constraints/program.h"
+#include "qwen/constraint.h"
+
+namespace qwen::constraints {
+
+// Any JSON object, or any JSON value.
+std::shared_ptr<const Program> compile_json(bool object, const JsonOptions& options);
+std::shared_ptr<const Program> compile_schema(std::string_view schema, const JsonOptions& options);
+std::shared_ptr<const Program> compile_text_regex(std::string_view pattern);
+std::shared_ptr<const Program> compile_choice(std::span<const std::string> choices);
+
+}  // namespace qwen::constraints
