@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "qwen/export.h"
+#include "qwen/tool_call.h"
 
 namespace qwen {
 
@@ -21,6 +22,13 @@ enum class JsonSpacing {
 
 struct JsonOptions {
   JsonSpacing spacing = JsonSpacing::spaced;  // of generated JSON; there are never other spaces or newlines
+};
+
+struct ToolOptions {
+  bool required = false;  // the text begins with a call; else free text may come first, or alone
+  std::string name{};     // only this function may be called, and must be
+  bool parallel = true;   // several calls may follow each other
+  JsonOptions json{};
 };
 
 // What a generated text must be. Immutable; copies share it; safe to use from many threads. Compiling is bounded:
@@ -44,6 +52,13 @@ class QWEN_API Constraint {
   // One of `choices` (UTF-8), exactly.
   // Throws Error(invalid_argument) if there are none, or one is empty or not UTF-8.
   static Constraint choice(std::span<const std::string> choices);
+
+  // Calls of `functions` in the form of Qwen2.5 and Qwen3:
+  //   <tool_call>\n{"name": "...", "arguments": {...}}\n</tool_call>
+  // Inside a call the name is that of a function and the arguments match its parameters.
+  // Throws Error(invalid_argument) for no functions, an empty name, or ToolOptions::name that is not among them.
+  // Throws what json_schema() throws for the parameters.
+  static Constraint tools(std::span<const ToolFunction> functions, const ToolOptions& options = {});
 
   // Whether `text` satisfies the constraint. In JSON every spelling of a value counts: any escapes, 1.0 for an
   // integer, either spacing, names that the schema does not list if it allows them. Generation writes only one

@@ -333,9 +333,15 @@ Automaton::PlainString Automaton::plain_string(Config config) const noexcept {
     best.inside = true;
     best.free = free;
     best.alone = data.threads.size() == 1;
-    best.stays = best.alone && body.max == kUnlimited && thread.counter >= body.min;
+    best.long_enough = thread.counter >= body.min;
   }
   return best;
+}
+
+bool Automaton::in_character(Config config) const noexcept {
+  const auto& threads = configs_[index(config)].threads;
+  return !threads.empty() &&
+         std::all_of(threads.begin(), threads.end(), [](const Thread& thread) { return thread.partial != 0; });
 }
 
 Config Automaton::compact(Config config) {

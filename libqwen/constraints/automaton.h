@@ -52,9 +52,11 @@ class Automaton {
   struct PlainString {
     bool inside = false, alone = false;
     std::uint32_t free = 0;
-    bool stays = false;  // the configuration does not change with a character
+    bool long_enough = false;  // the string may end: characters do not change its shortest ending
   };
   PlainString plain_string(Config config) const noexcept;
+  // In the middle of a character or an escape.
+  bool in_character(Config config) const noexcept;
 
   // Forgets everything but `config`, which gets a new number. Configurations are never forgotten otherwise.
   Config compact(Config config);

@@ -17,17 +17,20 @@ constexpr std::size_t kMaxPatterns = 6;  // that can match one name
 
 class SchemaCompiler {
  public:
-  SchemaCompiler(const JsonTree& schema, const JsonOptions& options)
-      : reader_(schema, budget_), builder_(options, budget_), any_(add_any_json(builder_, budget_)) {}
+  SchemaCompiler(const JsonTree& schema, ProgramBuilder& builder, const AnyJson& any, CompileBudget& budget)
+      : budget_(budget), reader_(schema, budget), builder_(builder), any_(any) {}
 
-  std::shared_ptr<const Program> compile() {
-    const RuleId root = rule_for({Condition{&reader_.root()}});
+  // The rule of the values that match the schema, and one more if it is not null.
+  RuleId compile(const JsonTree* also = nullptr) {
+    Conditions conditions{Condition{&reader_.root()}};
+    if (also != nullptr) add_condition(conditions, Condition{also});
+    const RuleId root = rule_for(conditions);
     while (!pending_.empty()) {
-      const auto [rule, conditions] = std::move(pending_.front());
+      const auto [rule, wanted] = std::move(pending_.front());
       pending_.pop_front();
-      for (const Alternative& one : reader_.expand(conditions)) add_alternative(one, rule);
+      for (const Alternative& one : reader_.expand(wanted)) add_alternative(one, rule);
     }
-    return std::make_shared<const Program>(builder_.finish(root));
+    return root;
   }
 
  private:
@@ -225,10 +228,10 @@ class SchemaCompiler {
     for (const RuleId rule : unlisted) builder_.call(key[n], rule, after[n]);
   }
 
-  CompileBudget budget_;
+  CompileBudget& budget_;
   SchemaReader reader_;
-  ProgramBuilder builder_;
-  AnyJson any_;
+  ProgramBuilder& builder_;
+  const AnyJson any_;
   std::map<Conditions, RuleId> rules_;
   std::deque<std::pair<RuleId, Conditions>> pending_;
 };
@@ -244,10 +247,40 @@ std::shared_ptr<const Program> compile_json(bool object, const JsonOptions& opti
 
 std::shared_ptr<const Program> compile_schema(std::string_view schema, const JsonOptions& options) {
   const JsonTree tree = parse_json_tree(schema, "schema");
-  return SchemaCompiler(tree, options).compile();
+  CompileBudget budget;
+  ProgramBuilder builder(options, budget);
+  const AnyJson any = add_any_json(builder, budget);
+  const RuleId root = SchemaCompiler(tree, builder, any, budget).compile();
+  return std::make_shared<const Program>(builder.finish(root));
 }
 
 namespace {
+
+// All texts in which `word` (ASCII, no two of its characters alike at the start) does not occur.
+CharDfa texts_without(std::string_view word) {
+  CharDfa dfa;
+  for (std::size_t i = 0; i < word.size(); ++i) {
+    // After i characters of the word: its next one, its first one, or any other.
+    const auto next = static_cast<std::uint32_t>(static_cast<unsigned char>(word[i]));
+    const auto first = static_cast<std::uint32_t>(static_cast<unsigned char>(word[0]));
+    std::map<std::uint32_t, std::uint32_t> targets{{first, 1}};
+    if (i + 1 < word.size()) {
+      targets[next] = static_cast<std::uint32_t>(i + 1);
+    } else {
+      targets[next] = kUnlimited;  // the word is complete
+    }
+    CharDfa::State state{{}, true};
+    std::uint32_t low = 0;
+    for (const auto& [c, target] : targets) {
+      if (c > low) state.ranges.push_back({low, c - 1, 0});
+      if (target != kUnlimited) state.ranges.push_back({c, c, target});
+      low = c + 1;
+    }
+    state.ranges.push_back({low, kMaxCodePoint, 0});
+    dfa.states.push_back(std::move(state));
+  }
+  return dfa;
+}
 
 std::shared_ptr<const Program> compile_text(CharDfa automaton, CompileBudget& budget) {
   ProgramBuilder builder({}, budget);
@@ -276,6 +309,56 @@ std::shared_ptr<const Program> compile_choice(std::span<const std::string> choic
   }
   CompileBudget budget;
   return compile_text(literal_strings(choices, budget), budget);
+}
+
+std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> functions, const ToolOptions& options) {
+  if (functions.empty()) fail(ErrorCode::invalid_argument, "tools: expected at least 1 function");
+  CompileBudget budget;
+  ProgramBuilder builder(options.json, budget);
+  const AnyJson any = add_any_json(builder, budget);
+  const RuleId root = builder.add_rule();
+  const StateId call = builder.add_state(), body = builder.add_state(), object_end = builder.add_state(),
+                body_end = builder.add_state(), after = builder.add_state();
+  const bool spaced = options.json.spacing == JsonSpacing::spaced;
+  static const JsonTree kObject = parse_json_tree(R"({"type": "object"})", "schema");
+  std::vector<std::unique_ptr<JsonTree>> trees;
+  for (const ToolFunction& function : functions) {
+    if (function.name.empty() || !is_valid_utf8(function.name))
+      fail(ErrorCode::invalid_argument, "tools: expected a function name, found ", quoted(function.name));
+    if (!options.name.empty() && function.name != options.name) continue;
+    const std::string where = cat("parameters of ", quoted(function.name));
+    trees.push_back(std::make_unique<JsonTree>(
+        function.parameters.empty() ? kObject : parse_json_tree(function.parameters, where)));
+    const RuleId arguments = SchemaCompiler(*trees.back(), builder, any, budget).compile(&kObject);
+    const std::string gap = spaced ? " " : "";
+    const StateId before = builder.add_state(), behind = builder.add_state();
+    builder.literal(body,
+                    "{\"name\":" + gap + to_json_string(function.name) + "," + gap + "\"arguments\":" + gap, before);
+    builder.call(before, arguments, behind);
+    builder.byte(behind, '}', object_end);
+  }
+  if (trees.empty()) fail(ErrorCode::invalid_argument, "tools: no function ", quoted(options.name));
+  const std::string open(kToolCallBegin), close(kToolCallEnd);
+  builder.literal(call, open + "\n", body);
+  builder.literal(object_end, "\n" + close, body_end);
+  builder.empty(body_end, after);
+  const StateId exit = builder.exit_of(root);
+  builder.empty(after, exit);
+  if (options.parallel) builder.literal(after, "\n" + open + "\n", body);
+  if (options.required || !options.name.empty()) {
+    builder.empty(builder.start_of(root), call);
+  } else {
+    StringBody text;
+    text.automaton = texts_without(open);
+    text.raw = true;
+    const StateId text_end = builder.add_state();
+    builder.string(builder.start_of(root), std::move(text), text_end);
+    builder.empty(text_end, call);
+    builder.empty(text_end, exit);
+  }
+  Program program = builder.finish(root);
+  program.added_tokens = {open, close};
+  return std::make_shared<const Program>(std::move(program));
 }
 
 }  // namespace qwen::constraints

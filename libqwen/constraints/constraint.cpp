@@ -25,6 +25,10 @@ Constraint Constraint::choice(std::span<const std::string> choices) {
   return Constraint(constraints::compile_choice(choices));
 }
 
+Constraint Constraint::tools(std::span<const ToolFunction> functions, const ToolOptions& options) {
+  return Constraint(constraints::compile_tools(functions, options));
+}
+
 bool Constraint::accepts(std::string_view text) const {
   constraints::Automaton automaton(program_, constraints::Spelling::any);
   const constraints::Config end = automaton.run(automaton.start(), text);

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "constraints/char_dfa.h"
@@ -83,6 +84,9 @@ struct Rule {
   Cost cost = kImpossible;  // of its shortest text
 };
 
+// How Qwen2.5 and Qwen3 write calls of functions; added tokens of their vocabularies.
+inline constexpr std::string_view kToolCallBegin = "<tool_call>", kToolCallEnd = "</tool_call>";
+
 // Immutable once built.
 struct Program {
   std::vector<State> states;
@@ -92,6 +96,7 @@ struct Program {
   std::vector<ItemLoop> loops;
   std::vector<MemberSet> members;
   RuleId root = 0;
+  std::vector<std::string> added_tokens;  // texts of added tokens that may stand for their bytes
 };
 
 // Fills in the costs.

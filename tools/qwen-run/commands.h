@@ -31,5 +31,6 @@ std::function<int()> detokenize_command(tools::CommandLine& app);  // tokens.cpp
 std::function<int()> logits_command(tools::CommandLine& app);      // logits.cpp
 std::function<int()> perplexity_command(tools::CommandLine& app);  // perplexity.cpp
 std::function<int()> info_command(tools::CommandLine& app);        // info.cpp
+std::function<int()> check_json_command(tools::CommandLine& app);  // check_json.cpp
 
 }  // namespace qwen_run
