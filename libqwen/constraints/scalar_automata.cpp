@@ -57,21 +57,29 @@ std::vector<std::string> allowed_strings(const StringRules& rules) {
   return out;
 }
 
+std::vector<Decimal> allowed_numbers(const NumberRules& rules, CompileBudget& budget) {
+  std::vector<NumberDfa> excluded;
+  for (const NumberRule& rule : rules.excluded) excluded.push_back(number_dfa(rule, budget));
+  const NumberDfa all = number_dfa(rules.rule, budget);
+  std::vector<Decimal> out;
+  for (const Decimal& value : *rules.values) {
+    const std::string text = text_of(value);
+    budget.spend(1 + text.size() / 4 * (1 + excluded.size()));
+    const bool banned =
+        std::any_of(excluded.begin(), excluded.end(), [&](const NumberDfa& dfa) { return accepts(dfa, text); });
+    if (!banned && accepts(all, text)) out.push_back(value);
+  }
+  return out;
+}
+
 std::vector<NumberDfa> number_automata(const NumberRules& rules, CompileBudget& budget) {
   if (!rules.values) {
     NumberDfa out = number_dfa(rules.rule, budget);
     for (const NumberRule& rule : rules.excluded) out = subtract(out, number_dfa(rule, budget), budget);
     return {std::move(out)};
   }
-  std::vector<NumberDfa> excluded;
-  for (const NumberRule& rule : rules.excluded) excluded.push_back(number_dfa(rule, budget));
-  const NumberDfa all = number_dfa(rules.rule, budget);
   std::vector<NumberDfa> out;
-  for (const Decimal& value : *rules.values) {
-    const std::string text = text_of(value);
-    const bool banned =
-        std::any_of(excluded.begin(), excluded.end(), [&](const NumberDfa& dfa) { return accepts(dfa, text); });
-    if (banned || !accepts(all, text)) continue;
+  for (const Decimal& value : allowed_numbers(rules, budget)) {
     NumberRule rule;
     rule.low = rule.high = value;
     out.push_back(number_dfa(rule, budget));

@@ -217,8 +217,10 @@ bool SchemaReader::possible(const Conditions& conditions, int depth) {
 bool SchemaReader::possible(const Alternative& alternative, int depth) {
   if (alternative.types & (kNullType | kTrueType | kFalseType)) return true;
   if (alternative.types & kNumberType) {
-    const auto automata = number_automata(alternative.number, budget_);
-    if (std::any_of(automata.begin(), automata.end(), [](const NumberDfa& dfa) { return !dfa.empty(); })) return true;
+    const NumberRules& rules = alternative.number;
+    if (rules.values ? !allowed_numbers(rules, budget_).empty()
+                     : (rules.rule.is_any() && rules.excluded.empty()) || !number_automata(rules, budget_).front().empty())
+      return true;
   }
   if (alternative.types & kStringType) {
     const StringRules& rules = alternative.string;

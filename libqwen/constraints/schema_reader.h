@@ -72,6 +72,8 @@ class SchemaReader {
 CharDfa string_automaton(const StringRules& rules, CompileBudget& budget);
 // The strings of `rules.values` that meet them.
 std::vector<std::string> allowed_strings(const StringRules& rules);
+// The numbers of `rules.values` that meet them.
+std::vector<Decimal> allowed_numbers(const NumberRules& rules, CompileBudget& budget);
 // The numbers that meet the rules: automata whose union they are.
 std::vector<NumberDfa> number_automata(const NumberRules& rules, CompileBudget& budget);
 

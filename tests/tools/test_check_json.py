@@ -17,14 +17,9 @@ def cases(name):
 class CheckJson(unittest.TestCase):
     def verdicts(self, case, values):
         """The lines that check-json prints for the values in each style, or its refusal."""
-        out = []
-        for style in STYLES:
-            text = "".join(json.dumps(v, ensure_ascii=False, separators=style) + "\n" for v in values)
-            result = self.check(case, text)
-            if result.returncode != 0:
-                return None, result.stderr
-            out += result.stdout.split()
-        return out, ""
+        text = "".join(json.dumps(v, ensure_ascii=False, separators=style) + "\n" for style in STYLES for v in values)
+        result = self.check(case, text)
+        return (result.stdout.split(), "") if result.returncode == 0 else (None, result.stderr)
 
     def check(self, case, text):
         return run("check-json", "--json-schema", self.write(json.dumps(case["schema"])), stdin=text, model=None)
