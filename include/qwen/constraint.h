@@ -72,7 +72,9 @@ class QWEN_API Constraint {
   // The shortest text that can be generated; "" if is_empty().
   std::string shortest() const;
 
-  const std::shared_ptr<const constraints::Program>& program() const noexcept { return program_; }  // internal
+  const std::shared_ptr<const constraints::Program>& program() const noexcept {
+    return program_;
+  }  // internal
 
  private:
   explicit Constraint(std::shared_ptr<const constraints::Program> program) : program_(std::move(program)) {}

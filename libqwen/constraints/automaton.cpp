@@ -26,19 +26,19 @@ Cost Automaton::string_cost(const StringBody& body, const Thread& thread) const 
     return body.automaton.empty() ? counted(thread.counter) : body.costs[thread.counter];
   if (body.automaton.empty() && thread.counter >= body.max) return kImpossible;
   Cost best = kImpossible;
-  for_each_reachable(thread.partial, spelling_ == Spelling::any,
-                     [&](std::uint32_t low, std::uint32_t high, int bytes) {
-                       const Cost missing = static_cast<Cost>(bytes);
-                       if (body.automaton.empty()) {
-                         best = std::min(best, missing + counted(thread.counter + 1));
-                         return;
-                       }
-                       const auto& ranges = body.automaton.states[thread.counter].ranges;
-                       auto it = std::lower_bound(ranges.begin(), ranges.end(), low,
-                                                  [](const auto& range, std::uint32_t c) { return range.high < c; });
-                       for (; it != ranges.end() && it->low <= high; ++it)
-                         best = std::min(best, add_cost(missing, body.costs[it->next]));
-                     });
+  for_each_reachable(
+      thread.partial, spelling_ == Spelling::any, [&](std::uint32_t low, std::uint32_t high, int bytes) {
+        const Cost missing = static_cast<Cost>(bytes);
+        if (body.automaton.empty()) {
+          best = std::min(best, missing + counted(thread.counter + 1));
+          return;
+        }
+        const auto& ranges = body.automaton.states[thread.counter].ranges;
+        auto it = std::lower_bound(ranges.begin(), ranges.end(), low,
+                                   [](const auto& range, std::uint32_t c) { return range.high < c; });
+        for (; it != ranges.end() && it->low <= high; ++it)
+          best = std::min(best, add_cost(missing, body.costs[it->next]));
+      });
   return best;
 }
 
@@ -59,7 +59,8 @@ Automaton::FrameId Automaton::frame(std::vector<Link> links) {
   if (added) {
     Cost cost = kImpossible;
     for (const Link& link : links)
-      cost = std::min(cost, add_cost(state_cost(*program_, link.state, link.counter), frames_[link.parent].cost));
+      cost = std::min(cost,
+                      add_cost(state_cost(*program_, link.state, link.counter), frames_[link.parent].cost));
     frames_.push_back({std::move(links), cost});
   }
   return it->second;
@@ -83,7 +84,8 @@ Automaton::FrameId Automaton::merged(FrameId a, FrameId b) {
 }
 
 void Automaton::enter(RuleId rule, const Link& link) {
-  if (add_cost(program_->rules[rule].cost, state_cost(*program_, link.state, link.counter)) >= limit()) return;
+  if (add_cost(program_->rules[rule].cost, state_cost(*program_, link.state, link.counter)) >= limit())
+    return;
   push({program_->rules[rule].start, 0, 0, frame({link})});
 }
 
@@ -115,7 +117,8 @@ void Automaton::push(Thread thread) {
   for (std::uint32_t e = state.first_edge; e < state.end_edge; ++e) {
     const Edge& edge = program_->edges[e];
     if (edge.read_only && spelling_ != Spelling::any) continue;
-    const std::uint32_t counter = edge.counter >= 0 ? static_cast<std::uint32_t>(edge.counter) : thread.counter;
+    const std::uint32_t counter =
+        edge.counter >= 0 ? static_cast<std::uint32_t>(edge.counter) : thread.counter;
     if (edge.kind == Edge::Kind::byte) {
       reads = true;
     } else if (edge.kind == Edge::Kind::empty) {
@@ -136,9 +139,7 @@ void Automaton::step_string(const Thread& thread, unsigned char byte) {
     case LexStep::Kind::quote:
       if (may_close(body, thread.counter)) push({body.after, 0, 0, thread.frame});
       return;
-    case LexStep::Kind::partial:
-      next.partial = step.value;
-      break;
+    case LexStep::Kind::partial: next.partial = step.value; break;
     case LexStep::Kind::character:
       next.partial = 0;
       if (body.automaton.empty()) {
@@ -170,7 +171,8 @@ void Automaton::step_thread(const Thread& thread, unsigned char byte) {
     const MemberSet& set = program_->members[state.index];
     if (thread.state == set.value_end) {
       if (byte == ',') push({set.separator, thread.counter, 0, thread.frame});
-      if (byte == '}' && (thread.counter & set.required) == set.required) push({set.after, 0, 0, thread.frame});
+      if (byte == '}' && (thread.counter & set.required) == set.required)
+        push({set.after, 0, 0, thread.frame});
       return;
     }
   }
@@ -178,7 +180,8 @@ void Automaton::step_thread(const Thread& thread, unsigned char byte) {
     const Edge& edge = program_->edges[e];
     if (edge.kind != Edge::Kind::byte || byte < edge.low || byte > edge.high) continue;
     if (edge.read_only && spelling_ != Spelling::any) continue;
-    push({edge.target, edge.counter >= 0 ? static_cast<std::uint32_t>(edge.counter) : thread.counter, 0, thread.frame});
+    push({edge.target, edge.counter >= 0 ? static_cast<std::uint32_t>(edge.counter) : thread.counter, 0,
+          thread.frame});
   }
 }
 
@@ -186,8 +189,8 @@ Config Automaton::intern() {
   std::sort(pending_.begin(), pending_.end());
   std::vector<Thread> threads;
   for (const Thread& thread : pending_) {
-    if (!threads.empty() && threads.back().state == thread.state && threads.back().counter == thread.counter &&
-        threads.back().partial == thread.partial) {
+    if (!threads.empty() && threads.back().state == thread.state &&
+        threads.back().counter == thread.counter && threads.back().partial == thread.partial) {
       threads.back().frame = merged(threads.back().frame, thread.frame);
     } else {
       threads.push_back(thread);
@@ -259,7 +262,8 @@ void Automaton::candidates(const Thread& thread, std::bitset<256>& out) const {
     const auto lead = [](std::uint32_t c) {
       return c < 0x800 ? 0xC0 | (c >> 6) : c < 0x10000 ? 0xE0 | (c >> 12) : 0xF0 | (c >> 18);
     };
-    for (std::uint32_t b = lead(std::max<std::uint32_t>(range.low, 0x80)); b <= lead(range.high); ++b) out.set(b);
+    for (std::uint32_t b = lead(std::max<std::uint32_t>(range.low, 0x80)); b <= lead(range.high); ++b)
+      out.set(b);
   }
 }
 
@@ -312,7 +316,8 @@ std::string Automaton::forced(Config config, std::size_t limit) {
     for (const Thread& thread : configs_[index(config)].threads) candidates(thread, possible);
     int only = -1;
     for (std::size_t b = 0; b < 256 && only > -2; ++b)
-      if (possible[b] && step(config, static_cast<unsigned char>(b)) >= 0) only = only == -1 ? static_cast<int>(b) : -2;
+      if (possible[b] && step(config, static_cast<unsigned char>(b)) >= 0)
+        only = only == -1 ? static_cast<int>(b) : -2;
     if (only < 0) break;
     out += static_cast<char>(only);
     config = step(config, static_cast<unsigned char>(only));
@@ -340,8 +345,8 @@ Automaton::PlainString Automaton::plain_string(Config config) const noexcept {
 
 bool Automaton::in_character(Config config) const noexcept {
   const auto& threads = configs_[index(config)].threads;
-  return !threads.empty() &&
-         std::all_of(threads.begin(), threads.end(), [](const Thread& thread) { return thread.partial != 0; });
+  return !threads.empty() && std::all_of(threads.begin(), threads.end(),
+                                         [](const Thread& thread) { return thread.partial != 0; });
 }
 
 Config Automaton::compact(Config config) {

@@ -11,7 +11,8 @@ namespace {
 constexpr std::int64_t kDead = -1;
 
 // Appends a range, joined with the one before if they touch and lead to the same state.
-void add_range(std::vector<CharDfa::Range>& ranges, std::uint32_t low, std::uint32_t high, std::uint32_t next) {
+void add_range(std::vector<CharDfa::Range>& ranges, std::uint32_t low, std::uint32_t high,
+               std::uint32_t next) {
   if (!ranges.empty() && ranges.back().next == next && ranges.back().high + 1 == low) {
     ranges.back().high = high;
   } else {
@@ -81,8 +82,9 @@ class Product {
 
 std::int64_t CharDfa::step(std::uint32_t state, std::uint32_t c) const noexcept {
   const auto& ranges = states[state].ranges;
-  const auto it = std::lower_bound(ranges.begin(), ranges.end(), c,
-                                   [](const Range& range, std::uint32_t value) { return range.high < value; });
+  const auto it =
+      std::lower_bound(ranges.begin(), ranges.end(), c,
+                       [](const Range& range, std::uint32_t value) { return range.high < value; });
   return it != ranges.end() && it->low <= c ? static_cast<std::int64_t>(it->next) : kDead;
 }
 
@@ -171,7 +173,8 @@ CharDfa trim(CharDfa dfa) {
   if (n == 0) return dfa;
   std::vector<std::vector<std::uint32_t>> before(n);
   for (std::size_t i = 0; i < n; ++i)
-    for (const auto& range : dfa.states[i].ranges) before[range.next].push_back(static_cast<std::uint32_t>(i));
+    for (const auto& range : dfa.states[i].ranges)
+      before[range.next].push_back(static_cast<std::uint32_t>(i));
   std::vector<bool> live(n, false);
   std::vector<std::uint32_t> work;
   for (std::size_t i = 0; i < n; ++i)

@@ -73,7 +73,8 @@ class SchemaCompiler {
       if (rule.min > rule.max) return;
       body.min = rule.min, body.max = rule.max;
     } else {
-      body.automaton = rule.values ? literal_strings(allowed_strings(rules), budget_) : string_automaton(rules, budget_);
+      body.automaton =
+          rule.values ? literal_strings(allowed_strings(rules), budget_) : string_automaton(rules, budget_);
       if (body.automaton.empty()) return;
       budget_.spend(10 * body.automaton.states.size());
     }
@@ -145,7 +146,8 @@ class SchemaCompiler {
   std::vector<NameClass> unlisted_names(const ObjectRules& object) {
     std::vector<std::string> listed;
     for (const auto& property : object.properties) listed.push_back(property.name);
-    CharDfa others = listed.empty() ? any_string() : subtract(any_string(), literal_strings(listed, budget_), budget_);
+    CharDfa others =
+        listed.empty() ? any_string() : subtract(any_string(), literal_strings(listed, budget_), budget_);
     for (const auto& names : object.names) others = intersect(others, *names, budget_);
     std::vector<NameClass> classes{{std::move(others), {}}};
     std::size_t patterns = 0;
@@ -173,7 +175,8 @@ class SchemaCompiler {
         classes.push_back(std::move(one));
       }
     }
-    std::erase_if(classes, [](const NameClass& one) { return one.names.empty() || is_impossible(one.value); });
+    std::erase_if(classes,
+                  [](const NameClass& one) { return one.names.empty() || is_impossible(one.value); });
     return classes;
   }
 
@@ -189,11 +192,13 @@ class SchemaCompiler {
     std::vector<RuleId> listed, unlisted;
     for (const auto* property : properties)
       listed.push_back(member_rule(literal_strings({&property->name, 1}, budget_), property->value));
-    for (NameClass& one : unlisted_names(object)) unlisted.push_back(member_rule(std::move(one.names), one.value));
+    for (NameClass& one : unlisted_names(object))
+      unlisted.push_back(member_rule(std::move(one.names), one.value));
     const StateId first = builder_.add_state();
     builder_.byte(start, '{', first);
-    add_ordered_members(properties, listed, object.open || object.properties.empty() ? unlisted : std::vector<RuleId>{},
-                        first, exit);
+    add_ordered_members(properties, listed,
+                        object.open || object.properties.empty() ? unlisted : std::vector<RuleId>{}, first,
+                        exit);
     if (listed.size() > MemberSet::kMaxListed) return;
     MemberSet set;
     for (std::size_t i = 0; i < properties.size(); ++i)
@@ -206,14 +211,15 @@ class SchemaCompiler {
 
   // The form that is generated: listed members in order, then unlisted ones.
   void add_ordered_members(const std::vector<const ObjectRules::Property*>& properties,
-                           const std::vector<RuleId>& listed, const std::vector<RuleId>& unlisted, StateId first,
-                           StateId exit) {
+                           const std::vector<RuleId>& listed, const std::vector<RuleId>& unlisted,
+                           StateId first, StateId exit) {
     const std::size_t n = listed.size();
     std::size_t optional_from = n;  // from here on no property is required
     while (optional_from > 0 && !properties[optional_from - 1]->required) --optional_from;
     // key[i]: before a key, properties 0 to i - 1 are done. after[i]: after a value.
     std::vector<StateId> key, after;
-    for (std::size_t i = 0; i <= n; ++i) key.push_back(builder_.add_state()), after.push_back(builder_.add_state());
+    for (std::size_t i = 0; i <= n; ++i)
+      key.push_back(builder_.add_state()), after.push_back(builder_.add_state());
     builder_.empty(first, key[0]);
     if (optional_from == 0) builder_.byte(first, '}', exit);
     for (std::size_t i = 0; i <= n; ++i) {
@@ -305,13 +311,15 @@ std::shared_ptr<const Program> compile_choice(std::span<const std::string> choic
   if (choices.empty()) fail(ErrorCode::invalid_argument, "choices: expected at least 1");
   for (const std::string& choice : choices) {
     if (choice.empty()) fail(ErrorCode::invalid_argument, "choices: an empty text");
-    if (!is_valid_utf8(choice)) fail(ErrorCode::invalid_argument, "choices: ", quoted(choice), " is not valid UTF-8");
+    if (!is_valid_utf8(choice))
+      fail(ErrorCode::invalid_argument, "choices: ", quoted(choice), " is not valid UTF-8");
   }
   CompileBudget budget;
   return compile_text(literal_strings(choices, budget), budget);
 }
 
-std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> functions, const ToolOptions& options) {
+std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> functions,
+                                             const ToolOptions& options) {
   if (functions.empty()) fail(ErrorCode::invalid_argument, "tools: expected at least 1 function");
   CompileBudget budget;
   ProgramBuilder builder(options.json, budget);
@@ -333,7 +341,8 @@ std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> funct
     const std::string gap = spaced ? " " : "";
     const StateId before = builder.add_state(), behind = builder.add_state();
     builder.literal(body,
-                    "{\"name\":" + gap + to_json_string(function.name) + "," + gap + "\"arguments\":" + gap, before);
+                    "{\"name\":" + gap + to_json_string(function.name) + "," + gap + "\"arguments\":" + gap,
+                    before);
     builder.call(before, arguments, behind);
     builder.byte(behind, '}', object_end);
   }

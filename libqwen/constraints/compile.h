@@ -16,6 +16,7 @@ std::shared_ptr<const Program> compile_json(bool object, const JsonOptions& opti
 std::shared_ptr<const Program> compile_schema(std::string_view schema, const JsonOptions& options);
 std::shared_ptr<const Program> compile_text_regex(std::string_view pattern);
 std::shared_ptr<const Program> compile_choice(std::span<const std::string> choices);
-std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> functions, const ToolOptions& options);
+std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> functions,
+                                             const ToolOptions& options);
 
 }  // namespace qwen::constraints

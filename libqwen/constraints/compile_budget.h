@@ -13,7 +13,8 @@ class CompileBudget {
   explicit CompileBudget(std::size_t units = 1'500'000) : left_(units) {}
   // Throws Error(unsupported) if the constraint needs more than the limit.
   void spend(std::size_t units) {
-    if (units > left_) fail(ErrorCode::unsupported, "the constraint is too complex: its automaton is too large");
+    if (units > left_)
+      fail(ErrorCode::unsupported, "the constraint is too complex: its automaton is too large");
     left_ -= units;
   }
 

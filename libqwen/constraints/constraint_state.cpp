@@ -46,7 +46,7 @@ ConstraintState::ConstraintState(const Constraint& constraint, std::shared_ptr<c
       left_(max_tokens),
       path_(trie_->max_depth() + 1) {
   for (const std::string& text : constraint.program()->added_tokens)
-    if (const auto token = tokenizer_.find_control(text)) added_tokens_.push_back({*token, text});
+    if (const auto token = tokenizer_.find_added_token(text)) added_tokens_.push_back({*token, text});
   if (!trie_->has_all_bytes())
     fail(ErrorCode::unsupported, "constraints: the vocabulary has no tokens for single bytes");
   if (config_ < 0) fail(ErrorCode::invalid_argument, "constraint: no text satisfies it");
@@ -70,8 +70,8 @@ bool ConstraintState::is_end(Token token) const noexcept {
 }
 
 std::vector<Token> ConstraintState::encoded(std::string_view text) const {
-  std::vector<Token> tokens =
-      tokenizer_.encode(text, added_tokens_.empty() ? Tokenizer::Special::as_text : Tokenizer::Special::parse);
+  std::vector<Token> tokens = tokenizer_.encode(
+      text, added_tokens_.empty() ? Tokenizer::ControlTokens::as_text : Tokenizer::ControlTokens::parse);
   std::string bytes;
   for (const Token token : tokens) {
     const std::string_view own = bytes_of(token);

@@ -64,7 +64,8 @@ class ConstraintState {
   Automaton automaton_;
   Config config_;
   int left_;
-  std::vector<Token> plan_;  // the rest of the shortest ending in reverse, once only the tokenizer's tokens fit
+  std::vector<Token>
+      plan_;  // the rest of the shortest ending in reverse, once only the tokenizer's tokens fit
   std::vector<Token> recent_;  // the last tokens of the text
   std::unordered_map<Config, Mask> masks_;
   std::unordered_map<Config, std::size_t> encoded_costs_;

@@ -27,9 +27,7 @@ class TreeReader {
     if (++values_ > kMaxValues) in_.bad("more than ", kMaxValues, " values");
     JsonTree tree;
     switch (in_.peek()) {
-      case JsonReader::Kind::null:
-        in_.skip();
-        break;
+      case JsonReader::Kind::null: in_.skip(); break;
       case JsonReader::Kind::boolean:
         tree.kind = JsonTree::Kind::boolean;
         tree.boolean = in_.boolean();

@@ -12,8 +12,8 @@ struct JsonTree {
 
   Kind kind = Kind::null;
   bool boolean = false;
-  std::string text;             // of a string, or of a number as written
-  std::vector<JsonTree> items;  // elements, or member values
+  std::string text;               // of a string, or of a number as written
+  std::vector<JsonTree> items;    // elements, or member values
   std::vector<std::string> keys;  // of an object, in order; as many as items
 
   const JsonTree* find(std::string_view key) const noexcept;

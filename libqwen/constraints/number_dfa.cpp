@@ -36,7 +36,17 @@ NumberDfa trim(NumberDfa dfa) {
   return dfa;
 }
 
-enum Phase : std::uint8_t { start, minus, zero, integer, point, fraction, exponent, exponent_sign, exponent_digits };
+enum Phase : std::uint8_t {
+  start,
+  minus,
+  zero,
+  integer,
+  point,
+  fraction,
+  exponent,
+  exponent_sign,
+  exponent_digits
+};
 
 // What the digits read so far say about the number.
 struct Progress {
@@ -179,8 +189,10 @@ class NumberBuilder {
         compare_digit(p.low, rule_.low, p.fraction_digits, digit, true);
         compare_digit(p.high, rule_.high, p.fraction_digits, digit, true);
         if (scale_set_ && !rule_.integer && p.fraction_digits < scale_)
-          p.remainder = static_cast<std::uint32_t>((p.remainder * std::uint64_t{10} + static_cast<unsigned>(digit)) % modulus_);
-        p.fraction_digits = std::min<std::uint16_t>(static_cast<std::uint16_t>(p.fraction_digits + 1), fraction_cap_);
+          p.remainder = static_cast<std::uint32_t>(
+              (p.remainder * std::uint64_t{10} + static_cast<unsigned>(digit)) % modulus_);
+        p.fraction_digits =
+            std::min<std::uint16_t>(static_cast<std::uint16_t>(p.fraction_digits + 1), fraction_cap_);
         p.nonzero |= digit != 0;
         return true;
       case exponent:
@@ -196,13 +208,14 @@ class NumberBuilder {
     }
     p.nonzero |= digit != 0;
     if (scale_set_)
-      p.remainder = static_cast<std::uint32_t>((p.remainder * std::uint64_t{10} + static_cast<unsigned>(digit)) % modulus_);
+      p.remainder = static_cast<std::uint32_t>(
+          (p.remainder * std::uint64_t{10} + static_cast<unsigned>(digit)) % modulus_);
     return true;
   }
 
   // `order` is that of the digits before `index`, and is decided once it is not 0.
-  static void compare_digit(std::int8_t& order, const std::optional<Decimal>& bound, std::size_t index, int digit,
-                            bool in_fraction) {
+  static void compare_digit(std::int8_t& order, const std::optional<Decimal>& bound, std::size_t index,
+                            int digit, bool in_fraction) {
     if (!bound || order != 0) return;
     const std::string& digits = in_fraction ? bound->fraction : bound->integer;
     const int other = index < digits.size() ? digits[index] - '0' : 0;
@@ -286,7 +299,8 @@ int number_symbol(unsigned char byte) noexcept {
 }
 
 const char* symbol_bytes(int symbol) noexcept {
-  static constexpr const char* kBytes[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "-", ".", "eE", "+"};
+  static constexpr const char* kBytes[] = {"0", "1", "2", "3", "4", "5",  "6",
+                                           "7", "8", "9", "-", ".", "eE", "+"};
   return kBytes[symbol];
 }
 
@@ -316,10 +330,9 @@ NumberDfa subtract(const NumberDfa& a, const NumberDfa& b, CompileBudget& budget
     for (int symbol = 0; symbol < NumberDfa::kSymbols; ++symbol) {
       const auto s = static_cast<std::size_t>(symbol);
       const std::int32_t next = a.states[static_cast<std::size_t>(i)].next[s];
-      out.states[k].next[s] =
-          next < 0 || symbol == kExponent
-              ? -1
-              : number(next, j < 0 ? -1 : b.states[static_cast<std::size_t>(j)].next[s]);
+      out.states[k].next[s] = next < 0 || symbol == kExponent
+                                  ? -1
+                                  : number(next, j < 0 ? -1 : b.states[static_cast<std::size_t>(j)].next[s]);
     }
   }
   return trim(std::move(out));

@@ -39,9 +39,13 @@ Cost string_start_cost(const StringBody& body) {
 class CostSolver {
  public:
   explicit CostSolver(Program& program)
-      : program_(program), into_(program.states.size()), callers_(program.rules.size()), loops_of_(program.rules.size()) {
+      : program_(program),
+        into_(program.states.size()),
+        callers_(program.rules.size()),
+        loops_of_(program.rules.size()) {
     starts_.resize(program.states.size());
-    for (RuleId rule = 0; rule < program.rules.size(); ++rule) starts_[program.rules[rule].start].push_back(rule);
+    for (RuleId rule = 0; rule < program.rules.size(); ++rule)
+      starts_[program.rules[rule].start].push_back(rule);
     for (StateId state = 0; state < program.states.size(); ++state) {
       const State& s = program.states[state];
       for (std::uint32_t e = s.first_edge; e < s.end_edge; ++e) {
@@ -51,11 +55,13 @@ class CostSolver {
       }
       if (s.kind == State::Kind::exit) queue_.push({0, state});
       // Only for reading, and never without an end: the required members have values.
-      if (s.kind == State::Kind::member || s.kind == State::Kind::member_end) queue_.push({kReadOnlyCost, state});
+      if (s.kind == State::Kind::member || s.kind == State::Kind::member_end)
+        queue_.push({kReadOnlyCost, state});
       if (s.kind == State::Kind::string) bodies_.push_back(state);
       if (s.kind == State::Kind::item_loop) loop_states_.push_back(state);
     }
-    for (const StateId state : bodies_) after_string_[program.strings[program.states[state].index].after].push_back(state);
+    for (const StateId state : bodies_)
+      after_string_[program.strings[program.states[state].index].after].push_back(state);
     for (const StateId state : loop_states_) {
       const ItemLoop& loop = program.loops[program.states[state].index];
       after_loop_[loop.after].push_back(state);
@@ -119,9 +125,10 @@ class CostSolver {
 
  private:
   Program& program_;
-  std::vector<std::vector<std::pair<StateId, std::uint32_t>>> into_, callers_;  // edges by target, calls by rule
-  std::vector<std::vector<StateId>> loops_of_;                                  // by rule of the items
-  std::vector<std::vector<RuleId>> starts_;                                     // by state
+  std::vector<std::vector<std::pair<StateId, std::uint32_t>>> into_,
+      callers_;                                 // edges by target, calls by rule
+  std::vector<std::vector<StateId>> loops_of_;  // by rule of the items
+  std::vector<std::vector<RuleId>> starts_;     // by state
   std::vector<StateId> bodies_, loop_states_;
   std::map<StateId, std::vector<StateId>> after_string_, after_loop_;
   Queue queue_;

@@ -31,17 +31,17 @@ struct Edge {
   // Taken when a text is checked, not when one is generated: another spelling of the same value.
   bool read_only = false;
   StateId target = 0;
-  RuleId rule = 0;          // of a call
+  RuleId rule = 0;            // of a call
   std::int32_t counter = -1;  // sets the counter, if 0 or more
 };
 
 // A string, from behind its opening quote to behind its closing one; or a text without quotes and escapes.
 struct StringBody {
-  CharDfa automaton;         // without states: any characters, and the two limits count
+  CharDfa automaton;  // without states: any characters, and the two limits count
   std::uint32_t min = 0, max = kUnlimited;
-  bool raw = false;          // no quotes: ends wherever the automaton accepts
+  bool raw = false;  // no quotes: ends wherever the automaton accepts
   StateId after = 0;
-  std::vector<Cost> costs;   // [automaton.states]: from a state to behind the closing quote
+  std::vector<Cost> costs;  // [automaton.states]: from a state to behind the closing quote
 };
 
 // The part of an array behind `prefix`: the counter holds the number of these items.
@@ -59,19 +59,19 @@ struct MemberSet {
   std::uint32_t required = 0;    // bit set
   StateId separator = 0;         // after a comma
   StateId key = 0, value_end = 0;
-  StateId after = 0;             // after the brace
+  StateId after = 0;  // after the brace
   static constexpr std::size_t kMaxListed = 32;
 };
 
 struct State {
   enum class Kind : std::uint8_t {
     plain,
-    string,     // inside StringBody `index`
-    item_loop,  // after an item of ItemLoop `index`
-    item,       // before an item of ItemLoop `index` (its separator too)
-    member,     // before a key of MemberSet `index`
-    member_end, // after a member of MemberSet `index`
-    exit,       // the end of its rule
+    string,      // inside StringBody `index`
+    item_loop,   // after an item of ItemLoop `index`
+    item,        // before an item of ItemLoop `index` (its separator too)
+    member,      // before a key of MemberSet `index`
+    member_end,  // after a member of MemberSet `index`
+    exit,        // the end of its rule
   };
   Kind kind = Kind::plain;
   std::uint32_t index = 0;

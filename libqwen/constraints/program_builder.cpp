@@ -72,11 +72,13 @@ void ProgramBuilder::number(StateId from, const NumberDfa& dfa, StateId to) {
         auto& edges = edges_[states[i]];
         // Digits that lead to one state share an edge.
         if (!edges.empty() && edges.back().kind == Edge::Kind::byte && edges.back().high + 1 == value &&
-            edges.back().target == states[static_cast<std::size_t>(next)] && edges.back().read_only == read_only) {
+            edges.back().target == states[static_cast<std::size_t>(next)] &&
+            edges.back().read_only == read_only) {
           edges.back().high = value;
         } else {
           budget_.spend(2);
-          edges.push_back({Edge::Kind::byte, value, value, read_only, states[static_cast<std::size_t>(next)], 0, -1});
+          edges.push_back(
+              {Edge::Kind::byte, value, value, read_only, states[static_cast<std::size_t>(next)], 0, -1});
         }
       }
     }

@@ -67,7 +67,8 @@ class RegexParser {
   }
   template <class... Parts>
   [[noreturn]] void unsupported(const Parts&... parts) const {
-    fail(ErrorCode::unsupported, "pattern ", quoted(pattern_), ", byte ", at_ + 1, ": ", parts..., " not supported");
+    fail(ErrorCode::unsupported, "pattern ", quoted(pattern_), ", byte ", at_ + 1, ": ", parts...,
+         " not supported");
   }
 
   bool done() const { return at_ >= pattern_.size(); }
@@ -301,7 +302,8 @@ class RegexParser {
       if (done()) bad("missing ']'");
       std::uint32_t low = 0, high = 0;
       if (!class_character(ranges, low)) {
-        if (peek() == '-' && at_ + 1 < pattern_.size() && pattern_[at_ + 1] != ']') bad("a range from a class");
+        if (peek() == '-' && at_ + 1 < pattern_.size() && pattern_[at_ + 1] != ']')
+          bad("a range from a class");
         continue;
       }
       high = low;

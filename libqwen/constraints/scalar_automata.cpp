@@ -17,7 +17,8 @@ bool meets(const StringRule& rule, const std::string& text) {
 CharDfa automaton_of(const StringRule& rule, CompileBudget& budget) {
   CharDfa out = rule.values ? literal_strings(*rule.values, budget) : any_string();
   for (const auto& automaton : rule.automata) out = intersect(out, *automaton, budget);
-  if (rule.min > 0 || rule.max != kUnlimited) out = intersect(out, string_lengths(rule.min, rule.max, budget), budget);
+  if (rule.min > 0 || rule.max != kUnlimited)
+    out = intersect(out, string_lengths(rule.min, rule.max, budget), budget);
   return out;
 }
 
@@ -65,8 +66,8 @@ std::vector<Decimal> allowed_numbers(const NumberRules& rules, CompileBudget& bu
   for (const Decimal& value : *rules.values) {
     const std::string text = text_of(value);
     budget.spend(1 + text.size() / 4 * (1 + excluded.size()));
-    const bool banned =
-        std::any_of(excluded.begin(), excluded.end(), [&](const NumberDfa& dfa) { return accepts(dfa, text); });
+    const bool banned = std::any_of(excluded.begin(), excluded.end(),
+                                    [&](const NumberDfa& dfa) { return accepts(dfa, text); });
     if (!banned && accepts(all, text)) out.push_back(value);
   }
   return out;

@@ -125,7 +125,9 @@ const Alternatives& SchemaReader::expand(const Condition& condition) {
 Alternatives SchemaReader::expand_value(const JsonTree& value) {
   budget_.spend(20);
   Alternative out;
-  const auto equals = [](const JsonTree& tree) { return Conditions{{&tree, Condition::Kind::equals, false}}; };
+  const auto equals = [](const JsonTree& tree) {
+    return Conditions{{&tree, Condition::Kind::equals, false}};
+  };
   switch (value.kind) {
     case Kind::null: out.types = kNullType; break;
     case Kind::boolean: out.types = value.boolean ? kTrueType : kFalseType; break;
@@ -219,13 +221,15 @@ bool SchemaReader::possible(const Alternative& alternative, int depth) {
   if (alternative.types & kNumberType) {
     const NumberRules& rules = alternative.number;
     if (rules.values ? !allowed_numbers(rules, budget_).empty()
-                     : (rules.rule.is_any() && rules.excluded.empty()) || !number_automata(rules, budget_).front().empty())
+                     : (rules.rule.is_any() && rules.excluded.empty()) ||
+                           !number_automata(rules, budget_).front().empty())
       return true;
   }
   if (alternative.types & kStringType) {
     const StringRules& rules = alternative.string;
-    if (rules.rule.values ? !allowed_strings(rules).empty()
-                          : rules.rule.min <= rules.rule.max && (depth == 0 || !string_automaton(rules, budget_).empty()))
+    if (rules.rule.values
+            ? !allowed_strings(rules).empty()
+            : rules.rule.min <= rules.rule.max && (depth == 0 || !string_automaton(rules, budget_).empty()))
       return true;
   }
   if (alternative.types & kArrayType) {
@@ -257,14 +261,16 @@ Alternatives SchemaReader::any_of(const JsonTree& tree, const std::string& key, 
   for (const JsonTree& branch : list(tree, key, value).items) {
     const Alternatives& more = expand(Condition{&branch});
     out.insert(out.end(), more.begin(), more.end());
-    if (out.size() > kMaxAlternatives) refuse(tree, key, cat("more than ", kMaxAlternatives, " alternatives"));
+    if (out.size() > kMaxAlternatives)
+      refuse(tree, key, cat("more than ", kMaxAlternatives, " alternatives"));
   }
   return out;
 }
 
 Alternatives SchemaReader::one_of(const JsonTree& tree, const JsonTree& value) {
   std::vector<Alternatives> branches;
-  for (const JsonTree& branch : list(tree, "oneOf", value).items) branches.push_back(expand(Condition{&branch}));
+  for (const JsonTree& branch : list(tree, "oneOf", value).items)
+    branches.push_back(expand(Condition{&branch}));
   Alternatives out;
   for (std::size_t i = 0; i < branches.size(); ++i) {
     Alternatives only = branches[i];
@@ -273,7 +279,8 @@ Alternatives SchemaReader::one_of(const JsonTree& tree, const JsonTree& value) {
       only = both(only, negated(branches[j], "oneOf"));
     }
     out.insert(out.end(), only.begin(), only.end());
-    if (out.size() > kMaxAlternatives) refuse(tree, "oneOf", cat("more than ", kMaxAlternatives, " alternatives"));
+    if (out.size() > kMaxAlternatives)
+      refuse(tree, "oneOf", cat("more than ", kMaxAlternatives, " alternatives"));
   }
   return out;
 }
@@ -304,8 +311,10 @@ Alternatives SchemaReader::dependent(const JsonTree& tree, const std::string& ke
     Alternatives rest{present};
     if (key == "dependentRequired") {
       for (const JsonTree& name : list(tree, key, value.items[i]).items) {
-        if (!name.is(Kind::string)) bad(tree, key, ": expected a list of names, found ", shown(value.items[i]));
-        if (rest[0].object.find(name.text) == nullptr) rest[0].object.properties.push_back({name.text, {}, true});
+        if (!name.is(Kind::string))
+          bad(tree, key, ": expected a list of names, found ", shown(value.items[i]));
+        if (rest[0].object.find(name.text) == nullptr)
+          rest[0].object.properties.push_back({name.text, {}, true});
       }
     } else {
       rest = both(rest, expand(Condition{&value.items[i]}));
@@ -355,8 +364,8 @@ Alternatives SchemaReader::expand_schema(const JsonTree& tree) {
       bool integer = false;
       own.types = types(tree, value, integer);
       own.number.rule.integer = integer;
-    } else if (key == "minimum" || key == "maximum" || key == "exclusiveMinimum" || key == "exclusiveMaximum" ||
-               key == "multipleOf") {
+    } else if (key == "minimum" || key == "maximum" || key == "exclusiveMinimum" ||
+               key == "exclusiveMaximum" || key == "multipleOf") {
       number_keyword(tree, key, value, own.number.rule);
     } else if (!string_keyword(tree, key, value, own)) {
       array_keyword(tree, key, value, own);
@@ -368,10 +377,25 @@ Alternatives SchemaReader::expand_schema(const JsonTree& tree) {
   Alternatives none{Alternative{}};
   for (std::size_t i = 0; i < tree.items.size(); ++i) {
     const std::string& key = tree.keys[i];
-    static const std::set<std::string, std::less<>> kPlain{
-        "type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
-        "pattern", "format", "minItems", "maxItems", "prefixItems", "items", "properties", "required",
-        "additionalProperties", "patternProperties", "propertyNames"};
+    static const std::set<std::string, std::less<>> kPlain{"type",
+                                                           "minimum",
+                                                           "maximum",
+                                                           "exclusiveMinimum",
+                                                           "exclusiveMaximum",
+                                                           "multipleOf",
+                                                           "minLength",
+                                                           "maxLength",
+                                                           "pattern",
+                                                           "format",
+                                                           "minItems",
+                                                           "maxItems",
+                                                           "prefixItems",
+                                                           "items",
+                                                           "properties",
+                                                           "required",
+                                                           "additionalProperties",
+                                                           "patternProperties",
+                                                           "propertyNames"};
     if (kPlain.contains(key) || combining_keyword(tree, key, tree.items[i], out)) continue;
     if (!is_annotation(tree, key, tree.items[i])) refuse(tree, key);
   }
@@ -381,10 +405,14 @@ Alternatives SchemaReader::expand_schema(const JsonTree& tree) {
 unsigned SchemaReader::types(const JsonTree& tree, const JsonTree& value, bool& integer) const {
   const auto bit = [&](const JsonTree& name) -> unsigned {
     static const std::map<std::string, unsigned, std::less<>> kBits{
-        {"null", kNullType},     {"boolean", kTrueType | kFalseType}, {"number", kNumberType}, {"integer", kNumberType},
-        {"string", kStringType}, {"array", kArrayType},               {"object", kObjectType}};
+        {"null", kNullType},     {"boolean", kTrueType | kFalseType},
+        {"number", kNumberType}, {"integer", kNumberType},
+        {"string", kStringType}, {"array", kArrayType},
+        {"object", kObjectType}};
     const auto it = name.is(Kind::string) ? kBits.find(name.text) : kBits.end();
-    if (it == kBits.end()) bad(tree, "type: expected null, boolean, number, integer, string, array or object, found ", shown(name));
+    if (it == kBits.end())
+      bad(tree, "type: expected null, boolean, number, integer, string, array or object, found ",
+          shown(name));
     return it->second;
   };
   if (!value.is(Kind::array)) {
@@ -407,7 +435,8 @@ void SchemaReader::number_keyword(const JsonTree& tree, const std::string& key, 
   if (!value.is(Kind::number)) bad(tree, key, ": expected a number, found ", shown(value));
   const Decimal number = parse_decimal(value.text, key);
   if (key == "multipleOf") {
-    if (number.negative || number.is_zero()) bad(tree, "multipleOf: expected a number above 0, found ", value.text);
+    if (number.negative || number.is_zero())
+      bad(tree, "multipleOf: expected a number above 0, found ", value.text);
     rule.multiples.push_back(number);
     return;
   }
@@ -424,7 +453,9 @@ void SchemaReader::number_keyword(const JsonTree& tree, const std::string& key, 
 }
 
 std::uint32_t SchemaReader::count(const JsonTree& tree, const std::string& key, const JsonTree& value) const {
-  const auto expected = [&] { bad(tree, key, ": expected a whole number of 0 or more, found ", shown(value)); };
+  const auto expected = [&] {
+    bad(tree, key, ": expected a whole number of 0 or more, found ", shown(value));
+  };
   if (!value.is(Kind::number)) expected();
   const Decimal number = parse_decimal(value.text, key);
   if (number.negative || !number.is_integer()) expected();
@@ -432,7 +463,8 @@ std::uint32_t SchemaReader::count(const JsonTree& tree, const std::string& key, 
   return number.integer.empty() ? 0 : static_cast<std::uint32_t>(std::stoul(number.integer));
 }
 
-const JsonTree& SchemaReader::list(const JsonTree& tree, const std::string& key, const JsonTree& value) const {
+const JsonTree& SchemaReader::list(const JsonTree& tree, const std::string& key,
+                                   const JsonTree& value) const {
   if (!value.is(Kind::array)) bad(tree, key, ": expected an array, found ", shown(value));
   return value;
 }
@@ -452,8 +484,10 @@ bool SchemaReader::string_keyword(const JsonTree& tree, const std::string& key, 
     if (!value.is(Kind::string)) bad(tree, key, ": expected a string, found ", shown(value));
     const std::string_view pattern = format_pattern(value.text);
     if (pattern.empty())
-      refuse(tree, key, cat(quoted(value.text), " is not supported (date, time, date-time, uuid, email and ipv4 are)"));
-    rule.automata.push_back(std::make_shared<const CharDfa>(compile_regex(pattern, RegexMatch::search, budget_)));
+      refuse(tree, key,
+             cat(quoted(value.text), " is not supported (date, time, date-time, uuid, email and ipv4 are)"));
+    rule.automata.push_back(
+        std::make_shared<const CharDfa>(compile_regex(pattern, RegexMatch::search, budget_)));
   } else {
     return false;
   }
@@ -486,7 +520,8 @@ void SchemaReader::object_keywords(const JsonTree& tree, Alternative& out) {
   ObjectRules& object = out.object;
   const auto members = [&](const char* key) -> const JsonTree* {
     const JsonTree* value = tree.find(key);
-    if (value != nullptr && !value->is(Kind::object)) bad(tree, key, ": expected an object, found ", shown(*value));
+    if (value != nullptr && !value->is(Kind::object))
+      bad(tree, key, ": expected an object, found ", shown(*value));
     return value;
   };
   const auto conditions = [](const JsonTree& schema) {
@@ -531,7 +566,9 @@ void SchemaReader::object_keywords(const JsonTree& tree, Alternative& out) {
   if (const JsonTree* names = tree.find("propertyNames")) {
     CharDfa none = any_string();  // names that no alternative allows
     for (const Alternative& one : expand(Condition{names}))
-      if (one.types & kStringType) none = intersect(none, subtract(any_string(), string_automaton(one.string, budget_), budget_), budget_);
+      if (one.types & kStringType)
+        none =
+            intersect(none, subtract(any_string(), string_automaton(one.string, budget_), budget_), budget_);
     auto allowed = std::make_shared<const CharDfa>(subtract(any_string(), none, budget_));
     for (auto& property : object.properties)
       if (!allowed->accepts(property.name)) add_condition(property.value, kNothing);
@@ -541,22 +578,24 @@ void SchemaReader::object_keywords(const JsonTree& tree, Alternative& out) {
 
 bool SchemaReader::is_annotation(const JsonTree& tree, const std::string& key, const JsonTree& value) const {
   static const std::set<std::string, std::less<>> kHarmless{
-      "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "$comment",
-      "$defs", "definitions", "$anchor", "$dynamicAnchor", "contentEncoding", "contentMediaType", "contentSchema"};
+      "title",          "description",     "default",          "examples",     "example",     "deprecated",
+      "readOnly",       "writeOnly",       "$comment",         "$defs",        "definitions", "$anchor",
+      "$dynamicAnchor", "contentEncoding", "contentMediaType", "contentSchema"};
   if (kHarmless.contains(key) || key.starts_with("x-")) return true;
   if (key == "then" || key == "else") return true;  // read with "if"; without it they mean nothing
   if (key == "minContains" || key == "maxContains") return tree.find("contains") == nullptr;
   if (key == "uniqueItems" || key == "$recursiveAnchor") return value.is(Kind::boolean) && !value.boolean;
   if (key == "minProperties") return count(tree, key, value) == 0;
-  if (key == "unevaluatedItems" || key == "unevaluatedProperties") return value.is(Kind::boolean) && value.boolean;
+  if (key == "unevaluatedItems" || key == "unevaluatedProperties")
+    return value.is(Kind::boolean) && value.boolean;
   if (key == "$id" || key == "id") return &tree == &root_;
   if (key == "$schema") {
     std::string_view name = value.text;
     if (name.ends_with('#')) name.remove_suffix(1);
     static const std::set<std::string, std::less<>> kDrafts{
         "https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema",
-        "http://json-schema.org/draft-07/schema", "https://json-schema.org/draft-07/schema",
-        "http://json-schema.org/draft-06/schema", "http://json-schema.org/schema"};
+        "http://json-schema.org/draft-07/schema",       "https://json-schema.org/draft-07/schema",
+        "http://json-schema.org/draft-06/schema",       "http://json-schema.org/schema"};
     return kDrafts.contains(name);
   }
   return false;
@@ -568,7 +607,8 @@ const JsonTree& SchemaReader::resolve(const JsonTree& tree, const JsonTree& refe
   if (!id_.empty() && text.starts_with(id_) && (text.size() == id_.size() || text[id_.size()] == '#'))
     text.remove_prefix(id_.size());
   if (!text.empty() && text.front() != '#')
-    refuse(tree, "$ref", cat("expected a reference into this schema (#/...), found ", quoted(reference.text)));
+    refuse(tree, "$ref",
+           cat("expected a reference into this schema (#/...), found ", quoted(reference.text)));
   if (!text.empty()) text.remove_prefix(1);
   const std::string decoded = percent_decoded(text);
   std::string_view pointer = decoded;
@@ -581,7 +621,8 @@ const JsonTree& SchemaReader::resolve(const JsonTree& tree, const JsonTree& refe
     if (at->is(Kind::object)) {
       next = at->find(part);
     } else if (at->is(Kind::array) && !part.empty() && part.size() < 7 &&
-               part.find_first_not_of("0123456789") == std::string::npos && std::stoul(part) < at->items.size()) {
+               part.find_first_not_of("0123456789") == std::string::npos &&
+               std::stoul(part) < at->items.size()) {
       next = &at->items[std::stoul(part)];
     }
     if (next == nullptr) bad(tree, "$ref: ", quoted(reference.text), " does not exist");

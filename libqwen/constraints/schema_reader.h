@@ -35,7 +35,8 @@ class SchemaReader {
   bool string_keyword(const JsonTree& tree, const std::string& key, const JsonTree& value, Alternative& out);
   bool array_keyword(const JsonTree& tree, const std::string& key, const JsonTree& value, Alternative& out);
   void object_keywords(const JsonTree& tree, Alternative& out);
-  bool combining_keyword(const JsonTree& tree, const std::string& key, const JsonTree& value, Alternatives& out);
+  bool combining_keyword(const JsonTree& tree, const std::string& key, const JsonTree& value,
+                         Alternatives& out);
   bool is_annotation(const JsonTree& tree, const std::string& key, const JsonTree& value) const;
   unsigned types(const JsonTree& tree, const JsonTree& value, bool& integer) const;
 
@@ -57,7 +58,8 @@ class SchemaReader {
   const JsonTree& list(const JsonTree& tree, const std::string& key, const JsonTree& value) const;
   template <class... Parts>
   [[noreturn]] void bad(const JsonTree& tree, const Parts&... parts) const;
-  [[noreturn]] void refuse(const JsonTree& tree, const std::string& keyword, const std::string& why = {}) const;
+  [[noreturn]] void refuse(const JsonTree& tree, const std::string& keyword,
+                           const std::string& why = {}) const;
 
   const JsonTree& root_;
   CompileBudget& budget_;

@@ -70,7 +70,8 @@ ObjectRules intersect(const ObjectRules& a, const ObjectRules& b) {
   ObjectRules out = a;
   for (auto& property : out.properties) {
     const auto* other = const_cast<ObjectRules&>(b).find(property.name);
-    add_conditions(property.value, other != nullptr ? other->value : conditions_of_name(b.unlisted, property.name));
+    add_conditions(property.value,
+                   other != nullptr ? other->value : conditions_of_name(b.unlisted, property.name));
     property.required = property.required || (other != nullptr && other->required);
   }
   for (const auto& property : b.properties) {
@@ -114,7 +115,8 @@ class Negation {
 
  private:
   [[noreturn]] void unsupported(const char* what) const {
-    fail(ErrorCode::unsupported, "schema: ", keyword_, ": not supported with ", what, " in a branch that must not match");
+    fail(ErrorCode::unsupported, "schema: ", keyword_, ": not supported with ", what,
+         " in a branch that must not match");
   }
 
   void number(const NumberRules& rules) {

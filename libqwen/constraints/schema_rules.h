@@ -44,9 +44,9 @@ struct NumberRules {
 };
 
 struct StringRule {
-  std::uint32_t min = 0, max = kUnlimited;                // characters
-  std::vector<std::shared_ptr<const CharDfa>> automata;   // each accepts the string
-  std::optional<std::vector<std::string>> values;         // only these
+  std::uint32_t min = 0, max = kUnlimited;               // characters
+  std::vector<std::shared_ptr<const CharDfa>> automata;  // each accepts the string
+  std::optional<std::vector<std::string>> values;        // only these
 
   bool is_any() const noexcept { return min == 0 && max == kUnlimited && automata.empty() && !values; }
 };
@@ -77,8 +77,8 @@ struct ObjectRules {
     std::vector<Pattern> patterns;
     Conditions others;
   };
-  std::vector<Property> properties;  // in the schema's order
-  std::vector<Unlisted> unlisted;    // all apply
+  std::vector<Property> properties;                   // in the schema's order
+  std::vector<Unlisted> unlisted;                     // all apply
   std::vector<std::shared_ptr<const CharDfa>> names;  // every name matches each of these
   // The schema says itself that there may be other names than those listed.
   bool open = false;

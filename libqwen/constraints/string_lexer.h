@@ -26,13 +26,21 @@ namespace lexer {
 
 enum Kind : std::uint32_t { kUtf8 = 1, kBackslash, kHex, kLowBackslash, kLowU, kLowHex };
 
-inline constexpr Kind kind_of(PartialChar p) { return static_cast<Kind>(p >> 29); }
-inline constexpr std::uint32_t count_of(PartialChar p) { return (p >> 26) & 7; }  // bytes missing, or digits read
-inline constexpr std::uint32_t value_of(PartialChar p) { return p & 0x3FFFFFF; }
+inline constexpr Kind kind_of(PartialChar p) {
+  return static_cast<Kind>(p >> 29);
+}
+inline constexpr std::uint32_t count_of(PartialChar p) {
+  return (p >> 26) & 7;
+}  // bytes missing, or digits read
+inline constexpr std::uint32_t value_of(PartialChar p) {
+  return p & 0x3FFFFFF;
+}
 inline constexpr PartialChar pack(Kind kind, std::uint32_t count, std::uint32_t value) {
   return (static_cast<std::uint32_t>(kind) << 29) | (count << 26) | value;
 }
-inline constexpr bool is_surrogate(std::uint32_t c) { return c >= 0xD800 && c <= 0xDFFF; }
+inline constexpr bool is_surrogate(std::uint32_t c) {
+  return c >= 0xD800 && c <= 0xDFFF;
+}
 inline constexpr std::uint32_t first_of_length(std::uint32_t bytes_total) {
   return bytes_total == 2 ? 0x80 : bytes_total == 3 ? 0x800 : 0x10000;
 }

@@ -50,7 +50,7 @@ TokenTrie::TokenTrie(const Tokenizer& tokenizer) {
   int longest = 0;
   for (Token token = 0; token < tokenizer.size(); ++token) {
     std::string bytes = tokenizer.token_bytes(token);
-    if (tokenizer.is_control(token) || tokenizer.find_control(bytes) == token) bytes.clear();
+    if (tokenizer.is_control(token) || tokenizer.find_added_token(bytes) == token) bytes.clear();
     bytes_ += bytes;
     ends_.push_back(static_cast<std::uint32_t>(bytes_.size()));
     if (bytes.empty() || bytes.size() > 0xFFFF) continue;
@@ -97,7 +97,8 @@ std::vector<TokenTrie::Node> TokenTrie::build(std::span<const Token> sorted) {
   std::vector<std::uint32_t> path;  // nodes of the bytes before
   std::string_view last;
   const auto close = [&](std::size_t depth) {
-    for (; path.size() > depth; path.pop_back()) nodes[path.back()].end = static_cast<std::uint32_t>(nodes.size());
+    for (; path.size() > depth; path.pop_back())
+      nodes[path.back()].end = static_cast<std::uint32_t>(nodes.size());
   };
   for (const Token token : sorted) {
     const std::string_view text = bytes(token);

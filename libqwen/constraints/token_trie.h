@@ -30,7 +30,9 @@ class TokenSet {
 
  private:
   static std::size_t word(Token token) noexcept { return static_cast<std::size_t>(token) / 64; }
-  static std::uint64_t bit(Token token) noexcept { return std::uint64_t{1} << (static_cast<unsigned>(token) % 64); }
+  static std::uint64_t bit(Token token) noexcept {
+    return std::uint64_t{1} << (static_cast<unsigned>(token) % 64);
+  }
   std::vector<std::uint64_t> words_;
   std::size_t tokens_ = 0;
 };
@@ -44,7 +46,7 @@ class TokenTrie {
   // In depth-first order: the children of a node follow it, up to `end`.
   struct Node {
     std::uint32_t end;
-    Token token;  // that ends here, or -1
+    Token token;          // that ends here, or -1
     std::uint16_t depth;  // bytes from the root, 1 for the first byte
     std::uint8_t byte;
   };
@@ -69,7 +71,7 @@ class TokenTrie {
   std::string bytes_;
   std::vector<std::uint32_t> ends_{0};  // token i is bytes_[ends_[i], ends_[i + 1])
   std::vector<Node> nodes_, other_nodes_;
-  std::vector<TokenSet> plain_;  // by number of characters
+  std::vector<TokenSet> plain_;                      // by number of characters
   std::vector<std::pair<Token, Token>> duplicates_;  // (in the trie, another)
   std::size_t max_depth_ = 0;
   bool has_all_bytes_ = false;

@@ -17,7 +17,8 @@ bool accepts(const std::string& schema, const std::string& text) {
   const bool accepted = constraint.accepts(text);
   // What is accepted can be reached byte by byte.
   for (std::size_t i = 0; accepted && i <= text.size(); ++i)
-    if (!constraint.allows_prefix(text.substr(0, i))) FAIL("a prefix of an accepted text is refused: " << text.substr(0, i));
+    if (!constraint.allows_prefix(text.substr(0, i)))
+      FAIL("a prefix of an accepted text is refused: " << text.substr(0, i));
   return accepted;
 }
 
@@ -25,13 +26,16 @@ bool accepts(const std::string& schema, const std::string& text) {
 
 TEST_CASE("json accepts RFC 8259 on one line", "[constraints]") {
   const Constraint json = Constraint::json();
-  for (const char* text : {"null", "true", "false", "0", "-1", "1.5", "1e5", "-0.25E-2", "\"\"", "\"a\\u00e9\\n\"", "[]",
-                           "[1,2]", "[1, \"x\", {}]", "{}", "{\"a\":1}", "{\"a\": {\"b\": [true]}}",
-                           "\"\xE4\xBD\xA0\xF0\x9F\x98\x80\"", "\"\\uD83D\\uDE00\""})
+  for (const char* text :
+       {"null", "true", "false", "0", "-1", "1.5", "1e5", "-0.25E-2", "\"\"", "\"a\\u00e9\\n\"", "[]",
+        "[1,2]", "[1, \"x\", {}]", "{}", "{\"a\":1}", "{\"a\": {\"b\": [true]}}",
+        "\"\xE4\xBD\xA0\xF0\x9F\x98\x80\"", "\"\\uD83D\\uDE00\""})
     CHECK(json.accepts(text));
-  for (const char* text : {"", "nul", "01", "1.", ".5", "+1", "1e", "NaN", "'a'", "\"a", "\"\\x\"", "[1,]", "[,1]", "{a:1}",
-                           "{\"a\"}", "{\"a\":1,}", "[1 ,2]", "[1,  2]", " 1", "1 ", "[1,\n2]", "{}{}", "\"\t\"", "tru",
-                           "\"\\uD83D\"", "\"\\uDE00\"", "\"\\uD83Dx\""})
+  for (const char* text :
+       {"",        "nul",        "01",     "1.",          ".5",          "+1",          "1e",
+        "NaN",     "'a'",        "\"a",    "\"\\x\"",     "[1,]",        "[,1]",        "{a:1}",
+        "{\"a\"}", "{\"a\":1,}", "[1 ,2]", "[1,  2]",     " 1",          "1 ",          "[1,\n2]",
+        "{}{}",    "\"\t\"",     "tru",    "\"\\uD83D\"", "\"\\uDE00\"", "\"\\uD83Dx\""})
     CHECK_FALSE(json.accepts(text));
   CHECK_FALSE(Constraint::json_object().accepts("[]"));
   CHECK(Constraint::json_object().accepts("{\"a\": []}"));
@@ -39,8 +43,9 @@ TEST_CASE("json accepts RFC 8259 on one line", "[constraints]") {
 
 TEST_CASE("invalid UTF-8 is never accepted in a string", "[constraints]") {
   const Constraint json = Constraint::json();
-  for (const char* bytes : {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
-                            "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE4\xBD", "\xE4\xBDx"}) {
+  for (const char* bytes :
+       {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xE4\xBD", "\xE4\xBDx"}) {
     const std::string text = "\"" + std::string(bytes) + "\"";
     CAPTURE(text);
     CHECK_FALSE(json.accepts(text));
@@ -56,7 +61,8 @@ TEST_CASE("any JSON is nested at most 16 deep", "[constraints]") {
   CHECK_FALSE(json.allows_prefix(std::string(17, '[')));
 }
 
-TEST_CASE("object members come in the schema's order when generated and in any order when read", "[constraints]") {
+TEST_CASE("object members come in the schema's order when generated and in any order when read",
+          "[constraints]") {
   const std::string schema =
       R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"},"c":{}},"required":["a","c"],)"
       R"("additionalProperties":false})";
@@ -113,8 +119,10 @@ TEST_CASE("formats follow their standards", "[constraints]") {
     }
   };
   check("date", {"2024-02-29", "2000-02-29", "2023-12-31", "0001-01-01"},
-        {"2023-02-29", "1900-02-29", "2023-04-31", "0000-01-01", "2023-13-01", "2023-00-10", "2023-1-01", "23-01-01"});
-  check("time", {"23:59:59Z", "00:00:00.5+01:30", "23:59:60Z"}, {"24:00:00Z", "12:00:00", "12:60:00Z", "22:59:60Z"});
+        {"2023-02-29", "1900-02-29", "2023-04-31", "0000-01-01", "2023-13-01", "2023-00-10", "2023-1-01",
+         "23-01-01"});
+  check("time", {"23:59:59Z", "00:00:00.5+01:30", "23:59:60Z"},
+        {"24:00:00Z", "12:00:00", "12:60:00Z", "22:59:60Z"});
   check("date-time", {"2024-02-29T12:00:00Z"}, {"2024-02-29 12:00:00Z", "2023-02-29T12:00:00Z"});
   check("uuid", {"2eb8aa08-AA98-11ea-b4aa-73b441d16380"}, {"2eb8aa08aa9811eab4aa73b441d16380"});
   check("ipv4", {"0.0.0.0", "255.255.255.255"}, {"256.0.0.1", "01.2.3.4", "1.2.3"});
@@ -162,9 +170,10 @@ TEST_CASE("nested alternatives do not multiply", "[constraints]") {
 }
 
 TEST_CASE("an empty constraint accepts nothing", "[constraints]") {
-  for (const char* schema : {"false", R"({"enum":[]})", R"({"type":"integer","minimum":2,"maximum":1})",
-                             R"({"properties":{"a":false},"required":["a"],"type":"object"})",
-                             R"({"$defs":{"a":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":1}},"$ref":"#/$defs/a"})"}) {
+  for (const char* schema :
+       {"false", R"({"enum":[]})", R"({"type":"integer","minimum":2,"maximum":1})",
+        R"({"properties":{"a":false},"required":["a"],"type":"object"})",
+        R"({"$defs":{"a":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":1}},"$ref":"#/$defs/a"})"}) {
     CAPTURE(schema);
     const Constraint constraint = Constraint::json_schema(schema);
     CHECK(constraint.is_empty());
@@ -176,19 +185,22 @@ TEST_CASE("an empty constraint accepts nothing", "[constraints]") {
 
 TEST_CASE("keywords that are not enforced are refused by name", "[constraints]") {
   for (const char* keyword :
-       {"\"uniqueItems\":true", "\"contains\":{}", "\"minProperties\":1", "\"maxProperties\":2", "\"unevaluatedItems\":false",
-        "\"unevaluatedProperties\":false", "\"$dynamicRef\":\"#a\"", "\"format\":\"hostname\"", "\"minLenght\":3",
-        "\"nullable\":true", "\"items\":[{}]", "\"dependencies\":{}", "\"$ref\":\"other.json\"", "\"$schema\":\"http://x/y\""}) {
+       {"\"uniqueItems\":true", "\"contains\":{}", "\"minProperties\":1", "\"maxProperties\":2",
+        "\"unevaluatedItems\":false", "\"unevaluatedProperties\":false", "\"$dynamicRef\":\"#a\"",
+        "\"format\":\"hostname\"", "\"minLenght\":3", "\"nullable\":true", "\"items\":[{}]",
+        "\"dependencies\":{}", "\"$ref\":\"other.json\"", "\"$schema\":\"http://x/y\""}) {
     const std::string name = std::string(keyword).substr(1, std::string(keyword).find('"', 1) - 1);
     CAPTURE(keyword);
     const std::string error = schema_error("{" + std::string(keyword) + "}");
     CHECK(error.starts_with("unsupported: "));
     CHECK(error.find(name) != std::string::npos);
     // Inside a property too.
-    CHECK(schema_error(R"({"properties":{"a":{)" + std::string(keyword) + "}}}").find(name) != std::string::npos);
+    CHECK(schema_error(R"({"properties":{"a":{)" + std::string(keyword) + "}}}").find(name) !=
+          std::string::npos);
   }
-  for (const char* harmless : {"\"title\":\"t\"", "\"default\":1", "\"examples\":[1]", "\"$comment\":\"c\"", "\"x-order\":1",
-                               "\"uniqueItems\":false", "\"deprecated\":true", "\"$id\":\"http://a/b\""}) {
+  for (const char* harmless :
+       {"\"title\":\"t\"", "\"default\":1", "\"examples\":[1]", "\"$comment\":\"c\"", "\"x-order\":1",
+        "\"uniqueItems\":false", "\"deprecated\":true", "\"$id\":\"http://a/b\""}) {
     CAPTURE(harmless);
     CHECK(schema_error("{" + std::string(harmless) + "}") == "");
   }
@@ -196,14 +208,15 @@ TEST_CASE("keywords that are not enforced are refused by name", "[constraints]")
 
 TEST_CASE("malformed schemas are errors that say where", "[constraints]") {
   for (const char* schema :
-       {"", "{", "[]", "1", R"({"type":"text"})", R"({"type":1})", R"({"minLength":-1})", R"({"minLength":1.5})",
-        R"({"minimum":"1"})", R"({"multipleOf":0})", R"({"enum":1})", R"({"properties":[]})", R"({"required":"a"})",
-        R"({"pattern":"("})", R"({"pattern":"a{2,1}"})", R"({"pattern":"[b-a]"})", R"({"$ref":"#/nowhere"})",
-        R"({"allOf":{}})", R"({"a":1,"a":2})"}) {
+       {"", "{", "[]", "1", R"({"type":"text"})", R"({"type":1})", R"({"minLength":-1})",
+        R"({"minLength":1.5})", R"({"minimum":"1"})", R"({"multipleOf":0})", R"({"enum":1})",
+        R"({"properties":[]})", R"({"required":"a"})", R"({"pattern":"("})", R"({"pattern":"a{2,1}"})",
+        R"({"pattern":"[b-a]"})", R"({"$ref":"#/nowhere"})", R"({"allOf":{}})", R"({"a":1,"a":2})"}) {
     CAPTURE(schema);
     CHECK(schema_error(schema).starts_with("bad_format: "));
   }
-  CHECK(schema_error(R"({"properties":{"a":{"items":{"type":"x"}}}})").find("#/properties/a/items") != std::string::npos);
+  CHECK(schema_error(R"({"properties":{"a":{"items":{"type":"x"}}}})").find("#/properties/a/items") !=
+        std::string::npos);
 }
 
 TEST_CASE("schemas that need too much are refused", "[constraints]") {
@@ -214,7 +227,8 @@ TEST_CASE("schemas that need too much are refused", "[constraints]") {
     product += i > 0 ? "," : "";
     product += R"({"anyOf":[)";
     for (int j = 0; j < 4; ++j)
-      product += (j > 0 ? "," : "") + (R"({"required":["p)" + std::to_string(i) + "_" + std::to_string(j) + R"("]})");
+      product += (j > 0 ? "," : "") +
+                 (R"({"required":["p)" + std::to_string(i) + "_" + std::to_string(j) + R"("]})");
     product += "]}";
   }
   product += "]}";
@@ -223,7 +237,8 @@ TEST_CASE("schemas that need too much are refused", "[constraints]") {
   wide += "]}";
   for (const std::string& schema :
        {deep, product, wide, std::string(R"({"pattern":"^(a|b)*a(a|b){20}$"})"),
-        std::string(R"({"pattern":"^((a{100}){100}){100}$"})"), std::string(R"({"pattern":"^a*$","maxLength":900000000})"),
+        std::string(R"({"pattern":"^((a{100}){100}){100}$"})"),
+        std::string(R"({"pattern":"^a*$","maxLength":900000000})"),
         std::string(R"({"type":"integer","multipleOf":999983})"), std::string(R"({"minimum":1e9999})"),
         std::string(R"({"$ref":"#"})"), std::string(R"({"anyOf":[{"$ref":"#"},{"type":"null"}]})")}) {
     CAPTURE(schema.substr(0, 80));
@@ -259,7 +274,8 @@ TEST_CASE("many threads use one constraint", "[constraints]") {
   std::vector<int> right(4, 0);
   for (std::size_t t = 0; t < 4; ++t)
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 50; ++i) right[t] += constraint.accepts("[1, 22, 333]") && !constraint.accepts("[1, 2");
+      for (int i = 0; i < 50; ++i)
+        right[t] += constraint.accepts("[1, 22, 333]") && !constraint.accepts("[1, 2");
     });
   for (auto& thread : threads) thread.join();
   CHECK(right == std::vector<int>(4, 50));

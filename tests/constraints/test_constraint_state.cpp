@@ -16,7 +16,7 @@ namespace {
 struct Vocabulary {
   Tokenizer tokenizer = test::small_tokenizer();
   std::shared_ptr<const TokenTrie> trie = std::make_shared<const TokenTrie>(tokenizer);
-  Token end = *tokenizer.find_control("<|im_end|>");
+  Token end = *tokenizer.find_added_token("<|im_end|>");
 
   ConstraintState state(const Constraint& constraint, int max_tokens) const {
     return ConstraintState(constraint, trie, tokenizer, {end}, max_tokens);
@@ -87,11 +87,12 @@ TEST_CASE("the token trie holds every text token once", "[constraints]") {
     path += static_cast<char>(node.byte);
     if (node.token >= 0) bytes[static_cast<std::size_t>(node.token)] = path;
   }
-  for (const auto& [first, other] : v.trie->duplicates()) bytes[static_cast<std::size_t>(other)] = bytes[static_cast<std::size_t>(first)];
+  for (const auto& [first, other] : v.trie->duplicates())
+    bytes[static_cast<std::size_t>(other)] = bytes[static_cast<std::size_t>(first)];
   int text_tokens = 0;
   for (Token token = 0; token < v.tokenizer.size(); ++token) {
     CAPTURE(token);
-    const bool added = v.tokenizer.find_control(v.tokenizer.token_bytes(token)) == token;
+    const bool added = v.tokenizer.find_added_token(v.tokenizer.token_bytes(token)) == token;
     CHECK(bytes[static_cast<std::size_t>(token)] == (added ? "" : v.tokenizer.token_bytes(token)));
     CHECK(v.trie->bytes(token) == bytes[static_cast<std::size_t>(token)]);
     text_tokens += !added;
@@ -208,7 +209,8 @@ TEST_CASE("forced tokens are those of the tokenizer, whatever follows", "[constr
       }
       CAPTURE(schema, text);
       for (const auto& [begin, token] : forced) {
-        const auto it = std::find_if(whole.begin(), whole.end(), [&, b = begin](const auto& w) { return w.first == b; });
+        const auto it =
+            std::find_if(whole.begin(), whole.end(), [&, b = begin](const auto& w) { return w.first == b; });
         if (it == whole.end()) continue;
         CAPTURE(begin, token, it->second);
         CHECK(it->second == token);
@@ -233,8 +235,9 @@ TEST_CASE("the whole text is forced if there is one possibility", "[constraints]
 }
 
 TEST_CASE("only the shortest ending is left when nothing else fits", "[constraints]") {
-  const Constraint constraint = Constraint::json_schema(R"({"type":"object","properties":{"text":{"type":"string"},)"
-                                                        R"("end":{"const":"the end of it"}},"required":["text","end"]})");
+  const Constraint constraint =
+      Constraint::json_schema(R"({"type":"object","properties":{"text":{"type":"string"},)"
+                              R"("end":{"const":"the end of it"}},"required":["text","end"]})");
   ConstraintState state = vocabulary().state(constraint, 60);
   std::mt19937 random(2);
   const Token letter = vocabulary().tokenizer.encode("a").front();
@@ -254,7 +257,8 @@ TEST_CASE("only the shortest ending is left when nothing else fits", "[constrain
 }
 
 TEST_CASE("the automaton forgets old configurations of long texts", "[constraints]") {
-  const Constraint constraint = Constraint::json_schema(R"({"type":"array","items":{"type":"integer"},"maxItems":100000})");
+  const Constraint constraint =
+      Constraint::json_schema(R"({"type":"array","items":{"type":"integer"},"maxItems":100000})");
   Automaton automaton(constraint.program(), Spelling::generated);
   Config config = automaton.run(automaton.start(), "[1");
   for (int i = 0; i < 2000; ++i) {

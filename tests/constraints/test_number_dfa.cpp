@@ -55,8 +55,8 @@ TEST_CASE("number automata agree with arithmetic", "[constraints]") {
                             (!rule.high || (rule.high_open ? n < high : n <= high)) &&
                             (rule.multiples.empty() || n % multiple == 0) && (!rule.integer || n % 1000 == 0);
       const std::string text = text_of(n, static_cast<int>(random() % 5));
-      CAPTURE(round, text, low, high, multiple, rule.integer, rule.low_open, rule.high_open, rule.low.has_value(),
-              rule.high.has_value(), rule.multiples.size());
+      CAPTURE(round, text, low, high, multiple, rule.integer, rule.low_open, rule.high_open,
+              rule.low.has_value(), rule.high.has_value(), rule.multiples.size());
       REQUIRE(accepts(dfa, text) == expected);
       REQUIRE(accepts(rest, text) == !expected);
     }

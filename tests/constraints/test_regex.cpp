@@ -14,13 +14,17 @@ namespace {
 
 // A random pattern over a few characters, of the constructs that std::regex has too.
 std::string random_pattern(std::mt19937& random, int depth) {
-  const auto pick = [&](std::initializer_list<const char*> list) { return std::string(list.begin()[random() % list.size()]); };
+  const auto pick = [&](std::initializer_list<const char*> list) {
+    return std::string(list.begin()[random() % list.size()]);
+  };
   switch (depth > 0 ? random() % 7 : 0) {
     case 0: return pick({"a", "b", "c", "[ab]", "[^a]", ".", "\\d", "\\w", "1", "[a-c1]"});
     case 1:
     case 2: return random_pattern(random, depth - 1) + random_pattern(random, depth - 1);
     case 3: return "(" + random_pattern(random, depth - 1) + "|" + random_pattern(random, depth - 1) + ")";
-    case 4: return "(" + random_pattern(random, depth - 1) + ")" + pick({"*", "+", "?", "{2}", "{1,3}", "{2,}", "*?", "+?"});
+    case 4:
+      return "(" + random_pattern(random, depth - 1) + ")" +
+             pick({"*", "+", "?", "{2}", "{1,3}", "{2,}", "*?", "+?"});
     case 5: return "(^" + random_pattern(random, depth - 1) + "|" + random_pattern(random, depth - 1) + ")";
     default: return "(" + random_pattern(random, depth - 1) + "|" + random_pattern(random, depth - 1) + "$)";
   }
@@ -64,8 +68,9 @@ TEST_CASE("escapes and classes of patterns", "[constraints]") {
     CompileBudget budget;
     return compile_regex(pattern, RegexMatch::whole, budget).accepts(text);
   };
-  CHECK(matches("\\u4f60\\x41\\u{1F600}", "\xE4\xBD\xA0"
-                                          "A\xF0\x9F\x98\x80"));
+  CHECK(matches("\\u4f60\\x41\\u{1F600}",
+                "\xE4\xBD\xA0"
+                "A\xF0\x9F\x98\x80"));
   CHECK(matches("\\uD83D\\uDE00", "\xF0\x9F\x98\x80"));
   CHECK(matches("[\\]\\-a^]+", "]-a^"));
   CHECK(matches("[a-]+", "a-"));
@@ -80,8 +85,10 @@ TEST_CASE("escapes and classes of patterns", "[constraints]") {
 }
 
 TEST_CASE("unsupported and malformed patterns are told apart", "[constraints]") {
-  for (const char* pattern : {"(?=a)", "(?!a)", "(?<=a)", "(?<!a)", "\\1", "\\k<a>", "a\\b", "\\B", "\\p{L}", "\\P{L}", "\\01"})
+  for (const char* pattern :
+       {"(?=a)", "(?!a)", "(?<=a)", "(?<!a)", "\\1", "\\k<a>", "a\\b", "\\B", "\\p{L}", "\\P{L}", "\\01"})
     CHECK(error_of(pattern) == "unsupported");
-  for (const char* pattern : {"(", ")", "[a", "a**", "*", "a{1", "{1}", "\\", "[b-a]", "a{2,1}", "(?<a", "\\u12", "\\xg0", "^*", "]"})
+  for (const char* pattern : {"(", ")", "[a", "a**", "*", "a{1", "{1}", "\\", "[b-a]", "a{2,1}", "(?<a",
+                              "\\u12", "\\xg0", "^*", "]"})
     CHECK(error_of(pattern) == "bad_format");
 }

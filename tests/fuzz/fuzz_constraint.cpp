@@ -24,7 +24,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (constraint.accepts(text) && !constraint.allows_prefix(text.substr(0, text.size() / 2))) std::abort();
   } catch (const qwen::Error& error) {
-    if (error.code() == qwen::ErrorCode::internal || error.code() == qwen::ErrorCode::invalid_argument) std::abort();
+    if (error.code() == qwen::ErrorCode::internal || error.code() == qwen::ErrorCode::invalid_argument)
+      std::abort();
   }
   return 0;
 }

@@ -1,14 +1,12 @@
 // check-json: which JSON values a schema accepts.
-#include <fstream>
-#include <iostream>
 #include <memory>
 
 #include "common/output.h"
 #include "common/program.h"
 #include "qwen-run/commands.h"
 #include "qwen-run/constraint_options.h"
+#include "qwen-run/line_source.h"
 #include "qwen/constraint.h"
-#include "qwen/error.h"
 
 namespace qwen_run {
 namespace {
@@ -19,13 +17,8 @@ struct CheckFlags {
 
 int check(const CheckFlags& flags) {
   const qwen::Constraint constraint = qwen::Constraint::json_schema(read_schema(flags.schema));
-  std::ifstream file;
-  if (flags.path != "-") {
-    file.open(flags.path);
-    if (!file) throw qwen::Error(qwen::ErrorCode::io, flags.path + ": cannot be read");
-  }
-  std::istream& in = flags.path == "-" ? std::cin : file;
-  for (std::string line; std::getline(in, line);) {
+  LineSource lines(flags.path);
+  for (std::string line; lines.next(line);) {
     const std::size_t first = line.find_first_not_of(" \t\r");
     if (first == std::string::npos) continue;
     const std::size_t last = line.find_last_not_of(" \t\r");
