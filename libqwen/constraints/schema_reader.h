@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fail.h"
 #include "constraints/schema_rules.h"
 
 namespace qwen::constraints {
@@ -57,7 +58,10 @@ class SchemaReader {
   std::uint32_t count(const JsonTree& tree, const std::string& key, const JsonTree& value) const;
   const JsonTree& list(const JsonTree& tree, const std::string& key, const JsonTree& value) const;
   template <class... Parts>
-  [[noreturn]] void bad(const JsonTree& tree, const Parts&... parts) const;
+  [[noreturn]] void bad(const JsonTree& tree, const Parts&... parts) const {
+    fail(ErrorCode::bad_format, "schema at ", quoted(path_of(tree)), ": ", parts...);
+  }
+  static std::string shown(const JsonTree& value) { return quoted(to_json(value), 60); }
   [[noreturn]] void refuse(const JsonTree& tree, const std::string& keyword,
                            const std::string& why = {}) const;
 
