@@ -70,11 +70,16 @@ class NumberBuilder {
         if (*bound) limit = std::max<std::size_t>(limit, size_of(**bound) + 1);
       return static_cast<std::uint16_t>(limit);
     };
-    const bool exact = rule.low && rule.low == rule.high;
-    // Beyond these a model's digits carry no information: generation stops there.
+    // Generation stops where digits carry no information, and where a program that reads the number as a double could
+    // no longer tell it from a bound.
+    std::size_t bound_digits = 0;
+    for (const auto* bound : {&rule.low, &rule.high})
+      if (*bound) bound_digits = std::max(bound_digits, (*bound)->integer.size());
     integer_limit_ = longest(modulus_ == 1 ? 20 : 1, [](const Decimal& d) { return d.integer.size(); });
-    fraction_limit_ = longest(exact ? 0 : 17, [](const Decimal& d) { return d.fraction.size(); });
-    if (exact) fraction_limit_ = static_cast<std::uint16_t>(rule.low->fraction.size());
+    fraction_limit_ = longest(bound_digits < 14 ? 15 - bound_digits : 1,
+                              [](const Decimal& d) { return d.fraction.size(); });
+    if (rule.low && rule.low == rule.high)
+      fraction_limit_ = static_cast<std::uint16_t>(rule.low->fraction.size());
     if (scale_set_) fraction_limit_ = scale_;
     if (modulus_ != 1) limit_integer_digits_ = false;
     fraction_cap_ = static_cast<std::uint16_t>(
