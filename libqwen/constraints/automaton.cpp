@@ -71,10 +71,11 @@ Automaton::FrameId Automaton::merged(FrameId a, FrameId b) {
   std::vector<Link> links = frames_[a].links;
   links.insert(links.end(), frames_[b].links.begin(), frames_[b].links.end());
   std::sort(links.begin(), links.end());
-  // Links to the same place share one parent.
+  // Links to the same place share one parent, except the bottom, which has no links.
   std::vector<Link> out;
   for (const Link& link : links) {
-    if (!out.empty() && out.back().state == link.state && out.back().counter == link.counter) {
+    if (!out.empty() && out.back().state == link.state && out.back().counter == link.counter &&
+        out.back().parent != 0 && link.parent != 0) {
       out.back().parent = merged(out.back().parent, link.parent);
     } else {
       out.push_back(link);
