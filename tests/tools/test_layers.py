@@ -9,12 +9,12 @@ import tempfile
 import unittest
 
 # A folder includes itself and folders before it; FORBIDDEN holds what that order alone would allow.
-LAYERS = ["base", "formats", "quant", "kernels", "model", "tokenizer", "templates", "runtime", "tasks", "builtin",
+LAYERS = ["base", "formats", "quant", "kernels", "model", "tokenizer", "templates", "constraints", "runtime", "tasks", "builtin",
           "capi"]
 # Of libqwen's other folders these see only <qwen/...> and the named ones.
 PUBLIC_ONLY = {"tasks": {"base"}, "capi": set()}
 FORBIDDEN = {("quant", "formats"), ("kernels", "formats")} | {
-    (layer, other) for layer in ("tokenizer", "templates") for other in ("quant", "kernels", "model")}
+    (layer, other) for layer in ("tokenizer", "templates", "constraints") for other in ("quant", "kernels", "model")}
 
 # Where other people's headers may be included: everything behind them could be replaced in one folder.
 FOREIGN = {"xsimd": {"kernels"}, "Eigen": {"kernels", "model", "tasks"}, "pcre2.h": {"tokenizer"}, "utf8proc.h": {"tokenizer", "templates"},

@@ -32,5 +32,6 @@ std::function<int()> apply_template_command(tools::CommandLine& app);  // apply_
 std::function<int()> logits_command(tools::CommandLine& app);      // logits.cpp
 std::function<int()> perplexity_command(tools::CommandLine& app);  // perplexity.cpp
 std::function<int()> info_command(tools::CommandLine& app);        // info.cpp
+std::function<int()> check_json_command(tools::CommandLine& app);  // check_json.cpp
 
 }  // namespace qwen_run

@@ -65,6 +65,10 @@ constexpr Command kCommands[] = {
      "  qwen-run perplexity -f wiki.txt -c 512", perplexity_command},
     {"info", "info", "what a model file contains and how much memory it needs",
      "  qwen-run info -m model.gguf\n  qwen-run info --json -c 4096", info_command},
+    {"check-json", "check-json --json-schema FILE [FILE|-]", "which JSON values a schema accepts",
+     "  qwen-run check-json --json-schema schema.json < values.jsonl    (one \"accepted\" or \"rejected\" a line)\n"
+     "  echo '{\"a\": 1}' | qwen-run check-json --json-schema '{\"required\": [\"a\"]}'",
+     check_json_command},
 };
 
 struct Program {

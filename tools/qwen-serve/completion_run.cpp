@@ -46,10 +46,10 @@ qwen::GenerateOptions generate_options(const Service& service, const CompletionR
   options.stop = request.stop;
   options.logprobs = request.logprobs;
   options.sampling = service.default_sampling();
-  options.sampling.seed = random_seed();
-  request.reply.apply(options.sampling);
+  options.sampling->seed = random_seed();
+  request.reply.apply(*options.sampling);
   for (const auto& [token, bias] : request.logit_bias) service.check_tokens({&token, 1}, "logit_bias");
-  options.sampling.logit_bias = request.logit_bias;
+  options.sampling->logit_bias = request.logit_bias;
   return options;
 }
 
@@ -72,7 +72,7 @@ void CompletionRun::submit_next() {
   job.generate = options;
   job.generate.cancel = admitted->token();
   // Each choice of a prompt has its own seed, the first the request's.
-  job.generate.sampling.seed += index % choices_per_prompt;
+  *job.generate.sampling->seed += index % choices_per_prompt;
   jobs.push_back(service.engine->submit(std::move(job)));
 }
 

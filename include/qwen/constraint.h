@@ -1,0 +1,84 @@
+// Constraints on generated text: JSON, JSON that matches a schema, a regular expression, one of a list.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "qwen/export.h"
+#include "qwen/tool_call.h"
+
+namespace qwen {
+
+namespace constraints {
+struct Program;  // internal
+}
+
+enum class JsonSpacing {
+  spaced,   // {"a": 1, "b": [2, 3]}
+  compact,  // {"a":1,"b":[2,3]}
+};
+
+struct JsonOptions {
+  JsonSpacing spacing = JsonSpacing::spaced;  // of generated JSON; there are never other spaces or newlines
+};
+
+struct ToolOptions {
+  bool required = false;  // the text begins with a call; else free text may come first, or alone
+  std::string name{};     // only this function may be called, and must be
+  bool parallel = true;   // several calls may follow each other
+  JsonOptions json{};
+};
+
+// What a generated text must be. Immutable; copies share it; safe to use from many threads. Compiling is bounded:
+// whatever the input, it takes at most about 50 ms and 16 MB.
+class QWEN_API Constraint {
+ public:
+  // Any JSON object. Values are nested at most 16 deep.
+  static Constraint json_object(const JsonOptions& options = {});
+  // Any JSON value. Values are nested at most 16 deep.
+  static Constraint json(const JsonOptions& options = {});
+  // JSON that matches `schema` (a JSON text; JSON Schema 2020-12). docs/constraints.md lists the keywords that are
+  // enforced. Object members come in the order in which the schema names them.
+  // Throws Error(bad_format) if the schema is malformed.
+  // Throws Error(unsupported), with the name of the keyword, if it restricts values in a way that is not enforced.
+  // Throws Error(unsupported) if the schema is too complex.
+  static Constraint json_schema(std::string_view schema, const JsonOptions& options = {});
+  // The whole text matches `pattern`, an ECMA-262 regular expression; docs/constraints.md has the supported subset.
+  // Throws Error(bad_format) if the pattern is malformed.
+  // Throws Error(unsupported) if it uses an unsupported construct, or its automaton is too large.
+  static Constraint regex(std::string_view pattern);
+  // One of `choices` (UTF-8), exactly.
+  // Throws Error(invalid_argument) if there are none, or one is empty or not UTF-8.
+  static Constraint choice(std::span<const std::string> choices);
+
+  // Calls of `functions` in the form of Qwen2.5 and Qwen3:
+  //   <tool_call>\n{"name": "...", "arguments": {...}}\n</tool_call>
+  // Inside a call the name is that of a function and the arguments match its parameters.
+  // Throws Error(invalid_argument) for no functions, an empty name, or ToolOptions::name that is not among them.
+  // Throws what json_schema() throws for the parameters.
+  static Constraint tools(std::span<const ToolFunction> functions, const ToolOptions& options = {});
+
+  // Whether `text` satisfies the constraint. In JSON every spelling of a value counts: any escapes, 1.0 for an
+  // integer, either spacing, names that the schema does not list if it allows them. Generation writes only one
+  // spelling: characters that need no escape as they are, integers without a fraction, the spacing of JsonOptions,
+  // and unlisted names only if the schema has additionalProperties or patternProperties, or lists no names.
+  bool accepts(std::string_view text) const;
+  // Whether `text` is the beginning of a text that satisfies the constraint.
+  bool allows_prefix(std::string_view text) const;
+  // Whether no text satisfies the constraint (the schema `false`). Generation refuses such a constraint.
+  bool is_empty() const noexcept;
+  // The shortest text that can be generated; "" if is_empty().
+  std::string shortest() const;
+
+  const std::shared_ptr<const constraints::Program>& program() const noexcept {
+    return program_;
+  }  // internal
+
+ private:
+  explicit Constraint(std::shared_ptr<const constraints::Program> program) : program_(std::move(program)) {}
+  std::shared_ptr<const constraints::Program> program_;
+};
+
+}  // namespace qwen
