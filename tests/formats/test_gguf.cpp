@@ -265,15 +265,15 @@ TEST_CASE("split GGUF models", "[formats]") {
   f->release(*f->find_tensor("b"), f->find_tensor("b")->data);
   f->prefetch(*f->find_tensor("b"));
 
-  CHECK_THROWS_WITH(formats::open_model_file(second), Contains("open the first part: " + first));
+  CHECK_THROWS_WITH(formats::open_model_file(second), Contains("open the first one: " + first));
   write(second, part(1, 2, "a"));
   CHECK_THROWS_WITH(formats::open_model_file(first), Contains("duplicate tensor \"a\""));
   write(second, part(0, 2, "b"));
-  CHECK_THROWS_WITH(formats::open_model_file(first), Contains("expected part 2 of 2, found part 1 of 2"));
+  CHECK_THROWS_WITH(formats::open_model_file(first), Contains("expected file 2 of 2, found 1 of 2"));
   write(second, part(1, 2, "b"));
   write(first, part(0, 2, "a", 3));
   CHECK_THROWS_WITH(formats::open_model_file(first),
-                    Contains("split.tensors.count is 3, the 2 parts hold 2 tensors"));
+                    Contains("split.tensors.count is 3, the 2 files have 2 tensors"));
   write(first, part(0, 3, "a"));
   CHECK_THROWS_WITH(formats::open_model_file(first),
                     Contains("expected a name that ends in -00001-of-00003.gguf"));

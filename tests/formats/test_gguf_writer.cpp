@@ -128,7 +128,7 @@ TEST_CASE("an unfinished GGUF file leaves nothing behind", "[formats]") {
     w.begin();
     w.write(pattern(8, 0));
     CHECK_THROWS_WITH(w.finish(), Contains("tensor \"t\" has 8 of its 12 bytes"));
-    CHECK_THROWS_WITH(w.write(pattern(5, 0)), Contains("1 bytes beyond the last tensor"));
+    CHECK_THROWS_WITH(w.write(pattern(5, 0)), Contains("1 bytes after the last tensor"));
   }
   CHECK(folder.read("old.gguf") == "old");
   CHECK(folder.files() == std::vector<std::string>{"old.gguf"});

@@ -397,7 +397,7 @@ TEST_CASE("missing files and broken JSON are named", "[formats]") {
   folder.remove("tokenizer.json");
   refused(folder, "no tokenizer: expected tokenizer.json", ErrorCode::not_found);
   again();
-  CHECK_THROWS_WITH(formats::open_model_file(folder / "model.safetensors"), Contains("give the directory"));
+  CHECK_THROWS_WITH(formats::open_model_file(folder / "model.safetensors"), Contains("expected the directory that contains it"));
   for (const char* name :
        {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}) {
     again();
@@ -414,7 +414,7 @@ TEST_CASE("wrong weights: tensor and file are named", "[formats]") {
   refused_with([](HfFiles& f) { f.tensors.erase(f.tensors.begin()); }, "model.embed_tokens.weight is missing",
                ErrorCode::not_found);
   refused_with([](HfFiles& f) { f.tensors[1].name = "model.layers.1.input_layernorm.weight"; },
-               "belongs to layer 1, config.json has 1 layers");
+               "is of layer 1, config.json has 1 layers");
   refused_with([](HfFiles& f) { f.tensors[1].name = "model.layers.0.self_attn.q_proj.scale"; },
                "unexpected tensor \"model.layers.0.self_attn.q_proj.scale\" in a qwen2 model",
                ErrorCode::unsupported);

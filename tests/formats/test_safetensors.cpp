@@ -92,11 +92,11 @@ TEST_CASE("safetensors: broken rules are rejected", "[formats]") {
           "expected an integer, found \"2.0\"");
   refused(one(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8])", 8),
           "more than 8 dimensions");
-  refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0])", 8), "tensor \"t\" lacks data_offsets");
+  refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0])", 8), "tensor \"t\" has no data_offsets");
   refused(one(R"("dtype":"F32","shape":[2],"data_offsets":[0,8,8])", 8),
           "expected two data_offsets, found more");
-  refused(one(R"("shape":[2],"data_offsets":[0,8])", 8), "tensor \"t\" lacks dtype");
-  refused(one(R"("dtype":"F32","data_offsets":[0,8])", 8), "tensor \"t\" lacks shape");
+  refused(one(R"("shape":[2],"data_offsets":[0,8])", 8), "tensor \"t\" has no dtype");
+  refused(one(R"("dtype":"F32","data_offsets":[0,8])", 8), "tensor \"t\" has no shape");
   refused(one(R"("dtype":"I64","shape":[1],"data_offsets":[0,8])", 8), "tensor \"t\" has type \"I64\"",
           ErrorCode::unsupported);
   refused(one(R"("dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8])", 8), "only F32, F16 and BF16",
