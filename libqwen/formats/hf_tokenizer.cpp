@@ -17,7 +17,7 @@ struct TokenizerConfig {
   std::optional<std::string> bos, eos, pad;
   std::optional<std::string> chat_template;
   std::string tokenizer_class;
-  bool add_bos = false, add_eos = false;
+  std::optional<bool> add_bos, add_eos;
   std::vector<AddedToken> added;
 };
 
@@ -73,9 +73,9 @@ TokenizerConfig read_tokenizer_config(const std::string& path, ModelFile& out) {
     } else if (key == "tokenizer_class") {
       if (!in.null()) config.tokenizer_class = in.string();
     } else if (key == "add_bos_token") {
-      config.add_bos = !in.null() && in.boolean();
+      if (!in.null()) config.add_bos = in.boolean();
     } else if (key == "add_eos_token") {
-      config.add_eos = !in.null() && in.boolean();
+      if (!in.null()) config.add_eos = in.boolean();
     } else if (key == "added_tokens_decoder") {
       in.object([&](std::string_view id) { config.added.push_back(read_added_token(in, out, id)); });
     } else {
@@ -168,8 +168,9 @@ void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFi
   add_token_id("tokenizer.ggml.eos_token_id", extra.eos, config.eos, vocabulary, folder, out);
   add_token_id("tokenizer.ggml.padding_token_id", extra.pad, {}, vocabulary, folder, out);
   add_token_id("tokenizer.ggml.bos_token_id", extra.bos, config.bos, vocabulary, folder, out);
-  out.add("tokenizer.ggml.add_bos_token", meta_boolean(extra.add_bos || around.first));
-  out.add("tokenizer.ggml.add_eos_token", meta_boolean(extra.add_eos || around.last));
+  const bool llama = extra.tokenizer_class.starts_with("LlamaTokenizer");  // adds BOS unless told otherwise
+  out.add("tokenizer.ggml.add_bos_token", meta_boolean(extra.add_bos.value_or(llama) || around.first));
+  out.add("tokenizer.ggml.add_eos_token", meta_boolean(extra.add_eos.value_or(false) || around.last));
   if (extra.chat_template)
     out.add("tokenizer.chat_template", meta_string(out.own(std::move(*extra.chat_template))));
 }

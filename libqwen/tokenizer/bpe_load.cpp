@@ -86,9 +86,8 @@ std::vector<TokenType> read_types(const formats::ModelFile& file, const std::vec
     const auto id = optional_token_id(file, key);
     if (!id) continue;
     TokenType& type = types[static_cast<std::size_t>(*id)];
-    if (type == TokenType::normal) corrected.push_back(static_cast<std::size_t>(*id));
     // Some converters type the EOS token as user-defined.
-    if (type == TokenType::normal || type == TokenType::user_defined) type = TokenType::control;
+    if (type == TokenType::user_defined) type = TokenType::control;
   }
   if (!corrected.empty())
     warnings.push_back(cat(corrected.size(),

@@ -78,8 +78,8 @@ TEST_CASE("tensors of the wrong shape", "[model][engine]") {
   refuse(reshape("blk.1.attn_v.bias", {2, 16}), ErrorCode::bad_format, "expected shape [32], found [2, 16]");
   refuse(reshape("output_norm.weight", {97}), ErrorCode::bad_format, "expected shape [96], found [97]");
   refuse(reshape("blk.0.attn_output.weight", {1, 96, 96}), ErrorCode::bad_format, "found [1, 96, 96]");
-  // Fewer rows than the tokeniser has tokens.
-  refuse(reshape("token_embd.weight", {200, 96}), ErrorCode::bad_format, "the embedding has 200 rows");
+  // Fewer rows than the tokenizer has tokens.
+  refuse(reshape("token_embd.weight", {200, 96}), ErrorCode::bad_format, "but the embedding has 200 rows");
 }
 
 TEST_CASE("vectors that are not finite", "[model][engine]") {

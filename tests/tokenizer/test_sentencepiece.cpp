@@ -215,8 +215,8 @@ TEST_CASE("SentencePiece: broken vocabularies are rejected with a reason", "[tok
   CHECK_THAT(error([](Pieces& p) { p.types.pop_back(); }), Contains("expected 700 entries"));
   CHECK_THAT(error([](Pieces& p) { p.types[0] = 9; }), Contains("found 9"));
   CHECK_THAT(error([](Pieces& p) { p.types[600] = 6; }), Contains("<0x0A>"));
-  CHECK_THAT(error([](Pieces& p) { p.types[0] = 1; }), Contains("rejects the model"));  // no unknown piece
-  CHECK_THAT(error([](Pieces& p) { p.tokens[600] = p.tokens[601]; }), Contains("rejects the model"));  // twice the same
-  CHECK_THAT(error([](Pieces& p) { p.tokens[600] = ""; }), Contains("rejects the model"));
+  CHECK_THAT(error([](Pieces& p) { p.types[0] = 1; }), Contains("rejects"));  // no unknown piece
+  CHECK_THAT(error([](Pieces& p) { p.tokens[600] = p.tokens[601]; }), Contains("rejects"));  // twice the same
+  CHECK_THAT(error([](Pieces& p) { p.tokens[600] = ""; }), Contains("rejects"));
   CHECK_THAT(error([](Pieces&) {}, "\x12\x7F"), Contains("truncated"));
 }

@@ -14,7 +14,7 @@ from qwen_run import QWEN_RUN, TINY, VOCABULARY, environment, run
 
 REVIEW = "这家店的菜又贵又难吃，服务员态度也很差，再也不会来了。"
 TEXTS = [REVIEW, "ABC " + REVIEW + "\r\nx", "𠀀龘 GB18030 四字节", "only ASCII", ""]
-ENCODINGS = {"gb18030": ["gb18030"], "utf-16": ["utf-16", "utf-16-le"], "utf-8": ["utf-8", "utf-8-sig"]}
+ENCODINGS = {"gb18030": ["gb18030"], "utf-16": ["utf-16", "utf-16-le", "utf-16-be"], "utf-8": ["utf-8", "utf-8-sig"]}
 
 
 def ids(*arguments, **options):

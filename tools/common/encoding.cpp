@@ -73,6 +73,17 @@ bool looks_like_utf16(std::string_view text) {
   return (zeros[0] > half / 4 && zeros[1] == 0) || (zeros[1] > half / 4 && zeros[0] == 0);
 }
 
+// Byte order of UTF-16 without a mark: the high bytes of a text are mostly those of ASCII, of CJK characters
+// (U+4E00 to U+9FFF) and of their punctuation.
+bool looks_big_endian(std::string_view text) {
+  std::array<std::size_t, 2> high{};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    high[i % 2] += byte == 0 || byte == 0x30 || byte == 0xFF || (byte >= 0x4E && byte <= 0x9F);
+  }
+  return high[0] > high[1];
+}
+
 }  // namespace
 
 void add_encoding_option(CommandLine& app, std::string& value) {
@@ -136,7 +147,9 @@ void TextDecoder::fail(std::size_t at, const std::string& reason) const {
 
 void TextDecoder::push(std::string_view bytes, std::string& out) {
   held_ += bytes;
-  if (held_.size() < 4 && !started_ && !at_end_) return;  // a byte order mark may be incomplete
+  if (!started_ && held_.size() < 4) return;  // a byte order mark may be incomplete
+  const bool marked = held_.starts_with("\xFF\xFE") || held_.starts_with("\xFE\xFF");
+  if (!started_ && encoding_ == Encoding::utf16 && !marked && held_.size() < kSample) return;  // to find the order
   decode(out);
 }
 
@@ -157,10 +170,9 @@ void TextDecoder::decode(std::string& out) {
       position_ += 3;
     }
     if (encoding_ == Encoding::utf16) {
-      // Without a mark: little-endian, as Windows writes it, unless the zeros of ASCII characters say otherwise.
       bool big = held_.starts_with("\xFE\xFF");
       const bool marked = big || held_.starts_with("\xFF\xFE");
-      if (!marked && held_.size() >= 2) big = held_[0] == '\0' && held_[1] != '\0';
+      if (!marked) big = looks_big_endian(std::string_view(held_).substr(0, kSample));
       held_.erase(0, marked ? 2 : 0);
       position_ += marked ? 2 : 0;
       converter_ = std::make_unique<Converter>(big ? "UTF-16BE" : "UTF-16LE");
