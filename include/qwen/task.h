@@ -88,7 +88,13 @@ struct QWEN_API Task {
   std::uint64_t prompt_digest() const;
 };
 
+<<<<<<< HEAD
 // Tasks by name. Many threads may read it while none adds tasks.
+=======
+struct ModelInfo;
+
+// Tasks by name. May be read by many threads as long as none adds.
+>>>>>>> model
 class QWEN_API TaskRegistry {
  public:
   TaskRegistry();  // the built-in ones
@@ -106,6 +112,9 @@ class QWEN_API TaskRegistry {
   // Throws Error(not_found), with the known names.
   const Task& get(std::string_view name) const;
   std::vector<std::string> names() const;        // sorted
+  // The tasks to offer with this model, sorted: a built-in task only if the model was trained for it or
+  // its file does not say what it was trained for; tasks that were added always.
+  std::vector<std::string> names_for(const ModelInfo& model) const;
 
  private:
   std::map<std::string, Task, std::less<>> tasks_;
