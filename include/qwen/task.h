@@ -88,13 +88,9 @@ struct QWEN_API Task {
   std::uint64_t prompt_digest() const;
 };
 
-<<<<<<< HEAD
-// Tasks by name. Many threads may read it while none adds tasks.
-=======
 struct ModelInfo;
 
-// Tasks by name. May be read by many threads as long as none adds.
->>>>>>> model
+// Tasks by name. Many threads may read it while none adds tasks.
 class QWEN_API TaskRegistry {
  public:
   TaskRegistry();  // the built-in ones

@@ -1,11 +1,8 @@
 #include <algorithm>
 #include <filesystem>
 
-<<<<<<< HEAD
 #include "base/fail.h"
-=======
 #include "qwen/model.h"
->>>>>>> model
 #include "tasks/builtin_tasks.h"
 #include "tasks/task_rules.h"
 
