@@ -329,7 +329,7 @@ TEST_CASE("an inline engine computes in the threads that wait", "[runtime]") {
         engine.submit(request_of(some_prompt(20 + static_cast<int>(salt), salt), greedy_options(10))));
   CHECK(engine.counters().passes == 0);
   CHECK(jobs[5].queue_position() == 6);
-  CHECK_FALSE(jobs[0].next(std::chrono::milliseconds(0)).has_value() && engine.counters().passes == 0);
+  CHECK_FALSE((jobs[0].next(std::chrono::milliseconds(0)).has_value() && engine.counters().passes == 0));
   CHECK(engine.counters().passes >= 1);
   std::vector<std::thread> readers;
   for (std::size_t i = 0; i < jobs.size(); ++i) readers.emplace_back([&, i] { jobs[i].result(); });
@@ -390,6 +390,6 @@ TEST_CASE("continuations are scored like forward passes over each of them", "[ru
   Engine engine(model(), small());
   PromptRequest outside;
   outside.prompt = {1};
-  outside.continuations = Continuations({{1 << 20}});
+  outside.continuations = Continuations(std::vector<std::vector<Token>>{{1 << 20}});
   CHECK(throws_code([&] { engine.submit(std::move(outside)); }, ErrorCode::invalid_argument));
 }

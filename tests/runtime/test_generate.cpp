@@ -10,6 +10,7 @@ using qwen::FinishReason;
 using qwen::GenerateOptions;
 using qwen::GenerateResult;
 using qwen::Message;
+using qwen::SamplingOptions;
 using qwen::Session;
 using qwen::Token;
 
