@@ -202,11 +202,12 @@ TEST_CASE("forced tokens are those of the tokenizer, whatever follows", "[constr
       }
       // Where the tokenizer splits the whole text at the beginning of a forced run, it makes the same tokens.
       std::vector<std::pair<std::size_t, Token>> whole;
-      std::size_t at = 0;
+      std::string joined;
       for (const Token token : tokenizer.encode(text)) {
-        whole.push_back({at, token});
-        at += vocabulary().trie->bytes(token).size();
+        whole.push_back({joined.size(), token});
+        joined += vocabulary().trie->bytes(token);
       }
+      if (joined != text) continue;  // normalization has composed characters: the offsets are others
       CAPTURE(schema, text);
       for (const auto& [begin, token] : forced) {
         const auto it =

@@ -99,11 +99,11 @@ TEST_CASE("logits_for gives forward's logits", "[runtime][engine]") {
     prefilled.logits_for(wanted, again);
     CHECK(same_bits(again, found));
 
-    check_error(ErrorCode::invalid_argument, "logits_for: expected ids from 0 to", [&] {
+    check_error(ErrorCode::invalid_argument, "expected an id from 0 to", [&] {
       const std::vector<Token> bad = {vocab};
       session.logits_for(bad, found);
     });
-    check_error(ErrorCode::invalid_argument, "logits_for: expected ids from 0 to", [&] {
+    check_error(ErrorCode::invalid_argument, "expected an id from 0 to", [&] {
       const std::vector<Token> bad = {-1};
       session.logits_for(bad, found);
     });
@@ -300,11 +300,11 @@ TEST_CASE("what a session refuses, and that it is unchanged then", "[runtime][en
               [&] { session.forward(negative); });
   check_error(ErrorCode::invalid_argument, "token 2: expected an id from 0 to " + last,
               [&] { session.forward_all_logits(large, [](int, std::span<const float>) {}); });
-  check_error(ErrorCode::context_full, "6 more tokens do not fit behind 15 of 20",
+  check_error(ErrorCode::context_full, "context full: 15 of 20 tokens used, 6 more",
               [&] { session.forward(part(ids, 0, 6)); });
   CHECK(session.position() == 15);
   CHECK(same_bits(session.forward(part(ids, 15, 5)), expected));
-  check_error(ErrorCode::context_full, "1 more tokens do not fit behind 20 of 20",
+  check_error(ErrorCode::context_full, "context full: 20 of 20 tokens used, 1 more",
               [&] { session.forward(part(ids, 0, 1)); });
   session.rewind(19);
   CHECK(same_bits(session.forward(part(ids, 19, 1)), expected));

@@ -118,7 +118,7 @@ TEST_CASE("bad task files are refused with file, line and reason", "[tasks]") {
   check(task_yaml("max_new_tokens: 99999999999999999999\n"), "t.yaml:8: max_new_tokens:", "whole number");
   check(task_yaml("abstain_below: 2\n"), "t.yaml:8: abstain_below:", "0 to 1");
   check(task_yaml("content_free: nothing\n"), "t.yaml:8: content_free:", "list");
-  check(task_yaml("examples: [{text: a, answer: neither}]\n"), "t.yaml:8:", "no label");
+  check(task_yaml("examples: [{text: a, answer: neither}]\n"), "t.yaml:8:", "is not a label");
   check(task_yaml("examples: [{answer: bad}]\n"), "t.yaml:8: examples[1]:", "text is missing");
   check(task_yaml("description: [a, b]\n"), "t.yaml:8: description:", "expected a text");
   check(task_yaml("  bad indent: {\n"), "t.yaml:", "not YAML");
@@ -245,7 +245,7 @@ TEST_CASE("calibrations lie beside the tasks", "[tasks]") {
   CHECK_THROWS_WITH(registry.add_folder(folder.path()), Catch::Contains("calibration.yaml:1:"));
   folder.remove("sentiment.calibration.yaml");
   folder.write("nobody.calibration.yaml", "task: nobody\n");
-  CHECK_THROWS_WITH(registry.add_folder(folder.path()), Catch::Contains("no task of that name"));
+  CHECK_THROWS_WITH(registry.add_folder(folder.path()), Catch::Contains("no task has this name"));
   CHECK_THROWS_AS(save_calibration(sentiment, calibration, folder / "missing/x.yaml"), Error);
 }
 

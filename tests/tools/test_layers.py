@@ -22,7 +22,7 @@ FOREIGN = {"xsimd": {"kernels"}, "Eigen": {"kernels", "model", "tasks"}, "pcre2.
 
 # What a public header may take from outside: the standard library.
 STANDARD = set("""algorithm array atomic bit charconv chrono cmath compare concepts condition_variable cstddef cstdint
-    cstring deque exception filesystem functional initializer_list iosfwd iterator limits list map memory mutex new
+    cstring ctime deque exception filesystem functional initializer_list iosfwd iterator limits list map memory mutex new
     numeric optional random ranges set shared_mutex span stdexcept stop_token string string_view thread tuple
     type_traits typeinfo unordered_map unordered_set utility variant vector stddef.h stdint.h stdbool.h""".split())
 
