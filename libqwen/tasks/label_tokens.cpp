@@ -17,10 +17,11 @@ std::vector<Token> answer_tokens(const Model& model, const Task& task, const std
   ChatTemplate::RenderOptions options;
   options.add_generation_prompt = false;
   const std::vector<Token> whole = chat.render(messages, options);
-  const auto end = std::find(whole.rbegin(), whole.rend(), chat.end_of_turn().front()).base() - 1;
-  const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(prompt.size());
-  if (whole.size() >= prompt.size() && std::equal(prompt.begin(), prompt.end(), whole.begin()) && begin < end)
-    return {begin, end};
+  if (whole.size() >= prompt.size() && std::equal(prompt.begin(), prompt.end(), whole.begin())) {
+    const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(prompt.size());
+    const auto end = std::find(begin, whole.end(), chat.end_of_turn().front());  // some templates leave the turn open
+    if (begin < end) return {begin, end};
+  }
   return model.tokenizer().encode(label);
 }
 
