@@ -329,7 +329,7 @@ TEST_CASE("an inline engine computes in the threads that wait", "[runtime]") {
         engine.submit(request_of(some_prompt(20 + static_cast<int>(salt), salt), greedy_options(10))));
   CHECK(engine.counters().passes == 0);
   CHECK(jobs[5].queue_position() == 6);
-  CHECK_FALSE(jobs[0].next(std::chrono::milliseconds(0)).has_value() && engine.counters().passes == 0);
+  jobs[0].next(std::chrono::milliseconds(0));  // at least one pass
   CHECK(engine.counters().passes >= 1);
   std::vector<std::thread> readers;
   for (std::size_t i = 0; i < jobs.size(); ++i) readers.emplace_back([&, i] { jobs[i].result(); });
@@ -384,8 +384,8 @@ TEST_CASE("continuations are scored like forward passes over each of them", "[ru
     CHECK(company.result().generation.tokens ==
           alone(model(), options, some_prompt(30, 2), greedy_options(12)).tokens);
   }
-  CHECK(throws_code([] { Continuations({}); }, ErrorCode::invalid_argument));
-  CHECK(throws_code([] { Continuations({{1}, {}}); }, ErrorCode::invalid_argument));
+  CHECK(throws_code([] { Continuations(std::vector<std::vector<Token>>{}); }, ErrorCode::invalid_argument));
+  CHECK(throws_code([] { Continuations(std::vector<std::vector<Token>>{{1}, {}}); }, ErrorCode::invalid_argument));
   CHECK(throws_code([] { Continuations({{1, 2}, {3}, {1, 2}}); }, ErrorCode::invalid_argument));
   Engine engine(model(), small());
   PromptRequest outside;

@@ -11,7 +11,7 @@ using namespace qwen::test;
 
 namespace {
 
-const Model& model() {
+const Model& tiny() {
   static const Model loaded = random_model();
   return loaded;
 }
@@ -72,16 +72,16 @@ TEST_CASE("drafts never change an answer", "[runtime]") {
   EngineOptions engine_options;
   engine_options.background = false;
   for (const GenerateOptions& options : some_options()) {
-    const GenerateResult plain = alone(model(), {}, prompt, options);
+    const GenerateResult plain = alone(tiny(), {}, prompt, options);
     std::vector<Token> all = prompt;
     all.insert(all.end(), plain.tokens.begin(), plain.tokens.end());
     for (const std::size_t wrong_every : {1, 2, 3, 5, 1000}) {
       const auto guesses = std::make_shared<Guesses>(all, wrong_every);
-      Session session(model());
+      Session session(tiny());
       runtime::SessionState& s = runtime::Access::state(session);
       runtime::EngineCore engine(s);
       const auto state =
-          std::make_shared<runtime::RequestState>(model(), request_of(prompt, options), guesses);
+          std::make_shared<runtime::RequestState>(tiny(), request_of(prompt, options), guesses);
       engine.submit_on(s.sequence, state);
       engine.wait_for_end(*state);
       const GenerateResult& found = state->result().generation;
@@ -99,9 +99,9 @@ TEST_CASE("drafts never change an answer", "[runtime]") {
 }
 
 TEST_CASE("a constraint gives the same answer as masking all logits", "[runtime]") {
-  const auto size = static_cast<std::size_t>(model().tokenizer().size());
+  const auto size = static_cast<std::size_t>(tiny().tokenizer().size());
   for (const GenerateOptions& options : some_options()) {
-    Session session(model());
+    Session session(tiny());
     std::vector<Token> expected;
     Sampler sampler(*options.sampling);
     const std::vector<Token> prompt = some_prompt(20, 3);
@@ -116,10 +116,10 @@ TEST_CASE("a constraint gives the same answer as masking all logits", "[runtime]
     }
     GenerateOptions limited = options;
     limited.max_new_tokens = 20;
-    runtime::Generation generation(model(), limited, {}, std::make_unique<Remainder>(7, 2));
+    runtime::Generation generation(tiny(), limited, {}, std::make_unique<Remainder>(7, 2));
     generation.accept_prompt(prompt);
     generation.start_decoding(20);
-    Session other(model());
+    Session other(tiny());
     std::vector<float> row;
     const auto take = [&](std::span<const float> from) { row.assign(from.begin(), from.end()); };
     take(other.forward(prompt));
@@ -149,15 +149,15 @@ TEST_CASE("a logits processor changes the choice, not the log-probabilities", "[
   const std::vector<Token> prompt = some_prompt(20, 3);
   GenerateOptions options = greedy_options(10);
   options.logprobs = 1;
-  const GenerateResult plain = alone(model(), {}, prompt, options);
+  const GenerateResult plain = alone(tiny(), {}, prompt, options);
   std::vector<std::size_t> lengths;
   options.logits_processor = [&](std::span<const Token> generated, std::span<float> logits) {
     lengths.push_back(generated.size());
-    CHECK(static_cast<int>(logits.size()) == model().tokenizer().size());
+    CHECK(static_cast<int>(logits.size()) == tiny().tokenizer().size());
     std::ranges::fill(logits, -INFINITY);
     logits[77] = 0;
   };
-  const GenerateResult found = alone(model(), {}, prompt, options);
+  const GenerateResult found = alone(tiny(), {}, prompt, options);
   CHECK(found.tokens == std::vector<Token>(10, 77));
   CHECK(lengths == std::vector<std::size_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
   CHECK(found.alternatives[0][0].token == plain.tokens[0]);
@@ -166,17 +166,17 @@ TEST_CASE("a logits processor changes the choice, not the log-probabilities", "[
   options.logits_processor = [](std::span<const Token>, std::span<float>) {
     throw std::runtime_error("enough");
   };
-  Session session(model());
+  Session session(tiny());
   CHECK_THROWS_WITH(generate(session, prompt, options), "enough");
 }
 
 TEST_CASE("generate uses the model's sampling and a fresh seed unless told otherwise", "[runtime]") {
-  Session a(model()), b(model());
+  Session a(tiny()), b(tiny());
   const std::vector<Token> prompt = some_prompt(20, 3);
   const GenerateResult first = generate(a, prompt), second = generate(b, prompt);
   CHECK(first.seed != second.seed);
   GenerateOptions same;
-  same.sampling = model().info().sampling;
+  same.sampling = tiny().info().sampling;
   same.sampling->seed = first.seed;
   b.rewind(0);
   CHECK(generate(b, prompt, same).tokens == first.tokens);
