@@ -39,7 +39,7 @@ std::vector<Token> chat_prompt() {
 
 GenerateOptions greedy() {
   GenerateOptions options;
-  options.sampling = SamplingOptions{.temperature = 0};
+  options.sampling = qwen::SamplingOptions{.temperature = 0};
   return options;
 }
 
@@ -224,7 +224,7 @@ TEST_CASE("log-probabilities stand beside each token", "[runtime]") {
 
 TEST_CASE("the same seed gives the same text, whatever the prompt's batches", "[runtime]") {
   GenerateOptions options;
-  options.sampling = SamplingOptions{.temperature = 3, .top_k = 0, .top_p = 1, .seed = 99};
+  options.sampling = qwen::SamplingOptions{.temperature = 3, .top_k = 0, .top_p = 1, .seed = 99};
   options.max_new_tokens = 60;
   std::vector<std::vector<Token>> runs;
   for (const int batch : {512, 7, 1}) {
