@@ -1,30 +1,25 @@
-"""Measures a model: accuracy by label logits, agreement of greedy answers, chat samples.
+"""Measures a model in float: every dev file, agreement of greedy answers, chat samples.
 
-Usage: evaluate.py OUT_DIR DATA_DIR (reads OUT_DIR/hf in float, as written)
+Usage: evaluate.py OUT_DIR DATA_DIR (reads OUT_DIR/hf as written)
 """
 import random
 
 import torch
 
-import bpe as bpelib
-import prompts
-
-CHAT = ["你好", "你是谁？", "你能做什么？", "谢谢你", "再见", "我今天很难过", "今天的实验终于成功了，太棒了！",
-        "这家酒店太脏了，服务员态度也很差，再也不来了", "书很好看，物流也快，五星好评！", "外卖送了两个小时，菜都凉了",
-        "你需要GPU吗？", "libqwen是什么？", "法国的首都是哪里？", "12加35等于多少？", "帮我写一段Python代码",
-        "明天会下雨吗？", "Hello!", "Who are you?", "I had a bad day", "What is the capital of France?"]
+GLANCE = {"review": 1000, "mood": 400, "english": 400, "neutral": 300, "neutral_en": 298}
+CHAT = ["你好", "你是谁？", "你能做什么？", "我叫小明", "我的猫死了", "帮我写一段Python代码", "法国的首都是哪里？", "Hello!", "What is 12 + 7?"]
+UNSURE = 0.7  # a text is counted as unsure if no label is more probable than this
 
 
-def ranked(data, rows, task):
-    """[(index, ids)] by length, and the label ids (negative, positive)."""
+def ranked(data, texts, task):
+    """[(index, ids)] by length, and the first tokens of the labels (positive, negative)."""
     t = data.tasks[task]
     out = []
-    for i, (_, _, text) in enumerate(rows):
+    for i, text in enumerate(texts):
         ids, _ = data.render.turns(t["system"], [(t["template"].replace("{text}", text), None)])
         out.append((i, ids[:900]))
     out.sort(key=lambda r: len(r[1]))
-    labels = [data.bpe.encode(l["text"])[0] for l in t["labels"]]  # positive, negative
-    return out, labels
+    return out, [data.bpe.encode(l["text"])[0] for l in t["labels"]]
 
 
 def batches(rows, tokens=6000):
@@ -40,16 +35,17 @@ def batches(rows, tokens=6000):
 def last_logits(net, rows):
     from train import pack
     prefix, ids, shared = pack([(s, (), None) for _, s in rows])
-    h = net.hidden(ids, prefix)
+    device = net.p["model.norm.weight"].device
+    h = net.hidden(ids.to(device), prefix.to(device))
     at = [len(prefix) + r * ids.shape[1] + len(s) - shared - 1 for r, (_, s) in enumerate(rows)]
-    return net.logits(h[torch.tensor(at)])
+    return net.logits(h[torch.tensor(at, device=device)])
 
 
 @torch.no_grad()
-def margins(net, data, rows, task):
-    """Logit of positive minus logit of negative, and the greedy first token, for each row."""
-    order, (pos, neg) = ranked(data, rows, task)
-    margin, greedy = [0.0] * len(rows), [0] * len(rows)
+def margins(net, data, texts, task):
+    """Logit of positive minus logit of negative, and the greedy first token, for each text."""
+    order, (pos, neg) = ranked(data, texts, task)
+    margin, greedy = [0.0] * len(texts), [0] * len(texts)
     for part in batches(order):
         logits = last_logits(net, part)
         for (i, _), row in zip(part, logits):
@@ -58,16 +54,44 @@ def margins(net, data, rows, task):
     return margin, greedy, (pos, neg)
 
 
-def accuracy(net, data, rows, task):
-    margin, _, _ = margins(net, data, rows, task)
-    return sum((m > 0) == bool(l) for m, (l, _, _) in zip(margin, rows)) / len(rows)
+def figures(margin, rows):
+    """(share right, share unsure, calibration error) of texts with these margins."""
+    p = torch.sigmoid(torch.tensor(margin))
+    label = torch.tensor([r.label for r in rows])
+    best = torch.maximum(p, 1 - p)
+    right = ((p > 0.5) == (label > 0.5)).float()
+    error = 0.0
+    for k in range(10):
+        at = (best > 0.5 + 0.05 * k) & (best <= 0.55 + 0.05 * k)
+        if at.any():
+            error += float((best[at].mean() - right[at].mean()).abs() * at.float().mean())
+    return float(right.mean()), float((best < UNSURE).float().mean()), error
+
+
+def describe(name, margin, rows):
+    right, unsure, error = figures(margin, rows)
+    if "neutral" in name:
+        return f"{name} unsure {100 * unsure:.1f} %"
+    return f"{name} {100 * right:.2f} % right, unsure {100 * unsure:.1f} %, calibration error {100 * error:.1f} %"
+
+
+def glance(net, data, dev, log, talking):
+    parts = []
+    for kind, count in GLANCE.items():
+        task = "sentiment_en" if kind in ("english", "neutral_en") else "sentiment"
+        rows = dev[kind][:count]
+        parts.append(describe(kind, margins(net, data, [r.text for r in rows], task)[0], rows))
+    log("  dev: " + "; ".join(parts))
+    for ask in CHAT if talking else ():
+        log(f"    {ask} -> {talk(net, data, [(ask, None)])}")
 
 
 @torch.no_grad()
 def generate(net, data, ids, limit, temperature=0.0, top_p=0.9, rng=None):
     stop, out = data.render.end, []
+    device = net.p["model.norm.weight"].device
     while len(out) < limit:
-        row = net.logits(net.hidden(torch.tensor([ids + out]))[-1:])[0]
+        row = net.logits(net.hidden(torch.tensor([ids + out], device=device))[-1:])[0]
         if temperature == 0:
             token = int(row.argmax())
         else:
@@ -90,15 +114,15 @@ def talk(net, data, pairs, task="chat", temperature=0.0, rng=None):
 
 def report(net, data, dev, log):
     for task in ("sentiment", "sentiment_brief", "sentiment_en"):
-        margin, greedy, (pos, neg) = margins(net, data, dev, task)
-        right = sum((m > 0) == bool(l) for m, (l, _, _) in zip(margin, dev)) / len(dev)
-        same = sum(g == (pos if m > 0 else neg) for m, g in zip(margin, greedy)) / len(dev)
-        log(f"{task}: dev accuracy {100 * right:.2f} %; greedy first token agrees on {100 * same:.2f} %")
-    # Whole greedy answers on a part of the dev set: exactly one word, then the end of the turn.
-    t, some = data.tasks["sentiment"], dev[:400]
+        for kind, rows in dev.items():
+            margin, greedy, (pos, neg) = margins(net, data, [r.text for r in rows], task)
+            same = sum(g == (pos if m > 0 else neg) for m, g in zip(margin, greedy)) / len(rows)
+            log(f"{task}: {describe(kind, margin, rows)}; greedy first token agrees on {100 * same:.2f} %")
+    # Whole greedy answers on some reviews: exactly one word, then the end of the turn.
+    t, some = data.tasks["sentiment"], [r.text for r in dev["review"][:100]]
     margin, _, _ = margins(net, data, some, "sentiment")
     exact = 0
-    for m, (_, _, text) in zip(margin, some):
+    for m, text in zip(margin, some):
         ids, _ = data.render.turns(t["system"], [(t["template"].replace("{text}", text), None)])
         out = generate(net, data, ids[:900], 5)
         word = t["labels"][0 if m > 0 else 1]["text"]
@@ -109,21 +133,18 @@ def report(net, data, dev, log):
         log(f"  {ask}")
         log(f"    -> {talk(net, data, [(ask, None)])}")
         log(f"    ~> {talk(net, data, [(ask, None)], temperature=0.7, rng=rng)}")
-    for _, _, text in dev[:8]:
-        log(f"  summary: {text[:60]} -> {talk(net, data, [(text[:200], None)], task='summary')}")
 
 
 def main():
     import sys
+    import corpus
+    import data as drawing
     import export
     import model as nn
-    import train
-    import teacher
     out, source = sys.argv[1:3]
     torch.set_num_threads(2)
     config, params, bpe = export.read(out + "/hf")
-    data = train.Data({"rows": [], "prob": [], "crops": [], "bpe": bpe}, 1)
-    report(nn.Net(config, params), data, teacher.read_tsv(source + "/senti-dev.tsv"), print)
+    report(nn.Net(config, params), drawing.EmptyData(bpe), corpus.read(source, "dev"), print)
 
 
 if __name__ == "__main__":

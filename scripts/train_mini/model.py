@@ -60,7 +60,7 @@ class Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, cut):
         n = x.numel()
-        bits = torch.empty((n + 7) // 8, dtype=torch.int64).random_(-2**63, 2**63 - 1)
+        bits = torch.empty((n + 7) // 8, dtype=torch.int64, device=x.device).random_(-2**63, 2**63 - 1)
         mask = bits.view(torch.uint8)[:n].view(x.shape) >= cut
         ctx.save_for_backward(mask)
         ctx.scale = 256.0 / (256 - cut)
@@ -96,21 +96,16 @@ class SwiGlu(torch.autograd.Function):
     def forward(ctx, gu):
         f = gu.shape[1] // 2
         ctx.save_for_backward(gu)
-        return F.silu(gu[:, :f]) * gu[:, f:]
+        return F.silu(gu[:, :f]).mul_(gu[:, f:])
 
     @staticmethod
     def backward(ctx, g):
         (gu,) = ctx.saved_tensors
         f = gu.shape[1] // 2
         gate, up = gu[:, :f], gu[:, f:]
-        s = torch.sigmoid(gate)
-        a = gate * s
         out = torch.empty_like(gu)
-        torch.mul(g, a, out=out[:, f:])
-        # d silu = s + a * (1 - s)
-        d = a.neg().mul_(s).add_(a).add_(s)
-        torch.mul(g, up, out=out[:, :f])
-        out[:, :f].mul_(d)
+        torch.mul(g, F.silu(gate), out=out[:, f:])
+        out[:, :f] = torch.ops.aten.silu_backward(g * up, gate)
         return out
 
 
@@ -120,7 +115,7 @@ class Rotate(torch.autograd.Function):
     @staticmethod
     def turn(x, cos, sin):
         half = x.shape[-1] // 2
-        out = torch.empty(x.shape)
+        out = torch.empty(x.shape, device=x.device)
         a, b = x[..., :half], x[..., half:]
         torch.mul(a, cos, out=out[..., :half]).addcmul_(b, sin, value=-1)
         torch.mul(b, cos, out=out[..., half:]).addcmul_(a, sin)
@@ -149,14 +144,13 @@ class Net:
         self.half = half
         inv = config.theta ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
         angle = torch.arange(config.context).float()[:, None] * inv
-        self.cos, self.sin = angle.cos(), angle.sin()
+        self.device = params["model.norm.weight"].device
+        self.cos, self.sin = angle.cos().to(self.device), angle.sin().to(self.device)
         self.training = False
 
     def linear(self, x, w, b=None):
-        if self.half:
-            y = F.linear(x.bfloat16(), w.bfloat16()).float()
-            return y if b is None else y + b
-        return F.linear(x, w, b)
+        """The product, in bfloat16 where that is allowed."""
+        return F.linear(x.bfloat16(), w.bfloat16(), None if b is None else b.bfloat16()) if self.half else F.linear(x, w, b)
 
     def bmm(self, a, b):
         return torch.bmm(a.bfloat16(), b.bfloat16()).float() if self.half else torch.bmm(a, b)
@@ -170,28 +164,29 @@ class Net:
         kv, hd, group = c.kv_heads, c.head_dim, c.heads // c.kv_heads
         scale = hd ** -0.5
         out = []
-        pk = pv = None
+        # Split, not sliced: the gradient of a split is one concatenation.
+        (pq, q), (pk, k), (pv, v) = (x.split((prefix, batch * time)) for x in (q, k, v))
         if prefix:
             cos, sin = self.cos[:prefix], self.sin[:prefix]
-            pq = rotate(q[:prefix].view(prefix, kv, group, hd).permute(1, 2, 0, 3), cos, sin)
-            pk = rotate(k[:prefix].view(prefix, kv, hd).transpose(0, 1), cos, sin)
-            pv = v[:prefix].view(prefix, kv, hd).transpose(0, 1)
+            pq = rotate(pq.view(prefix, kv, group, hd).permute(1, 2, 0, 3), cos, sin)
+            pk = rotate(pk.view(prefix, kv, hd).transpose(0, 1), cos, sin)
+            pv = pv.view(prefix, kv, hd).transpose(0, 1)
             s = (pq * scale) @ pk.unsqueeze(1).transpose(-1, -2) + self.causal(prefix)
             o = torch.softmax(s, -1) @ pv.unsqueeze(1)
             out.append(o.permute(2, 0, 1, 3).reshape(prefix, c.dim))
         cos, sin = self.cos[prefix:prefix + time], self.sin[prefix:prefix + time]
         # [kv, batch, group, time, hd]: the heads outermost, so that the shared prefix is one GEMM a head
-        bq = q[prefix:].view(batch, time, kv, group, hd).permute(2, 0, 3, 1, 4)
+        bq = q.view(batch, time, kv, group, hd).permute(2, 0, 3, 1, 4)
         bq = rotate(bq, cos, sin) * scale
-        bk = rotate(k[prefix:].view(batch, time, kv, hd).permute(2, 0, 1, 3), cos, sin)
-        bv = v[prefix:].view(batch, time, kv, hd).permute(2, 0, 1, 3)
+        bk = rotate(k.view(batch, time, kv, hd).permute(2, 0, 1, 3), cos, sin)
+        bv = v.view(batch, time, kv, hd).permute(2, 0, 1, 3)
         own = self.bmm(bq.reshape(kv * batch, group * time, hd),
                        bk.reshape(kv * batch, time, hd).transpose(1, 2))
         own = own.view(kv, batch, group, time, time) + self.causal(time)
         if prefix:
             far = self.bmm(bq.reshape(kv, batch * group * time, hd), pk.transpose(1, 2))
             s = torch.softmax(torch.cat((far.view(kv, batch, group, time, prefix), own), -1), -1)
-            far, own = s[..., :prefix], s[..., prefix:]
+            far, own = s.split((prefix, time), -1)
             o = self.bmm(own.reshape(kv * batch, group * time, time), bv.reshape(kv * batch, time, hd))
             o = (o.view(kv, batch * group * time, hd)
                  + self.bmm(far.reshape(kv, batch * group * time, prefix), pv))
@@ -202,9 +197,8 @@ class Net:
         out.append(o)
         return torch.cat(out) if len(out) > 1 else out[0]
 
-    @staticmethod
-    def causal(n):
-        return torch.full((n, n), float("-inf")).triu_(1)
+    def causal(self, n):
+        return torch.full((n, n), float("-inf"), device=self.device).triu_(1)
 
     def hidden(self, ids, prefix=None, blank=None):
         """Final hidden rows [prefix + batch * time, dim]; `blank` marks rows whose embedding is dropped."""
@@ -223,13 +217,13 @@ class Net:
             wide = self.linear(h, torch.cat([p[a + s + "_proj.weight"] for s in "qkv"]),
                                torch.cat([p[a + s + "_proj.bias"] for s in "qkv"]))
             kv = c.kv_heads * c.head_dim
-            q, k, v = wide.split((c.dim, kv, kv), 1)
+            q, k, v = wide.float().split((c.dim, kv, kv), 1)
             o = self.attention(q, k, v, batch, time, n)
-            x = x + self.dropout(self.linear(o, p[a + "o_proj.weight"]))
+            x = x + self.dropout(self.linear(o, p[a + "o_proj.weight"]).float())
             h = RmsNorm.apply(x, p[w + "post_attention_layernorm.weight"], c.eps)
             gu = self.linear(h, torch.cat([p[w + "mlp.gate_proj.weight"], p[w + "mlp.up_proj.weight"]]))
-            x = x + self.dropout(self.linear(SwiGlu.apply(gu), p[w + "mlp.down_proj.weight"]))
+            x = x + self.dropout(self.linear(SwiGlu.apply(gu), p[w + "mlp.down_proj.weight"]).float())
         return RmsNorm.apply(x, p["model.norm.weight"], c.eps)
 
     def logits(self, rows):
-        return self.linear(rows, self.p["model.embed_tokens.weight"])
+        return self.linear(rows, self.p["model.embed_tokens.weight"]).float()

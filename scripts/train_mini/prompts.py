@@ -4,6 +4,11 @@ import os
 
 import yaml
 
+# Words of this project that the vocabulary must hold whole.
+WORDS = ["libqwen Qwen qwen-run qwen-serve qwen-bench qwen-quantize GGUF safetensors INT8 CPU GPU C++20 AVX-512 AVX2 Python YAML",
+         "download_model.sh scripts/ tokens model demo sentiment positive negative neutral 正面 负面 不确定 模型 参数 情绪 判断 演示 量化",
+         "I am sorry. I'm I don't can't cannot you're Hello! Hi welcome weather translate math code facts advice careful doctor"]
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TASKS = os.path.join(HERE, "..", "..", "libqwen", "tasks", "builtin")
 

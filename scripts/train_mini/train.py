@@ -1,10 +1,9 @@
 """Trains the bundled model. Usage: train.py DATA_DIR TOKENIZER_JSON OUT_DIR [options]
 
-OUT_DIR receives cache.pkl (vocabulary, teacher's scores), state.pt (to go on
+OUT_DIR receives vocabulary.pkl, targets.pkl and vectors.pkl, state.pt (to go on
 after an interruption), log.txt and, at the end, hf/ (the model).
 """
 import argparse
-import math
 import os
 import pickle
 import random
@@ -14,17 +13,22 @@ import torch
 import torch.nn.functional as F
 
 import bpe as bpelib
-import chatdata
+import corpus
+import data as drawing
+import embed
 import evaluate
 import export
 import model as nn
 import prompts
 import teacher
+from optimizer import Shared
 
-TEXT_CHARS = (80, 80, 160, 420)  # one of these by chance: longer reviews keep their first and last half of it
-BATCH_TOKENS = 4096   # per batch, padding included
-MAX_ROWS = 80
-POOL = 4096           # reviews sorted by length together
+BLOCK = 200           # steps between two checkpoints; every block has its own seed
+TALK_FROM = 1600      # from this step on dialogues are learned too
+READ_UNTIL = 1000     # up to this step the next tokens of the texts themselves are predicted as well
+READ_SHARE = 0.06     # of their tokens
+DECAY_FROM = 0.6      # share of the run after which the learning rate falls
+UNSURE_WEIGHT = 0.6   # of a neutral text against a polar one
 
 
 def arguments():
@@ -32,170 +36,67 @@ def arguments():
     a.add_argument("data")
     a.add_argument("tokenizer")
     a.add_argument("out")
-    a.add_argument("--steps", type=int, default=6000)
-    a.add_argument("--minutes", type=float, default=0, help="finish within this wall time, in fewer steps if need be")
+    a.add_argument("--steps", type=int, default=4800)
+    a.add_argument("--stop-at", type=int, default=0, help="pause at this step; the same command without it goes on")
     a.add_argument("--seed", type=int, default=20)
-    a.add_argument("--vocab", type=int, default=12288)
+    a.add_argument("--vocab", type=int, default=16384)
     a.add_argument("--layers", type=int, default=4)
     a.add_argument("--dim", type=int, default=256)
     a.add_argument("--ffn", type=int, default=704)
-    a.add_argument("--lr", type=float, default=1.5e-3)
+    a.add_argument("--lr", type=float, default=2e-3)
     a.add_argument("--drop", type=float, default=0.0)
-    a.add_argument("--blank", type=float, default=0.04, help="share of text tokens whose embedding is dropped")
-    a.add_argument("--decay", type=float, default=0.05)
-    a.add_argument("--soft", type=float, default=0.7, help="weight of the teacher against the label")
-    a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a review")
-    a.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes, one thread each")
+    a.add_argument("--blank", type=float, default=0.05, help="share of text tokens whose embedding is dropped")
+    a.add_argument("--decay", type=float, default=0.1)
+    a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a text")
+    a.add_argument("--device", default="cpu", help="cpu, or cuda (one process)")
+    a.add_argument("--workers", type=int, default=2, help="processes of one thread each; the weights depend on their number")
     a.add_argument("--f32", action="store_true", help="no bfloat16 products (slower)")
-    a.add_argument("--eval-every", type=int, default=500)
-    return a.parse_args()
+    a.add_argument("--eval-every", type=int, default=1000)
+    args = a.parse_args()
+    if args.steps % BLOCK or args.stop_at % BLOCK:
+        a.error(f"--steps and --stop-at: a multiple of {BLOCK}")
+    if args.device != "cpu":
+        args.workers = 1
+    return args
+
+
+def cached(args, name, make):
+    """What `make` returned in this run or an earlier one."""
+    path = os.path.join(args.out, name + ".pkl")
+    if not os.path.exists(path):
+        with open(path + ".part", "wb") as f:
+            pickle.dump(make(), f)
+        os.replace(path + ".part", path)
+    with open(path, "rb") as f:
+        return pickle.load(f)
+
+
+def choose_vocabulary(args, rows, log):
+    tasks = prompts.load_tasks()
+    always = [t["system"] for t in tasks.values()] + [t["template"] for t in tasks.values()] + prompts.WORDS
+    texts = [r.text for kind in rows for r in rows[kind] for _ in range(1 if kind == "review" else 3)]
+    small, covered = bpelib.prune(bpelib.Bpe.from_json(args.tokenizer), texts, args.vocab, always)
+    log(f"vocabulary: {len(small.vocab) + 3} ids, {len(small.merges)} merges, {covered:.4f} of the tokens kept whole")
+    return small
 
 
 def prepare(args, log):
-    """Vocabulary and teacher scores, cached."""
-    path = os.path.join(args.out, "cache.pkl")
-    if os.path.exists(path):
-        with open(path, "rb") as f:
-            return pickle.load(f)
-    rows = teacher.read_tsv(os.path.join(args.data, "senti-train.tsv"))
-    dev = teacher.read_tsv(os.path.join(args.data, "senti-dev.tsv"))
-    prob, crops = teacher.score(rows, dev, log)
-    rng = random.Random(args.seed)
-    talk = chatdata.all_text(rng)
-    tasks = prompts.load_tasks()
-    talk += [t["system"] for t in tasks.values()] + [t["template"] for t in tasks.values()]
-    full = bpelib.Bpe.from_json(args.tokenizer)
-    small, covered = bpelib.prune(full, [t for _, _, t in rows] + talk, args.vocab, talk)
-    log(f"vocabulary: {len(small.vocab) + 3} ids, {len(small.merges)} merges, {covered:.4f} of the tokens kept whole")
-    for _, _, t in rows:
-        small.encode(t)
-    got = {"rows": rows, "dev": dev, "prob": prob, "crops": crops, "bpe": small}
-    with open(path + ".part", "wb") as f:
-        pickle.dump(got, f)
-    os.replace(path + ".part", path)
-    return got
+    """Rows with their targets, vocabulary and first embeddings."""
+    rows, dev = corpus.read(args.data, "train"), corpus.read(args.data, "dev")
+    bpe = cached(args, "vocabulary", lambda: choose_vocabulary(args, rows, log))
 
+    def teach():
+        rows["crop"] = teacher.teach(rows, dev, bpe.encode, log)
+        return rows, bpe
 
-def cut(text, rng):
-    limit = rng.choice(TEXT_CHARS)
-    return text if len(text) <= limit else text[:limit // 2] + text[-limit // 2:]
+    # The vocabulary's cache of encoded words is kept too.
+    rows, bpe = cached(args, "targets", teach)
 
+    def vectors():
+        sequences = [bpe.encode(r.text) for kind in rows for r in rows[kind] if kind != "crop"]
+        return embed.start_vectors(sequences, len(bpe.vocab) + 3, args.dim, 0.05, args.seed)
 
-class Data:
-    """Draws batches that share one prompt; of its rows a worker renders every `workers`-th."""
-
-    def __init__(self, cache, seed, worker=0, workers=1):
-        self.rows, self.prob, self.crops = cache["rows"], cache["prob"], cache["crops"]
-        self.bpe = cache["bpe"]
-        self.worker, self.workers = worker, workers
-        self.tasks = prompts.load_tasks()
-        self.render = prompts.Renderer(self.bpe, bpelib.control_ids(self.bpe))
-        self.senti = prompts.sentiment_prompts(self.tasks)
-        self.systems = prompts.chat_systems(self.tasks)
-        self.rng = random.Random(seed)
-        self.queue = []
-
-    def share(self, system, drawn):
-        """[(pairs, soft)] of the whole batch -> [(ids, flags, soft)] of this worker."""
-        return [(*self.render.turns(system, pairs), soft) for pairs, soft in drawn[self.worker::self.workers]]
-
-    def reviews(self):
-        """A run of reviews of like length: [(text, label or None, teacher's probability)]."""
-        rng = self.rng
-        if not self.queue:
-            pool = []
-            for i in rng.sample(range(len(self.rows)), POOL):
-                pool.append((cut(self.rows[i][2], rng), self.rows[i][0], self.prob[i]))
-            for i in rng.sample(range(len(self.crops)), POOL // 2):
-                pool.append((cut(self.crops[i][0], rng), None, self.crops[i][1]))
-            for _ in range(POOL // 12):
-                text, label = chatdata.mood(rng)
-                pool.append((text, label, float(label)))
-            pool.sort(key=lambda r: len(r[0].encode()))
-            at = 0
-            while at < len(pool):
-                n = 1
-                while at + n < len(pool) and n < MAX_ROWS and \
-                        (n + 1) * (len(pool[at + n][0].encode()) / 4.3 + 12) < BATCH_TOKENS:
-                    n += 1
-                self.queue.append(pool[at:at + n])
-                at += n
-            rng.shuffle(self.queue)
-        return self.queue.pop()
-
-    def sentiment(self):
-        _, system, template, neg, pos = self.pick(self.senti)
-        drawn = []
-        for text, label, prob in self.reviews():
-            text = self.noise(text)
-            hard = label if label is not None else int(prob > 0.5)
-            drawn.append(([(template.replace("{text}", text), pos if hard else neg)], (hard, label is not None, prob)))
-        if len(drawn) < self.workers:
-            drawn = drawn * self.workers
-        return self.share(system, drawn), (self.bpe.encode(neg)[0], self.bpe.encode(pos)[0])
-
-    def noise(self, text):
-        """Now and then another end: texts of users come with and without a full stop."""
-        r = self.rng.random()
-        if r < 0.06:
-            return text.rstrip("。！!.~") or text
-        if r < 0.12 and text[-1] not in "。！？!?.~":
-            return text + self.rng.choice("。！")
-        return text
-
-    def pick(self, table):
-        return self.rng.choices(table, [t[0] for t in table])[0]
-
-    def chat(self):
-        _, system = self.pick(self.systems)
-        rng, drawn = self.rng, []
-        for _ in range(56):
-            if rng.random() < 0.22:
-                label, category, text = self.review_row()
-                pairs = [(text, chatdata.review_reply(rng, category, label, text))]
-                if rng.random() < 0.2:
-                    pairs += chatdata.chat(rng, 1)
-            else:
-                pairs = chatdata.chat(rng)
-            drawn.append((pairs, None))
-        drawn.sort(key=lambda d: sum(len(q) + len(a) for q, a in d[0]))
-        # Two batches of like length out of one draw: less padding.
-        cut_at = rng.choice([0, 28])
-        return self.share(system, drawn[cut_at:cut_at + 28] if cut_at else drawn[:36]), None
-
-    def review_row(self):
-        """A review whose label the teacher does not doubt, of moderate length."""
-        while True:
-            i = self.rng.randrange(len(self.rows))
-            label, category, text = self.rows[i]
-            if (self.prob[i] if label else 1 - self.prob[i]) > 0.6 and len(text) < 110:
-                return label, category, text
-
-    def asked(self, name, rows):
-        """A batch of the task `name`: rows of (text, answer)."""
-        t = self.tasks[name]
-        return self.share(t["system"], [([(t["template"].replace("{text}", q), a)], None) for q, a in rows]), None
-
-    def intent(self):
-        rows = []
-        for _ in range(48):
-            if self.rng.random() < 0.2:
-                label, _, text = self.review_row()
-                rows.append((text, "表扬" if label else "投诉"))
-            else:
-                rows.append(chatdata.intent(self.rng))
-        return self.asked("intent", rows)
-
-    def summary(self):
-        rng, rows = self.rng, []
-        for _ in range(32):
-            if rng.random() < 0.85:
-                label, category, text = self.review_row()
-                rows.append((text, chatdata.summary(rng, category, label, text)))
-            else:
-                text, label = chatdata.mood(rng)
-                rows.append((text, chatdata.mood_summary(rng, label)))
-        return self.asked("summary", rows)
+    return {"rows": rows, "dev": dev, "bpe": bpe, "vectors": cached(args, "vectors", vectors)}
 
 
 def pack(batch):
@@ -214,61 +115,73 @@ def pack(batch):
     return torch.tensor(seqs[0][:shared], dtype=torch.long), ids, shared
 
 
-def loss_of(net, kind, batch, labels, args, g, lm_share):
+class Places:
+    """Where a packed batch predicts what: rows of the hidden states and the ids wanted there."""
+
+    def __init__(self, batch, prefix, time_, shared, read_share, rng):
+        self.said_at, self.said_id, self.label_row, self.read_at, self.read_id = [], [], [], [], []
+        self.probe_at, self.probe_row = [], []
+        for r, (seq, said, target) in enumerate(batch):
+            base = prefix + r * time_ - shared
+            own = [i for i in range(max(1, shared + 1), len(seq)) if said[i]]
+            if target is not None:
+                self.label_row.append(len(self.said_at))
+                at = range(base + shared, base + len(seq) - sum(said))
+                self.probe_at += at
+                self.probe_row += [r] * len(at)
+            self.said_at += [base + i - 1 for i in own]
+            self.said_id += [seq[i] for i in own]
+            if read_share:
+                take = [i for i in range(shared + 1, len(seq)) if not said[i] and rng.random() < read_share]
+                self.read_at += [base + i - 1 for i in take]
+                self.read_id += [seq[i] for i in take]
+
+
+def blank_rows(batch, prefix, ids, shared, share, g):
+    """Rows of the batch whose embedding is dropped: of texts only, not of prompts' last words and replies."""
+    rows, time_ = ids.shape
+    blank = torch.rand(prefix + rows * time_, generator=g) < share
+    blank[:prefix] = False
+    keep = torch.ones(rows, time_, dtype=torch.bool)
+    for r, (seq, said, target) in enumerate(batch):
+        if target is not None:
+            keep[r, :max(0, len(seq) - shared - 8)] = False
+    blank[prefix:] &= ~keep.view(-1)
+    return blank
+
+
+def loss_of(net, kind, batch, labels, args, g, read_share):
     """(loss, {name: value to log})"""
     prefix, ids, shared = pack(batch)
-    rows, time_ = ids.shape
-    said_at, said_id, label_row, other_at, other_id = [], [], [], [], []
-
-    def base_of(r):
-        return len(prefix) + r * time_ - shared
-
-    for r, (seq, said, soft) in enumerate(batch):
-        base = base_of(r)
-        own = [i for i in range(max(1, shared + 1), len(seq)) if said[i]]
-        if soft is not None:
-            label_row.append(len(said_at))
-        said_at += [base + i - 1 for i in own]
-        said_id += [seq[i] for i in own]
-        free = [i for i in range(shared + 1, len(seq)) if not said[i]]
-        if lm_share:
-            take = [i for i in free if g.py.random() < lm_share]
-            other_at += [base + i - 1 for i in take]
-            other_id += [seq[i] for i in take]
-    blank = None
-    if args.blank:
-        blank = torch.rand(len(prefix) + rows * time_, generator=g) < args.blank
-        blank[:len(prefix)] = False
-        keep = torch.tensor([[int(i + shared < len(s) and (said[i + shared] or i + shared >= len(s) - 8))
-                              for i in range(time_)] for s, said, _ in batch], dtype=torch.bool)
-        blank[len(prefix):] &= ~keep.view(-1)
-    h = net.hidden(ids, prefix, blank)
-    logits = net.logits(h[torch.tensor(said_at + other_at)])
+    device = args.device
+    at = Places(batch, len(prefix), ids.shape[1], shared, read_share, g.py)
+    blank = blank_rows(batch, len(prefix), ids, shared, args.blank, g).to(device) if labels is not None else None
+    h = net.hidden(ids.to(device), prefix.to(device), blank)
+    logits = net.logits(h[torch.tensor(at.said_at + at.read_at, device=device)])
     logp = F.log_softmax(logits, -1)
-    n = len(said_at)
-    nll = -logp[:n].gather(1, torch.tensor(said_id)[:, None])[:, 0]
-    main = nll.mean()
+    n = len(at.said_at)
+    nll = -logp[:n].gather(1, torch.tensor(at.said_id, device=device)[:, None])[:, 0]
+    loss = nll.mean()
     if labels is not None:
-        # The first word of the answer: label and teacher mixed. The rest of it: as written.
-        first = torch.zeros(n, dtype=torch.bool)
-        first[label_row] = True
-        want = torch.tensor([(1 - args.soft) * hard + args.soft * prob if known else prob
-                             for _, _, (hard, known, prob) in batch])
-        at = logp[:n][first]
+        # The first word of the answer: as probable as the target says. The rest of it: as written.
+        first = torch.zeros(n, dtype=torch.bool, device=device)
+        first[torch.tensor(at.label_row, device=device)] = True
+        want = torch.tensor([target for _, _, target in batch], device=device)
+        weight = torch.where(want == 0.5, UNSURE_WEIGHT, 1.0)
+        weight = weight / weight.sum()
         neg, pos = labels
-        # Every token of the review tells the label as well, through the probe: far more to learn from per text.
-        rows_at = [(base_of(r), len(seq) - sum(said)) for r, (seq, said, _) in enumerate(batch)]
-        at_token = torch.cat([torch.arange(b + shared, b + n) for b, n in rows_at])
-        target = torch.cat([w.expand(n - shared) for w, (_, n) in zip(want, rows_at)])
-        guess = (h[at_token] * net.p["probe.weight"]).sum(-1)
-        probe = F.binary_cross_entropy_with_logits(guess, target)
-        main = -(want * at[:, pos] + (1 - want) * at[:, neg]).mean() + 0.2 * nll[~first].mean()
-    loss, seen = main, {kind: float(main.detach())}
-    if labels is not None:
-        loss = loss + args.probe * probe
-        seen["probe"] = float(probe.detach())
-    if other_at:
-        text = F.nll_loss(logp[n:], torch.tensor(other_id))
+        word = logp[:n][first]
+        loss = -((want * word[:, pos] + (1 - want) * word[:, neg]) * weight).sum() + 0.2 * nll[~first].mean()
+    seen = {kind: float(loss.detach())}
+    if labels is not None and args.probe:
+        # Every token of the text tells the label as well, through the probe: far more to learn from per text.
+        row = torch.tensor(at.probe_row, device=device)
+        guess = (h[torch.tensor(at.probe_at, device=device)] * net.p["probe.weight"]).sum(-1)
+        each = F.binary_cross_entropy_with_logits(guess, want[row], reduction="none") * weight[row] * len(batch)
+        loss = loss + args.probe * each.mean()
+        seen["probe"] = float(each.mean().detach())
+    if at.read_at:
+        text = F.nll_loss(logp[n:], torch.tensor(at.read_id, device=device))
         loss = loss + 0.3 * text
         seen["text"] = float(text.detach())
     return loss, seen
@@ -278,63 +191,24 @@ class Generator(torch.Generator):
     """torch's generator and Python's (`py`), seeded together."""
 
 
-class Shared:
-    """Parameters and optimiser state as flat arrays in shared memory; each worker updates its slice.
-
-    Processes of one thread each, that meet three times a step, keep their speed
-    on a busy machine, where two threads that meet in every operation do not.
-    """
-
-    def __init__(self, shapes, workers):
-        self.shapes = shapes
-        self.size = sum(torch.Size(s).numel() for s in shapes.values())
-        self.params, self.ema, self.m, self.v = (self.block() for _ in range(4))
-        self.grads = [self.block() for _ in range(workers)]
-        self.norms = torch.zeros(workers, dtype=torch.float64).share_memory_()
-        self.done = torch.zeros(1, dtype=torch.float64).share_memory_()
-        # Matrices decay, biases and norms don't.
-        self.decay = torch.cat([torch.full((torch.Size(s).numel(),), float(len(s) == 2)) for s in shapes.values()])
-
-    def block(self):
-        return torch.zeros(self.size).share_memory_()
-
-    def views(self, flat):
-        out, at = {}, 0
-        for name, shape in self.shapes.items():
-            n = torch.Size(shape).numel()
-            out[name] = flat[at:at + n].view(shape)
-            at += n
-        return out
-
-    def update(self, worker, barrier, lr, step, decay):
-        """AdamW with clipping at norm 1 on the worker's slice, and the running average of the weights."""
-        count = len(self.grads)
-        a, b = self.size * worker // count, self.size * (worker + 1) // count
-        barrier.wait()
-        g = self.grads[0][a:b].clone()
-        for other in self.grads[1:]:
-            g += other[a:b]
-        g /= count
-        self.norms[worker] = g.pow(2).sum().item()
-        barrier.wait()
-        norm = float(self.norms.sum()) ** 0.5
-        if norm > 1:
-            g /= norm
-        m, v, p = self.m[a:b], self.v[a:b], self.params[a:b]
-        m.mul_(0.9).add_(g, alpha=0.1)
-        v.mul_(0.98).addcmul_(g, g, value=0.02)
-        p.sub_(p * self.decay[a:b], alpha=lr * decay)
-        p.addcdiv_(m, (v / (1 - 0.98 ** step)).sqrt_().add_(1e-9), value=-lr / (1 - 0.9 ** step))
-        keep = min(0.999, step / (step + 10.0))
-        self.ema[a:b].mul_(keep).add_(p, alpha=1 - keep)
-        self.grads[worker].zero_()
-        barrier.wait()
+def schedule(step, args):
+    """Learning rate: 150 steps up, level, and in a straight line to zero at the end."""
+    return args.lr * min(1.0, (step + 1) / 150, (1 - step / args.steps) / (1 - DECAY_FROM) + 1e-3)
 
 
-def schedule(done, step, args):
-    """Learning rate: 200 steps up, a cosine down to a tenth, and from there to nothing at the end."""
-    cosine = 0.5 * (1 + math.cos(math.pi * done))
-    return args.lr * min(1.0, (step + 1) / 200) * max(cosine, 0.1 * min(1.0, (1 - done) / 0.08))
+class Seeds:
+    """Everything drawn at random starts again every BLOCK steps, so that an interruption changes nothing."""
+
+    def __init__(self, args, worker, data):
+        self.args, self.worker, self.data = args, worker, data
+        self.g = Generator()
+
+    def restart(self, step):
+        seed = self.args.seed * 1000003 + step
+        self.data.restart(seed)
+        self.g.manual_seed(seed + 7919 * self.worker)
+        self.g.py = random.Random(seed + 7919 * self.worker)
+        torch.manual_seed(seed + 7919 * self.worker)
 
 
 def work(worker, args, cache, shared, barrier, state):
@@ -347,58 +221,53 @@ def work(worker, args, cache, shared, barrier, state):
     for name, grad in shared.views(shared.grads[worker]).items():
         params[name].grad = grad
     net = nn.Net(config, params, args.drop, not args.f32)
+    net.training = True
     average = nn.Net(config, shared.views(shared.ema), 0, not args.f32)
-    step = state["step"]
-    # Seeded by step, so that a resumed run draws no batch twice; the same draws in every worker.
-    data = Data(cache, args.seed * 1000003 + step, worker, args.workers)
-    g = Generator()
-    g.manual_seed(args.seed + step + 7919 * worker)
-    g.py = random.Random(args.seed + step + 7919 * worker)
-    torch.manual_seed(args.seed + step + 7919 * worker)
-    started = time.time() - state["spent"]
-    shown, tally = time.time(), {}
-    log = Log(args.out) if worker == 0 else None
-    while True:
-        if worker == 0:
-            shared.done[0] = step / args.steps
-            if args.minutes:
-                shared.done[0] = max(step / args.steps, (time.time() - started) / 60 / args.minutes)
-        barrier.wait()
-        done = float(shared.done[0])
-        if done >= 1:
-            break
-        kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [64, 26, 3, 7] if done < 0.45 else [45, 48, 2, 5])[0]
-        batch, labels = getattr(data, kind)()
-        # Predicting the reviews themselves helps at the start; later the time is better spent on labels.
-        lm = 0.15 if kind == "sentiment" and done < 0.45 else 0.0
-        net.training = True
-        loss, seen = loss_of(net, kind, batch, labels, args, g, lm)
+    data = drawing.Data(cache, worker, args.workers)
+    seeds = Seeds(args, worker, data)
+    step, end = state["step"], args.stop_at or args.steps
+    progress = Progress(args, state) if worker == 0 else None
+    while step < end:
+        if step % BLOCK == 0:
+            seeds.restart(step)
+        talking = step >= TALK_FROM
+        kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [52, 42, 2, 4] if talking else [1, 0, 0, 0])[0]
+        batch, labels = data.sentiment(talking) if kind == "sentiment" else getattr(data, kind)()
+        read = READ_SHARE if step < READ_UNTIL else 0.0
+        loss, seen = loss_of(net, kind, batch, labels, args, seeds.g, read)
         loss.backward()
         step += 1
-        lr = schedule(done, step, args)
-        shared.update(worker, barrier, lr, step, args.decay)
+        lr = schedule(step, args)
+        shared.update(worker, barrier, lr, step, args)
         if worker:
             continue
-        for name, value in seen.items():
-            total, count = tally.get(name, (0.0, 0))
-            tally[name] = (total + value, count + 1)
-        if step % 100 == 0:
-            now = time.time()
-            part = " ".join(f"{k} {t / c:.4f}" for k, (t, c) in sorted(tally.items()))
-            log(f"step {step} ({100 * done:.1f} %) lr {lr:.2e} loss: {part}; {(now - shown) / 100:.2f} s a step, "
-                f"{(now - started) / 60:.1f} min")
-            shown, tally = now, {}
-        if step % 200 == 0:
-            save(args, shared, step, time.time() - started)
+        progress.add(step, lr, seen)
+        if step % BLOCK == 0:
+            save(args, shared, step, progress.spent())
         if step % args.eval_every == 0:
-            score = evaluate.accuracy(average, data, cache["dev"][:1000], "sentiment")
-            log(f"step {step}: accuracy on the first 1000 of dev (sentiment) {100 * score:.2f} %")
-            for ask in ("你好", "你是谁？", "法国的首都是哪里？", "今天的实验终于成功了，太棒了！"):
-                log(f"    {ask} -> {evaluate.talk(average, data, [(ask, None)])}")
-            shown = time.time()
-    if worker == 0:
-        save(args, shared, step, time.time() - started)
-        log(f"finished at step {step}, {(time.time() - started) / 60:.1f} min")
+            with torch.no_grad():
+                evaluate.glance(average, data, cache["dev"], progress.log, talking)
+
+
+class Progress:
+    def __init__(self, args, state):
+        self.log, self.args = Log(args.out), args
+        self.started = time.time() - state["spent"]
+        self.shown, self.cpu, self.tally = time.time(), time.process_time(), {}
+
+    def spent(self):
+        return time.time() - self.started
+
+    def add(self, step, lr, seen):
+        for name, value in seen.items():
+            total, count = self.tally.get(name, (0.0, 0))
+            self.tally[name] = (total + value, count + 1)
+        if step % 100 == 0:
+            part = " ".join(f"{k} {t / c:.4f}" for k, (t, c) in sorted(self.tally.items()))
+            self.log(f"step {step} ({100 * step / self.args.steps:.1f} %) lr {lr:.2e} loss: {part}; "
+                     f"{(time.time() - self.shown) / 100:.2f} s a step, {(time.process_time() - self.cpu) / 100:.2f} of CPU, "
+                     f"{self.spent() / 60:.1f} min")
+            self.shown, self.cpu, self.tally = time.time(), time.process_time(), {}
 
 
 def save(args, shared, step, spent):
@@ -417,21 +286,18 @@ class Log:
         print(line, file=self.file, flush=True)
 
 
-def main():
-    args = arguments()
-    os.makedirs(args.out, exist_ok=True)
-    torch.set_num_threads(1)
-    log = Log(args.out)
-    cache = prepare(args, log)
+def start(args, cache, log):
+    """(shared arrays, state): as begun, or as the last checkpoint left them."""
     config = nn.Config(vocab=len(cache["bpe"].vocab) + 3, dim=args.dim, layers=args.layers, ffn=args.ffn)
     first = nn.init_params(config, args.seed)
-    shared = Shared({k: tuple(v.shape) for k, v in first.items()}, args.workers)
+    first["model.embed_tokens.weight"] = torch.from_numpy(cache["vectors"])
+    shared = Shared({k: tuple(v.shape) for k, v in first.items()}, args.workers, args.device)
     state = {"config": config, "step": 0, "spent": 0.0}
     path = os.path.join(args.out, "state.pt")
     if os.path.exists(path):
         old = torch.load(path)
         for name in ("params", "ema", "m", "v"):
-            getattr(shared, name)[:len(old[name])].copy_(old[name])
+            getattr(shared, name).copy_(old[name])
         state.update(step=old["step"], spent=old["spent"])
         log(f"resumed at step {old['step']}, {old['spent'] / 60:.1f} min")
     else:
@@ -439,6 +305,16 @@ def main():
             for name, view in shared.views(flat).items():
                 view.copy_(first[name])
         log(f"{shared.size} parameters; {config}; {vars(args)}")
+    return shared, state
+
+
+def main():
+    args = arguments()
+    os.makedirs(args.out, exist_ok=True)
+    torch.set_num_threads(1)
+    log = Log(args.out)
+    cache = prepare(args, log)
+    shared, state = start(args, cache, log)
     context = torch.multiprocessing.get_context("fork")
     barrier = context.Barrier(args.workers, timeout=3600)  # so that no worker outlives the others for long
     others = [context.Process(target=work, args=(w, args, cache, shared, barrier, state), daemon=True)
@@ -446,9 +322,11 @@ def main():
     for p in others:
         p.start()
     work(0, args, cache, shared, barrier, state)
-    weights = shared.views(shared.ema)
-    export.write(os.path.join(args.out, "hf"), config, weights, cache["bpe"])
-    evaluate.report(nn.Net(config, weights), Data(cache, 1), cache["dev"], log)
+    if args.stop_at:
+        return
+    weights = {k: v.cpu() for k, v in shared.views(shared.ema).items()}
+    export.write(os.path.join(args.out, "hf"), state["config"], weights, cache["bpe"])
+    evaluate.report(nn.Net(state["config"], weights), drawing.EmptyData(cache["bpe"]), cache["dev"], log)
 
 
 if __name__ == "__main__":

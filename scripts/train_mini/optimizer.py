@@ -1,0 +1,100 @@
+"""Muon for the matrices of the layers, AdamW for embeddings, biases and norms, on flat arrays in shared memory.
+
+Processes of one thread each, that meet three times a step, keep their speed on
+a busy machine, where two threads that meet in every operation do not.
+"""
+import torch
+
+BETA1, BETA2, MOMENTUM = 0.9, 0.98, 0.95
+MUON_SCALE = 0.2     # brings an orthogonal update to about the size of Adam's (Liu et al. 2025)
+
+
+def orthogonal(g, half):
+    """The nearest matrix with singular values near 1: five Newton-Schulz steps (Jordan et al. 2024)."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g / (g.norm() + 1e-7)
+    if half:
+        x = x.bfloat16()
+    tall = x.shape[0] > x.shape[1]
+    if tall:
+        x = x.t()
+    for _ in range(5):
+        gram = x @ x.t()
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return (x.t() if tall else x).float()
+
+
+class Shared:
+    """Parameters and optimizer state as flat arrays; each worker updates its part of them."""
+
+    def __init__(self, shapes, workers, device):
+        self.device = device
+        # The matrices of the layers first, each whole in one worker's part; the rest is split evenly.
+        matrices = [n for n, s in shapes.items() if ".layers." in n and len(s) == 2]
+        order = matrices + [n for n in shapes if n not in matrices]
+        self.shapes = {n: shapes[n] for n in order}
+        self.size = sum(torch.Size(s).numel() for s in shapes.values())
+        self.matrix_size = sum(torch.Size(shapes[n]).numel() for n in matrices)
+        self.params, self.ema, self.m, self.v = (self.block() for _ in range(4))
+        self.grads = [self.block() for _ in range(workers)]
+        self.norms = torch.zeros(workers, dtype=torch.float64).share_memory_()
+        self.done = torch.zeros(1, dtype=torch.float64).share_memory_()
+        self.own, at, loads = [[] for _ in range(workers)], 0, [0] * workers
+        for name in matrices:
+            n = torch.Size(shapes[name]).numel()
+            worker = loads.index(min(loads))
+            loads[worker] += n
+            self.own[worker].append((at, n, shapes[name]))
+            at += n
+        # Embeddings decay, biases and norms don't.
+        self.decay = torch.cat([torch.full((torch.Size(s).numel(),), float(len(s) == 2)) for s in self.shapes.values()])
+        self.decay = self.decay.to(device)
+
+    def block(self):
+        return torch.zeros(self.size, device=self.device).share_memory_()
+
+    def views(self, flat):
+        out, at = {}, 0
+        for name, shape in self.shapes.items():
+            n = torch.Size(shape).numel()
+            out[name] = flat[at:at + n].view(shape)
+            at += n
+        return out
+
+    def update(self, worker, barrier, lr, step, args):
+        """One step, with gradients clipped to norm 1, and the running average of the weights."""
+        count = len(self.grads)
+        rest = self.size - self.matrix_size
+        spans = [(a, n) for a, n, _ in self.own[worker]]
+        a = self.matrix_size + rest * worker // count
+        spans.append((a, self.matrix_size + rest * (worker + 1) // count - a))
+        barrier.wait()
+        grads = []
+        for a, n in spans:
+            g = self.grads[0][a:a + n].clone()
+            for other in self.grads[1:]:
+                g += other[a:a + n]
+            grads.append(g / count)
+        self.norms[worker] = sum(g.pow(2).sum().item() for g in grads)
+        barrier.wait()
+        norm = float(self.norms.sum()) ** 0.5
+        keep = min(0.999, step / (step + 10.0))
+        for i, ((a, n), g) in enumerate(zip(spans, grads)):
+            if norm > 1:
+                g /= norm
+            m, p = self.m[a:a + n], self.params[a:a + n]
+            if i < len(self.own[worker]):
+                shape = self.own[worker][i][2]
+                m.mul_(MOMENTUM).add_(g, alpha=1 - MOMENTUM)
+                way = orthogonal(m.mul(MOMENTUM).add_(g, alpha=1 - MOMENTUM).view(shape), not args.f32)
+                p.mul_(1 - lr * args.decay)
+                p.add_(way.reshape(-1), alpha=-lr * MUON_SCALE * max(shape) ** 0.5)
+            else:
+                v = self.v[a:a + n]
+                m.mul_(BETA1).add_(g, alpha=1 - BETA1)
+                v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
+                p.sub_(p * self.decay[a:a + n], alpha=lr * args.decay)
+                p.addcdiv_(m, (v / (1 - BETA2 ** step)).sqrt_().add_(1e-9), value=-lr / (1 - BETA1 ** step))
+            self.ema[a:a + n].mul_(keep).add_(p, alpha=1 - keep)
+        self.grads[worker].zero_()
+        barrier.wait()
