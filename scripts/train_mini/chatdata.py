@@ -64,7 +64,7 @@ def tidy(rng, text, code):
     elif r < 0.36 and code == "zh":
         text = text.replace("？", "?").replace("！", "!").replace("，", ",")
     elif r < 0.41:
-        text = text.rstrip("。！？!?.") + rng.choice(["~", "…", "！！", "。", "呀", "啊"] if code == "zh" else ["!!", "...", ".", "??"])
+        text = text.rstrip("。！？!?.") + rng.choice(["~", "…", "！！", "。", "呀", "啊"] if code == "zh" and not text[-1].isascii() else ["!!", "...", ".", "??"])
     if code == "en":
         if rng.random() < 0.35:
             text = text.lower()
@@ -308,7 +308,7 @@ def neutral(rng):
     elif r < 0.88:
         text = one(rng, lang.PLAIN, **lang.SLOTS)
     elif r < 0.96:
-        text = one(rng, zh.CODES, n=zh.SLOTS["n"], m=zh.SLOTS["m"])
+        text = one(rng, zh.CODES, **zh.SLOTS)
     else:
         text = rng.choice(zh.PINYIN[rng.choice(["greet", "who", "can", "bye"])] + zh.EMOJI["empty"])
     return tidy(rng, text, code_of(lang))

@@ -86,10 +86,10 @@ class Data:
 
     def chat(self):
         _, system = self.pick(self.systems)
-        drawn = [(chatdata.dialogue(self.rng, self), None) for _ in range(96)]
+        drawn = [(chatdata.dialogue(self.rng, self), None) for _ in range(120)]
         drawn.sort(key=lambda d: sum(len(q.encode()) + len(a.encode()) for q, a in d[0]))
         # Two batches of like length out of one draw: less padding.
-        return self.share(system, drawn[:56] if self.rng.random() < 0.45 else drawn[56:]), None
+        return self.share(system, drawn[:72] if self.rng.random() < 0.45 else drawn[72:]), None
 
     def review(self):
         """A review whose label the teacher does not doubt, of moderate length: (1 or 0, category, text)."""

@@ -24,7 +24,7 @@ import teacher
 from optimizer import Shared
 
 BLOCK = 200           # steps between two checkpoints; every block has its own seed
-TALK_FROM = 1600      # from this step on dialogues are learned too
+TALK_FROM = 1200      # from this step on dialogues are learned too
 READ_UNTIL = 1000     # up to this step the next tokens of the texts themselves are predicted as well
 READ_SHARE = 0.06     # of their tokens
 DECAY_FROM = 0.6      # share of the run after which the learning rate falls
@@ -36,7 +36,7 @@ def arguments():
     a.add_argument("data")
     a.add_argument("tokenizer")
     a.add_argument("out")
-    a.add_argument("--steps", type=int, default=4800)
+    a.add_argument("--steps", type=int, default=2600)
     a.add_argument("--stop-at", type=int, default=0, help="pause at this step; the same command without it goes on")
     a.add_argument("--seed", type=int, default=20)
     a.add_argument("--vocab", type=int, default=16384)
