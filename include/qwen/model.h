@@ -107,6 +107,7 @@ struct ModelInfo {
   std::string chat_template;           // ChatTemplate::name(), or "" where the file has none that is known
   std::string chat_template_error;     // why chat_template is "", one line
   SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's
+  std::vector<std::string> trained_tasks;  // libqwen.trained_tasks; empty if the file does not name any
   std::vector<std::string> warnings;   // what load() reports through on_log, one line each
 };
 

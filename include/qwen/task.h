@@ -87,6 +87,8 @@ struct QWEN_API Task {                 // a prompt, and what to do with its answ
   std::uint64_t prompt_digest() const;
 };
 
+struct ModelInfo;
+
 // Tasks by name. May be read by many threads as long as none adds.
 class QWEN_API TaskRegistry {
  public:
@@ -104,6 +106,9 @@ class QWEN_API TaskRegistry {
   const Task* find(std::string_view name) const;
   const Task& get(std::string_view name) const;  // Error(not_found), with the names there are
   std::vector<std::string> names() const;        // sorted
+  // The tasks to offer with this model, sorted: a built-in task only if the model was trained for it or
+  // its file does not say what it was trained for; tasks that were added always.
+  std::vector<std::string> names_for(const ModelInfo& model) const;
 
  private:
   std::map<std::string, Task, std::less<>> tasks_;

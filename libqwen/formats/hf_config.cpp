@@ -329,6 +329,10 @@ void add_generation_config(const std::string& path, ModelFile& out) {
       MetaValue value = meta_numbers<std::int32_t>(MetaType::i32, ids);
       value.numbers = out.own(std::vector<std::byte>(bytes.begin(), bytes.end()));
       out.add("qwen.generation.eos_token_ids", std::move(value));
+    } else if (key == "libqwen_trained_tasks") {
+      std::vector<std::string_view> names;
+      in.array([&] { names.push_back(out.own(in.string())); });
+      out.add("libqwen.trained_tasks", meta_strings(std::move(names)));
     } else {
       in.skip();
     }

@@ -87,6 +87,8 @@ Described describe(const formats::ModelFile& file, const LoadOptions& options) {
   info.tokenizer = tokenizer_kind;
   info.vocab_size = result.tokenizer.size();
   info.sampling = sampling_defaults(file, warnings);
+  if (const auto* names = file.strings("libqwen.trained_tasks"))
+    info.trained_tasks.assign(names->begin(), names->end());
   info.warnings = std::move(warnings);
   summarize_tensors(file, info);
   if (!file.tensors().empty() && info.vocab_size > info.shape.embedding_rows)

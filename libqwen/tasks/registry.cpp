@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "qwen/model.h"
 #include "tasks/builtin_tasks.h"
 #include "tasks/task_rules.h"
 
@@ -11,6 +12,13 @@ constexpr std::string_view kCalibration = ".calibration.yaml";
 
 bool is_task_file(const std::string& name) {
   return !name.ends_with(kCalibration) && (name.ends_with(".yaml") || name.ends_with(".yml"));
+}
+
+bool is_builtin(const Task& task) {
+  if (!task.source.empty()) return false;
+  const auto files = tasks::builtin_tasks();
+  return std::any_of(files.begin(), files.end(),
+                     [&](const tasks::BuiltinTask& builtin) { return builtin.file == task.name + ".yaml"; });
 }
 
 std::vector<std::string> files_of(const std::string& folder) {
@@ -77,6 +85,15 @@ const Task& TaskRegistry::get(std::string_view name) const {
   std::string known;
   for (const std::string& other : names()) known += (known.empty() ? "" : ", ") + other;
   tasks::fail(ErrorCode::not_found, "there is no task ", tasks::quote(name), "; there are ", known);
+}
+
+std::vector<std::string> TaskRegistry::names_for(const ModelInfo& model) const {
+  const std::vector<std::string>& trained = model.trained_tasks;
+  std::vector<std::string> offered;
+  for (const auto& [name, task] : tasks_)
+    if (trained.empty() || !is_builtin(task) || std::find(trained.begin(), trained.end(), name) != trained.end())
+      offered.push_back(name);
+  return offered;
 }
 
 std::vector<std::string> TaskRegistry::names() const {

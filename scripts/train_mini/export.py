@@ -9,6 +9,7 @@ import torch
 
 import bpe as bpelib
 import model as nn
+import prompts
 
 TEMPLATE = ("{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
             "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}"
@@ -66,7 +67,7 @@ def write(folder, c, params, bpe):
         "vocab_size": c.vocab})
     dump(folder, "generation_config.json", {
         "bos_token_id": eot, "do_sample": True, "eos_token_id": [end, eot], "pad_token_id": eot,
-        "temperature": 0.7, "top_p": 0.9})
+        "temperature": 0.7, "top_p": 0.9, "libqwen_trained_tasks": sorted(prompts.load_tasks())})
     added = {str(i): {"content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
                       "special": True} for name, i in control.items()}
     dump(folder, "tokenizer_config.json", {

@@ -167,6 +167,7 @@ TEST_CASE("variants found in published directories", "[formats]") {
   CHECK(f->real("general.sampling.temp") == 0);  // greedy
   CHECK(f->find("general.sampling.top_k") == nullptr);
   CHECK(f->integers("qwen.generation.eos_token_ids") == std::vector<std::int32_t>{4});
+  CHECK(f->strings("libqwen.trained_tasks") == nullptr);
   CHECK(f->string("tokenizer.chat_template") == "D");
   CHECK(f->integers("tokenizer.ggml.token_type")[5] == 3);  // "<|...|>" is a control token by its look
   folder.write("chat_template.jinja", std::string((4 << 20) + 1, ' '));
@@ -178,6 +179,12 @@ TEST_CASE("variants found in published directories", "[formats]") {
   f = open(folder);
   CHECK(f->integer("tokenizer.ggml.eos_token_id") == 6);  // config.json's
   CHECK(f->find("general.sampling.temp") == nullptr);
+  folder.write("generation_config.json", R"({"libqwen_trained_tasks": ["chat", "intent"]})");
+  f = open(folder);
+  REQUIRE(f->strings("libqwen.trained_tasks"));
+  CHECK(*f->strings("libqwen.trained_tasks") == std::vector<std::string_view>{"chat", "intent"});
+  folder.write("generation_config.json", R"({"libqwen_trained_tasks": "chat"})");
+  CHECK_THROWS_AS(open(folder), Error);
 }
 
 TEST_CASE("an unaligned tensor is copied", "[formats]") {

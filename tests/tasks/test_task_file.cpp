@@ -3,6 +3,7 @@
 
 #include "formats/test_folder.h"
 #include "qwen/error.h"
+#include "qwen/model.h"
 #include "qwen/task.h"
 
 using namespace qwen;
@@ -172,6 +173,22 @@ TEST_CASE("the built-in tasks are there", "[tasks]") {
     CHECK(error.code() == ErrorCode::not_found);
     CHECK_THAT(error.what(), Catch::Contains("sentiment"));
   }
+}
+
+TEST_CASE("built-in tasks that a model was not trained for are not offered", "[tasks]") {
+  TaskRegistry registry;
+  ModelInfo info;
+  CHECK(registry.names_for(info) == registry.names());  // the file does not say
+  info.trained_tasks = {"chat", "unknown"};
+  CHECK(registry.names_for(info) == std::vector<std::string>{"chat"});
+  Task own = Task::for_labels({"a", "b"});
+  own.name = "own";
+  registry.add(own);
+  CHECK(registry.names_for(info) == std::vector<std::string>{"chat", "own"});
+  own.name = "summary";
+  own.source = "summary.yaml";  // a file that overrides the built-in task
+  registry.add(own);
+  CHECK(registry.names_for(info) == std::vector<std::string>{"chat", "own", "summary"});
 }
 
 TEST_CASE("a folder adds and overrides tasks, all of them or none", "[tasks]") {

@@ -68,7 +68,7 @@ void metrics(Service& service, Exchange& exchange) {
 
 void info(Service& service, Exchange& exchange) {
   Json tasks = Json::array();
-  for (const std::string& name : service.tasks.names()) {
+  for (const std::string& name : service.tasks.names_for(service.model.info())) {
     const qwen::Task& task = service.tasks.get(name);
     Json labels = Json::array();
     for (const qwen::TaskLabel& label : task.labels)
