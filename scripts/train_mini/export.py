@@ -67,7 +67,7 @@ def write(folder, c, params, bpe):
         "vocab_size": c.vocab})
     dump(folder, "generation_config.json", {
         "bos_token_id": eot, "do_sample": True, "eos_token_id": [end, eot], "pad_token_id": eot,
-        "temperature": 0.7, "top_p": 0.9, "libqwen_trained_tasks": sorted(prompts.load_tasks())})
+        "temperature": 0.7, "top_p": 0.9, "libqwen_trained_tasks": prompts.TRAINED})
     added = {str(i): {"content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
                       "special": True} for name, i in control.items()}
     dump(folder, "tokenizer_config.json", {
@@ -94,8 +94,8 @@ def main():
     """export.py OUT_DIR FOLDER: the averaged weights of OUT_DIR/state.pt as they stand now."""
     import pickle
     out, folder = sys.argv[1:3]
-    with open(os.path.join(out, "cache.pkl"), "rb") as f:
-        bpe = pickle.load(f)["bpe"]
+    with open(os.path.join(out, "vocabulary.pkl"), "rb") as f:
+        bpe = pickle.load(f)
     state = torch.load(os.path.join(out, "state.pt"))
     ema, at = {}, 0
     for name, shape in state["shapes"].items():

@@ -4,6 +4,8 @@ import os
 
 import yaml
 
+# The task files that the model learns; other built-in ones are not offered with it.
+TRAINED = ["chat", "chat_en", "intent", "sentiment", "sentiment_brief", "sentiment_en", "summary"]
 # Words of this project that the vocabulary must hold whole.
 WORDS = ["libqwen Qwen qwen-run qwen-serve qwen-bench qwen-quantize GGUF safetensors INT8 CPU GPU C++20 AVX-512 AVX2 Python YAML",
          "download_model.sh scripts/ tokens model demo sentiment positive negative neutral 正面 负面 不确定 模型 参数 情绪 判断 演示 量化",
