@@ -231,7 +231,7 @@ def work(worker, args, cache, shared, barrier, state):
         if step % BLOCK == 0:
             seeds.restart(step)
         talking = step >= TALK_FROM
-        kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [52, 42, 2, 4] if talking else [1, 0, 0, 0])[0]
+        kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [42, 52, 2, 4] if talking else [1, 0, 0, 0])[0]
         batch, labels = data.sentiment(talking) if kind == "sentiment" else getattr(data, kind)()
         read = READ_SHARE if step < READ_UNTIL else 0.0
         loss, seen = loss_of(net, kind, batch, labels, args, seeds.g, read)
