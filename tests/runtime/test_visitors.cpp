@@ -93,10 +93,18 @@ bool is_chinese(const std::string& text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xE3; });
 }
 
+bool has_letters(const std::string& text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+}
+
 bool is_right(const Visitor& visitor, const Kind& kind, const std::string& reply) {
   const bool review = visitor.kind.ends_with("_review");
   if (has_one(reply, kind.forbidden) || (!review && has_one(reply, kShopWords))) return false;
-  if (is_chinese(visitor.turns.back()) != is_chinese(reply) && visitor.kind != "unclear" &&
+  // Numbers and marks alone may be answered in either language.
+  const std::string& text = visitor.turns.back();
+  const bool has_language = is_chinese(text) || has_letters(text);
+  if (has_language && is_chinese(text) != is_chinese(reply) && visitor.kind != "unclear" &&
       visitor.kind != "greeting")
     return false;
   if (!visitor.expected.empty() && !has_one(reply, words(visitor.expected))) return false;
