@@ -331,7 +331,7 @@ void add_generation_config(const std::string& path, ModelFile& out) {
       out.add("qwen.generation.eos_token_ids", std::move(value));
     } else if (key == "libqwen_trained_tasks") {
       std::vector<std::string_view> names;
-      in.array([&] { names.push_back(out.own(in.string())); });
+      in.array([&] { names.push_back(out.own(std::string(in.string()))); });
       out.add("libqwen.trained_tasks", meta_strings(std::move(names)));
     } else {
       in.skip();
