@@ -91,21 +91,21 @@ def read(folder):
 
 
 def main():
-    """export.py OUT_DIR FOLDER: the averaged weights of OUT_DIR/state.pt as they stand now."""
+    """export.py OUT_DIR FOLDER: the weights of OUT_DIR/state.pt."""
     import pickle
     out, folder = sys.argv[1:3]
     with open(os.path.join(out, "vocabulary.pkl"), "rb") as f:
         bpe = pickle.load(f)
     state = torch.load(os.path.join(out, "state.pt"))
-    ema, at = {}, 0
+    params, at = {}, 0
     for name, shape in state["shapes"].items():
         n = torch.Size(shape).numel()
-        ema[name] = state["ema"][at:at + n].view(shape)
+        params[name] = state["params"][at:at + n].view(shape)
         at += n
-    layers = 1 + max(int(k.split(".")[2]) for k in ema if k.startswith("model.layers."))
-    vocab, dim = ema["model.embed_tokens.weight"].shape
-    c = nn.Config(vocab=vocab, dim=dim, layers=layers, ffn=ema["model.layers.0.mlp.up_proj.weight"].shape[0])
-    write(folder, c, ema, bpe)
+    layers = 1 + max(int(k.split(".")[2]) for k in params if k.startswith("model.layers."))
+    vocab, dim = params["model.embed_tokens.weight"].shape
+    c = nn.Config(vocab=vocab, dim=dim, layers=layers, ffn=params["model.layers.0.mlp.up_proj.weight"].shape[0])
+    write(folder, c, params, bpe)
 
 
 if __name__ == "__main__":

@@ -272,7 +272,7 @@ class Progress:
 
 def save(args, shared, step, spent):
     path = os.path.join(args.out, "state.pt")
-    torch.save({"step": step, "spent": spent, "params": shared.params, "ema": shared.ema, "m": shared.m, "v": shared.v,
+    torch.save({"step": step, "spent": spent, "params": shared.params, "m": shared.m, "v": shared.v,
                 "shapes": shared.shapes}, path + ".part")
     os.replace(path + ".part", path)
 
