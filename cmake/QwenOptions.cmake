@@ -19,9 +19,9 @@ function(qwen_target_options target level)
   endif()
 endfunction()
 
-# Precompiled headers save about half of the compile time of ordinary sources. ccache does better without them.
+# Precompiled headers, without ccache, which does better without them.
 function(qwen_precompile target)
-  if(NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT QWEN_SANITIZE AND NOT QWEN_BUILD_FUZZ)
+  if(QWEN_PRECOMPILED_HEADERS AND NOT CMAKE_CXX_COMPILER_LAUNCHER AND NOT QWEN_SANITIZE AND NOT QWEN_BUILD_FUZZ)
     target_precompile_headers(${target} PRIVATE ${ARGN})
   endif()
 endfunction()

@@ -13,7 +13,7 @@ build() {  # [TARGET]
 }
 launcher=()
 if [[ -z ${CCACHE_DISABLE:-} ]] && command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-echo "building qwen-run (about two minutes on two cores) ..."
+echo "building qwen-run (a few minutes the first time) ..."
 cmake --preset release "${launcher[@]}" -DQWEN_BUILD_TESTS=OFF -DQWEN_BUILD_BENCH=OFF >build.log 2>&1 ||
   { tail -n 30 build.log >&2; echo "quickstart.sh: CMake failed; see build.log" >&2; exit 1; }
 build qwen-run
