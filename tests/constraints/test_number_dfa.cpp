@@ -1,8 +1,10 @@
 #include "constraints/number_dfa.h"
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <random>
 #include <string>
+#include <vector>
 
 using namespace qwen::constraints;
 
@@ -41,7 +43,9 @@ TEST_CASE("number automata agree with arithmetic", "[constraints]") {
   };
   for (int round = 0; round < 300; ++round) {
     NumberRule rule;
-    const int low = value(), high = value(), multiple = 1 + static_cast<int>(random() % 4000);
+    const int low = value(), high = value();
+    const int multiple =
+        std::vector<int>{1, 5, 10, 25, 50, 100, 125, 250, 500, 1000, 2000, 3000, 7000}[random() % 13];
     if (random() % 2) rule.low = parse_decimal(text_of(low, 0), "low"), rule.low_open = random() % 2;
     if (random() % 2) rule.high = parse_decimal(text_of(high, 0), "high"), rule.high_open = random() % 2;
     if (random() % 3 == 0) rule.multiples.push_back(parse_decimal(text_of(multiple, 0), "multiple"));
@@ -70,8 +74,8 @@ TEST_CASE("decimals are exact", "[constraints]") {
   CHECK(decimal("1e2") == decimal("100"));
   CHECK(decimal("12.50e-1") == decimal("1.25"));
   CHECK(decimal("0.00012E4") == decimal("1.2"));
-  CHECK((compare(decimal("9007199254740993"), decimal("9007199254740992")) > 0));
-  CHECK((compare(decimal("-2"), decimal("-1.5")) < 0));
-  CHECK((compare(decimal("0.1"), decimal("0.09999999999999999999999")) > 0));
+  CHECK(compare(decimal("9007199254740993"), decimal("9007199254740992")) > 0);
+  CHECK(compare(decimal("-2"), decimal("-1.5")) < 0);
+  CHECK(compare(decimal("0.1"), decimal("0.09999999999999999999999")) > 0);
   CHECK(decimal("0e99999999999").is_zero());
 }
