@@ -98,15 +98,6 @@ std::vector<std::string> TaskRegistry::names_for(const ModelInfo& model) const {
   return offered;
 }
 
-std::vector<std::string> TaskRegistry::names_for(const ModelInfo& model) const {
-  const std::vector<std::string>& trained = model.trained_tasks;
-  std::vector<std::string> offered;
-  for (const auto& [name, task] : tasks_)
-    if (trained.empty() || !is_builtin(task) || std::find(trained.begin(), trained.end(), name) != trained.end())
-      offered.push_back(name);
-  return offered;
-}
-
 std::vector<std::string> TaskRegistry::names() const {
   std::vector<std::string> out;
   for (const auto& [name, task] : tasks_) out.push_back(name);

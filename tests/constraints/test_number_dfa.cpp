@@ -74,8 +74,8 @@ TEST_CASE("decimals are exact", "[constraints]") {
   CHECK(decimal("1e2") == decimal("100"));
   CHECK(decimal("12.50e-1") == decimal("1.25"));
   CHECK(decimal("0.00012E4") == decimal("1.2"));
-  CHECK(compare(decimal("9007199254740993"), decimal("9007199254740992")) > 0);
-  CHECK(compare(decimal("-2"), decimal("-1.5")) < 0);
-  CHECK(compare(decimal("0.1"), decimal("0.09999999999999999999999")) > 0);
+  CHECK((compare(decimal("9007199254740993"), decimal("9007199254740992")) > 0));
+  CHECK((compare(decimal("-2"), decimal("-1.5")) < 0));
+  CHECK((compare(decimal("0.1"), decimal("0.09999999999999999999999")) > 0));
   CHECK(decimal("0e99999999999").is_zero());
 }
