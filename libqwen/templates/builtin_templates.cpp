@@ -20,16 +20,6 @@ std::string chatml(std::string_view default_system) {
          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 }
 
-// Without a prompt for an answer, the last turn stays open; after an assistant's message none is added.
-constexpr std::string_view kQwen15 = R"~~~(
-{%- if messages[0].role != 'system' %}{{ '<|im_start|>system\nYou are a helpful assistant<|im_end|>\n' }}{% endif -%}
-{%- for m in messages -%}
-  {{ '<|im_start|>' + m.role + '\n' + m.content }}
-  {%- if add_generation_prompt or not loop.last %}{{ '<|im_end|>\n' }}{% endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt and messages[-1].role != 'assistant' %}{{ '<|im_start|>assistant\n' }}{% endif -%}
-)~~~";
-
 // The prompt that lists the tools, and the turns of the results.
 constexpr std::string_view kTools = R"~~~(
 {%- macro tool_list(tools) -%}
@@ -124,7 +114,7 @@ constexpr std::string_view kQwen3 = R"~~~(
 
 std::span<const BuiltinTemplate> builtin_templates() {
   static const std::array<BuiltinTemplate, 5> all = {{
-      {"qwen1.5", std::string(kQwen15)},
+      {"qwen1.5", chatml("You are a helpful assistant")},
       {"qwen2", chatml("You are a helpful assistant.")},
       {"qwen2.5", std::string(kTools) + std::string(kQwen25)},
       {"qwen3", std::string(kTools) + std::string(kQwen3)},

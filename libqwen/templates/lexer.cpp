@@ -73,7 +73,9 @@ class Lexer {
   }
   template <class... Parts>
   [[noreturn]] void bad(std::size_t at, const Parts&... parts) {
-    fail_syntax(place_of(std::max(at, scanned_)), parts...);
+    scanned_ = 0;  // `at` may lie before what has been scanned
+    place_ = {};
+    fail_syntax(place_of(at), parts...);
   }
 
   // Where a raw block begins at `at`: the end of its opening tag, else 0.

@@ -254,14 +254,16 @@ Value call_text_method(Interpreter& interpreter, const Value& self, const std::s
   if (name == "ljust" || name == "rjust" || name == "center")
     return pad(text, Bound(call, name, {"width", "fillchar"}, 1), name, budget);
   if (name == "zfill") return zero_fill(text, Bound(call, name, {"width"}, 1).integer(0, 0), budget);
+  constexpr std::string_view kCaseMethods[] = {"upper", "lower", "title", "capitalize", "swapcase"};
+  const std::optional<bool> is = classify(text.bytes(), name);
+  if (!is && !is_in(kCaseMethods, name)) fail_unsupported("the method str.", name);
   const Bound no_arguments(call, name, {});
+  if (is) return Value::boolean(*is);
   if (name == "upper") return Value::string(upper(text));
   if (name == "lower") return Value::string(lower(text));
   if (name == "title") return Value::string(title(text));
   if (name == "capitalize") return Value::string(capitalize(text));
-  if (name == "swapcase") return Value::string(swap_case(text));
-  if (const std::optional<bool> is = classify(text.bytes(), name)) return Value::boolean(*is);
-  fail_unsupported("the method str.", name);
+  return Value::string(swap_case(text));
 }
 
 Value view(std::string_view name, std::vector<Value> items) {

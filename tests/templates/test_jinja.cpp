@@ -134,14 +134,16 @@ TEST_CASE("a template cannot use up time, memory or the stack", "[templates]") {
   CHECK_THAT(error_of("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}"), Contains("nested deeper"));
   CHECK_THAT(error_of("{{ " + repeated("(", 100000) + "1" + repeated(")", 100000) + " }}"),
              Contains("nested deeper"));
-  CHECK_THAT(error_of("{{ " + repeated("[", 100000)), Contains("nested deeper"));
+  CHECK_THAT(error_of("{{ " + repeated("[", 100000) + repeated("]", 100000) + " }}"),
+             Contains("nested deeper"));
   CHECK_THAT(error_of("{{ " + repeated("not ", 100000) + "1 }}"), Contains("nested deeper"));
   CHECK_THAT(error_of("{{ " + repeated("-", 100000) + "1 }}"), Contains("nested deeper"));
   CHECK_THAT(error_of("{{ 1" + repeated(" + 1", 100000) + " }}"), Contains("nested deeper"));
   CHECK_THAT(error_of("{{ a" + repeated(".b", 100000) + " }}"), Contains("nested deeper"));
   CHECK_THAT(error_of("{{ a" + repeated("|trim", 100000) + " }}"), Contains("nested deeper"));
   CHECK_THAT(error_of(repeated("{% if a %}", 100000)), Contains("nested deeper"));
-  CHECK_THAT(error_of("{% set " + repeated("(", 100000) + "a = 1 %}"), Contains("nested deeper"));
+  CHECK_THAT(error_of("{% set " + repeated("(", 100000) + "a" + repeated(")", 100000) + " = 1 %}"),
+             Contains("nested deeper"));
   CHECK_THAT(error_of("{{ 'x' }}", "{}", {2, 1 << 20}), Contains(too_much));
   // Long flat templates are fine.
   CHECK(render("{% if no %}x" + repeated("{% elif no %}x", 5000) + "{% else %}y{% endif %}").bytes() == "y");
