@@ -136,7 +136,8 @@ class ThreadRun {
     const double loaded = since(start);
     cost_ = cost_of(*model_);
     kv_token_bytes_ = static_cast<double>(
-        model::kv_layout(model_->shape(), runtime::kv_type_for(runtime::Access::state(*model_), options_.kv)).token_bytes());
+        model::kv_layout(model_->shape(), runtime::kv_type_for(runtime::Access::state(*model_), options_.kv))
+            .token_bytes());
     const int limit = model_->shape().max_context;
     int most = 1;
     for (const int depth : options_.depths) {

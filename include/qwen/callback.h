@@ -17,8 +17,8 @@ class Callback {
   Callback(std::nullptr_t) {}
 
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, Callback> && std::invocable<F&, Args...>)
-  Callback(F callable) {
+  requires(!std::same_as<std::remove_cvref_t<F>, Callback> && std::invocable<F&, Args...>)
+      Callback(F callable) {
     if constexpr (std::is_void_v<std::invoke_result_t<F&, Args...>>)
       function_ = [callable = std::move(callable)](Args... args) mutable {
         callable(std::forward<Args>(args)...);

@@ -38,7 +38,7 @@ struct SayOptions {
   CancelToken cancel{};  // also while the reply is queued
   // Called while there is no text: after a tenth of a second, then every second. Returning false cancels.
   Callback<const JobProgress&> on_wait{};
-  std::string reply_to{};               // text of a label that may choose the system prompt (Task::system_by_label)
+  std::string reply_to{};  // text of a label that may choose the system prompt (Task::system_by_label)
   std::vector<std::string> stop{};      // texts that end the reply; they never appear in it
   std::optional<std::uint64_t> seed{};  // overrides SamplingOptions::seed
 };
@@ -120,8 +120,8 @@ struct Analysis {
 // label does not change the reply's prompt, they are computed at the same time.
 // Throws Error(cancelled) if options.cancel was set before the label was known, and as classify() and say().
 QWEN_API Analysis analyze(Classifier& classifier, Chat& chat, std::string_view text,
-                          const Callback<const Classification&>& on_label = {}, const TextCallback& on_text = {},
-                          const SayOptions& options = {});
+                          const Callback<const Classification&>& on_label = {},
+                          const TextCallback& on_text = {}, const SayOptions& options = {});
 
 // One reply to one message.
 QWEN_API std::string reply(const Model& model, std::string_view message, const TextCallback& on_text = {});

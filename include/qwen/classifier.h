@@ -36,7 +36,8 @@ struct Classification {
   int cached_tokens = 0;     // of these, not computed again
   int truncated_tokens = 0;  // of the text, left out because it did not fit
   bool cached = false;       // the answer came from the result cache
-  double seconds = 0;        // from the request to the answer; in a batch, other texts are computed at the same time
+  double seconds =
+      0;  // from the request to the answer; in a batch, other texts are computed at the same time
   double queue_seconds = 0;  // of these, waiting in the engine's queue
 };
 
@@ -107,6 +108,7 @@ class QWEN_API Classifier {
 QWEN_API Calibration fit_calibration(std::span<const Classification> results, std::span<const int> labels,
                                      bool offsets);
 // The calibrated probabilities of `scores`.
-QWEN_API std::vector<double> apply_calibration(std::span<const double> scores, const Calibration& calibration);
+QWEN_API std::vector<double> apply_calibration(std::span<const double> scores,
+                                               const Calibration& calibration);
 
 }  // namespace qwen

@@ -24,10 +24,11 @@ class RequestState;
 struct EngineOptions {
   int context = 0;  // tokens of each request, prompt and reply, as SessionOptions
   KvType kv_type = KvType::automatic;
-  int max_sequences = 8;                  // requests computed at the same time
-  int max_queued = 64;                    // requests that wait for one of these places; more are refused
-  int prefill_tokens = 128;               // prompt tokens in one pass while no reply is being generated
-  int prefill_tokens_while_decoding = 64;  // prompt tokens in one pass otherwise: bounds the time between reply tokens
+  int max_sequences = 8;     // requests computed at the same time
+  int max_queued = 64;       // requests that wait for one of these places; more are refused
+  int prefill_tokens = 128;  // prompt tokens in one pass while no reply is being generated
+  int prefill_tokens_while_decoding =
+      64;  // prompt tokens in one pass otherwise: bounds the time between reply tokens
   // KV of finished requests, kept for prompts with the same beginning. Together with running requests it never takes
   // more than max_sequences full contexts; entries are evicted first.
   std::size_t prefix_bytes = std::size_t{64} << 20;
@@ -74,16 +75,16 @@ class QWEN_API Continuations {
 
 // A prompt to compute without generating.
 struct PromptRequest {
-  std::vector<Token> prompt;                   // not empty
+  std::vector<Token> prompt;                     // not empty
   std::optional<Continuations> continuations{};  // EngineResult::scores
-  bool hidden = false;                         // EngineResult::hidden
+  bool hidden = false;                           // EngineResult::hidden
   CancelToken cancel{};
   Priority priority = Priority::high;
 };
 
 // Text that is final, and tokens (a token's text may come with a later token).
 struct EngineChunk {
-  std::string text;                                         // whole characters; may be empty
+  std::string text;  // whole characters; may be empty
   std::vector<Token> tokens;
   std::vector<TokenProbability> logprobs;                   // [tokens] if requested
   std::vector<std::vector<TokenProbability>> alternatives;  // as GenerateResult
@@ -93,9 +94,10 @@ struct EngineResult {
   GenerateResult generation;  // times count from the start of computation
   // PromptRequest: log-probability of each continuation, minus a number that all of them share. [continuations]
   std::vector<double> scores;
-  std::vector<float> hidden;  // PromptRequest: state of the last token after the final norm, [ModelShape::hidden]
-  int prompt_tokens = 0;      // of the whole prompt
-  int cached_tokens = 0;      // of these, not computed again
+  std::vector<float>
+      hidden;             // PromptRequest: state of the last token after the final norm, [ModelShape::hidden]
+  int prompt_tokens = 0;  // of the whole prompt
+  int cached_tokens = 0;  // of these, not computed again
   // Seconds from submit() ...
   double queue_seconds = 0;        // to the start of computation
   double first_token_seconds = 0;  // to the first token (TTFT), or to the end of a PromptRequest
@@ -169,11 +171,11 @@ class QWEN_API Engine {
   bool drain(std::chrono::milliseconds wait);
 
   struct Counters {
-    int queued = 0, running = 0;  // requests now
+    int queued = 0, running = 0;                                                        // requests now
     std::uint64_t submitted = 0, refused = 0, finished = 0, cancelled = 0, failed = 0;  // requests so far
-    std::uint64_t prompt_tokens = 0;     // of all requests that were started
-    std::uint64_t cached_tokens = 0;     // of these, not computed again
-    std::uint64_t generated_tokens = 0;  // of all replies
+    std::uint64_t prompt_tokens = 0;          // of all requests that were started
+    std::uint64_t cached_tokens = 0;          // of these, not computed again
+    std::uint64_t generated_tokens = 0;       // of all replies
     std::uint64_t passes = 0, pass_rows = 0;  // forward passes, and the tokens in them
     std::uint64_t pinned_prefixes = 0;        // now
     std::uint64_t loaded_prefixes = 0;        // of these, read from prefix_folder

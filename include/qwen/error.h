@@ -27,8 +27,7 @@ QWEN_API const char* to_string(ErrorCode code) noexcept;
 // found. The only other exception is std::bad_alloc, for small allocations: treat it as out_of_memory.
 class QWEN_API Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message)
-      : std::runtime_error(message), code_(code) {}
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }
 
  private:

@@ -50,8 +50,8 @@ struct GenerateResult {
   std::string text;           // everything that on_text got
   std::vector<Token> tokens;  // generated tokens, without the end token
   FinishReason finish = FinishReason::length;
-  std::uint64_t seed = 0;                                   // of the random numbers: the one given, or the one drawn
-  std::vector<TokenProbability> logprobs;                   // [tokens] if requested
+  std::uint64_t seed = 0;                  // of the random numbers: the one given, or the one drawn
+  std::vector<TokenProbability> logprobs;  // [tokens] if requested
   std::vector<std::vector<TokenProbability>> alternatives;  // [tokens][GenerateOptions::logprobs]
   int prompt_tokens = 0;                                    // computed in this call
   // Seconds.
@@ -70,7 +70,7 @@ struct GenerateResult {
 // Throws Error(io) if the model file has changed since it was loaded.
 // Throws Error(unsupported) in a process that was forked after the model was loaded.
 // Exceptions of on_text pass through; the session then holds what was computed.
-QWEN_API GenerateResult generate(Session& session, std::span<const Token> prompt, const GenerateOptions& options = {},
-                                 const TextCallback& on_text = {});
+QWEN_API GenerateResult generate(Session& session, std::span<const Token> prompt,
+                                 const GenerateOptions& options = {}, const TextCallback& on_text = {});
 
 }  // namespace qwen

@@ -43,12 +43,14 @@ enum class RopeScaling { none, linear, yarn };
 // Overrides the rotary position embedding of a file. Unset fields keep the file's values.
 struct RopeOptions {
   std::optional<RopeScaling> scaling;
-  std::optional<float> factor;            // how many times longer the context becomes; without `scaling`: linear
-  std::optional<float> freq_base;         // base of the rotary angles
-  std::optional<int> original_context;    // yarn: context before scaling, in tokens
-  std::optional<float> ext_factor;        // yarn: 1 keeps fast rotations, 0 divides all as linear does
-  std::optional<float> attention_factor;  // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1
-  std::optional<float> beta_fast, beta_slow;  // yarn: rotations within the original context that count as fast, slow
+  std::optional<float> factor;     // how many times longer the context becomes; without `scaling`: linear
+  std::optional<float> freq_base;  // base of the rotary angles
+  std::optional<int> original_context;  // yarn: context before scaling, in tokens
+  std::optional<float> ext_factor;      // yarn: 1 keeps fast rotations, 0 divides all as linear does
+  std::optional<float>
+      attention_factor;  // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1
+  std::optional<float> beta_fast,
+      beta_slow;  // yarn: rotations within the original context that count as fast, slow
 };
 
 struct LoadOptions {
@@ -101,22 +103,22 @@ struct TensorSummary {        // all tensors of one type
 
 // What a model file says, without its weights.
 struct ModelInfo {
-  std::string architecture;            // "qwen2" or "qwen3"
-  std::string name;                    // general.name, or the file's name
-  std::string source;                  // the path it was loaded from, or "builtin"
-  std::string file_type;               // "Q4_K_M" and such, as the file says; "" if it does not
-  ModelShape shape;                    // of the transformer
-  std::vector<TensorSummary> tensors;  // by type, the largest first; empty for a vocabulary-only file
-  std::uint64_t parameters = 0;        // weights in all tensors
-  std::uint64_t tensor_bytes = 0;      // in the file
-  double bits_per_weight = 0;          // tensor_bytes * 8 / parameters
-  std::string tokenizer;               // "bpe" or "sentencepiece"
-  int vocab_size = 0;                  // Tokenizer::size()
-  std::string chat_template;           // ChatTemplate::name(), or "" if the file has no usable one
-  std::string chat_template_error;     // why chat_template is "", one line
-  SamplingOptions sampling;            // the model's own defaults (generation_config), else the library's
+  std::string architecture;                // "qwen2" or "qwen3"
+  std::string name;                        // general.name, or the file's name
+  std::string source;                      // the path it was loaded from, or "builtin"
+  std::string file_type;                   // "Q4_K_M" and such, as the file says; "" if it does not
+  ModelShape shape;                        // of the transformer
+  std::vector<TensorSummary> tensors;      // by type, the largest first; empty for a vocabulary-only file
+  std::uint64_t parameters = 0;            // weights in all tensors
+  std::uint64_t tensor_bytes = 0;          // in the file
+  double bits_per_weight = 0;              // tensor_bytes * 8 / parameters
+  std::string tokenizer;                   // "bpe" or "sentencepiece"
+  int vocab_size = 0;                      // Tokenizer::size()
+  std::string chat_template;               // ChatTemplate::name(), or "" if the file has no usable one
+  std::string chat_template_error;         // why chat_template is "", one line
+  SamplingOptions sampling;                // the model's own defaults (generation_config), else the library's
   std::vector<std::string> trained_tasks;  // libqwen.trained_tasks; empty if the file does not name any
-  std::vector<std::string> warnings;   // what load() reports through on_log, one line each
+  std::vector<std::string> warnings;       // what load() reports through on_log, one line each
 };
 
 // Memory that a model will need, in bytes.

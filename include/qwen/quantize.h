@@ -40,10 +40,9 @@ struct QuantizeOptions {
 // Source and target type of one tensor.
 struct QuantizedTensor {
   std::string name;
-  std::string from;  // storage type in the source
-  std::string to;    // storage type written
-  std::string
-      wanted;  // what the options asked for; differs from `to` if its blocks do not divide the rows
+  std::string from;    // storage type in the source
+  std::string to;      // storage type written
+  std::string wanted;  // what the options asked for; differs from `to` if its blocks do not divide the rows
   std::uint64_t weights = 0;  // elements
   std::uint64_t bytes = 0;    // written
 };
@@ -52,13 +51,13 @@ struct QuantizeReport {
   std::string type;                      // of the file: "Q4_K_M"
   std::vector<QuantizedTensor> tensors;  // in file order
   std::vector<TensorSummary> types;      // what was written, by type, the largest first
-  std::vector<std::string> notes;  // one line for each deviation from the options or loss of quality
-  std::uint64_t parameters = 0;    // weights in all tensors
-  std::uint64_t source_bytes = 0;  // of the tensors
-  std::uint64_t tensor_bytes = 0;  // of the tensors written
-  std::uint64_t file_bytes = 0;    // of the whole file
-  double bits_per_weight = 0;      // tensor_bytes * 8 / parameters
-  double seconds = 0;              // from the call to the finished file
+  std::vector<std::string> notes;        // one line for each deviation from the options or loss of quality
+  std::uint64_t parameters = 0;          // weights in all tensors
+  std::uint64_t source_bytes = 0;        // of the tensors
+  std::uint64_t tensor_bytes = 0;        // of the tensors written
+  std::uint64_t file_bytes = 0;          // of the whole file
+  double bits_per_weight = 0;            // tensor_bytes * 8 / parameters
+  double seconds = 0;                    // from the call to the finished file
 };
 
 struct QuantizeType {

@@ -261,7 +261,8 @@ typedef struct qwen_token_probability {
 } qwen_token_probability;
 // The log-probability of token `index` of the reply, followed by those of the most probable tokens, [*count].
 // NULL if there are none.
-QWEN_API const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, size_t index, size_t* count);
+QWEN_API const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, size_t index,
+                                                           size_t* count);
 
 // What a reply took.
 typedef struct qwen_timings {
@@ -302,11 +303,12 @@ QWEN_API int32_t qwen_is_end_of_turn(const qwen_model* model, int32_t token);
 
 // Turns tokens into whole UTF-8 characters.
 typedef struct qwen_text_stream qwen_text_stream;
-QWEN_API int32_t qwen_text_stream_create(const qwen_model* model, qwen_text_stream** stream, qwen_error* error);
+QWEN_API int32_t qwen_text_stream_create(const qwen_model* model, qwen_text_stream** stream,
+                                         qwen_error* error);
 QWEN_API void qwen_text_stream_free(qwen_text_stream* stream);
 // The text that is complete with this token, ended by a NUL; often empty. It belongs to the stream until the next call.
-QWEN_API int32_t qwen_text_stream_push(qwen_text_stream* stream, int32_t token, const char** text, size_t* length,
-                                       qwen_error* error);
+QWEN_API int32_t qwen_text_stream_push(qwen_text_stream* stream, int32_t token, const char** text,
+                                       size_t* length, qwen_error* error);
 // Ends the stream: an unfinished character becomes U+FFFD.
 QWEN_API int32_t qwen_text_stream_finish(qwen_text_stream* stream, const char** text, size_t* length,
                                          qwen_error* error);
@@ -317,7 +319,8 @@ typedef struct qwen_batch_item {
   const int32_t* tokens;  // at least one
   size_t count;
   int32_t want_logits;  // 1: `logits` of the last token
-  const float* logits;  // out: [embedding_rows], valid until a session of the batch is used; NULL if not wanted
+  const float*
+      logits;  // out: [embedding_rows], valid until a session of the batch is used; NULL if not wanted
 } qwen_batch_item;
 // Appends the tokens of all sessions in one pass over the weights. Results have the bits of qwen_session_forward.
 QWEN_API int32_t qwen_session_forward_batch(qwen_batch_item* items, size_t count, qwen_error* error);
@@ -327,8 +330,8 @@ QWEN_API int32_t qwen_session_forward_batch(qwen_batch_item* items, size_t count
 typedef struct qwen_engine qwen_engine;
 typedef struct qwen_engine_options {
   size_t struct_size;
-  int32_t context;  // tokens of each request, as qwen_session_options
-  int32_t kv_type;  // QWEN_KV_...
+  int32_t context;        // tokens of each request, as qwen_session_options
+  int32_t kv_type;        // QWEN_KV_...
   int32_t max_sequences;  // requests computed at the same time; 0: 8
   int32_t max_queued;     // requests that wait; 0: 64; -1: none
 } qwen_engine_options;
@@ -372,16 +375,17 @@ typedef struct qwen_model_file qwen_model_file;
 QWEN_API int32_t qwen_model_file_open(const char* path, qwen_model_file** file, qwen_error* error);
 QWEN_API void qwen_model_file_free(qwen_model_file* file);
 // Fills `info` (its struct_size is set); isa is "", threads, weight_bytes and fingerprint are 0.
-QWEN_API int32_t qwen_model_file_get_info(const qwen_model_file* file, qwen_model_info* info, qwen_error* error);
+QWEN_API int32_t qwen_model_file_get_info(const qwen_model_file* file, qwen_model_info* info,
+                                          qwen_error* error);
 
 typedef struct qwen_quantize_options {
   size_t struct_size;
-  const char* type;            // storage type or preset; NULL: "Q4_K_M"
-  const char* output_type;     // storage type of the output head; NULL: as `type` says
-  const char* embedding_type;  // storage type of the token embedding; NULL: as `type` says
-  int32_t pure;                // 1: every matrix in the type that the preset is named for
-  int32_t threads;             // 0: the physical cores that this process may use
-  int32_t overwrite;           // 1: `out` may exist
+  const char* type;              // storage type or preset; NULL: "Q4_K_M"
+  const char* output_type;       // storage type of the output head; NULL: as `type` says
+  const char* embedding_type;    // storage type of the token embedding; NULL: as `type` says
+  int32_t pure;                  // 1: every matrix in the type that the preset is named for
+  int32_t threads;               // 0: the physical cores that this process may use
+  int32_t overwrite;             // 1: `out` may exist
   qwen_progress_fn on_progress;  // gets the name of the tensor as `stage`
   void* user;                    // passed to on_progress
 } qwen_quantize_options;

@@ -13,10 +13,10 @@
 namespace qwen {
 
 struct SamplingOptions {
-  float temperature = 0.7f;         // 0 is greedy: the largest logit, the lowest id among equals
-  int top_k = 40;                   // 0 keeps all
-  float top_p = 0.9f;               // 1 keeps all
-  float min_p = 0.0f;               // keep tokens with at least min_p times the largest probability; 0 keeps all
+  float temperature = 0.7f;  // 0 is greedy: the largest logit, the lowest id among equals
+  int top_k = 40;            // 0 keeps all
+  float top_p = 0.9f;        // 1 keeps all
+  float min_p = 0.0f;        // keep tokens with at least min_p times the largest probability; 0 keeps all
   float repetition_penalty = 1.0f;  // 1 is off; divides positive logits, multiplies negative ones
   float presence_penalty = 0.0f;    // subtracted once from each token that was generated
   float frequency_penalty = 0.0f;   // subtracted for each time it was generated
@@ -27,7 +27,8 @@ struct SamplingOptions {
 
 struct TokenProbability {
   Token token;
-  float logprob;  // natural logarithm; of the model's distribution, before penalties, temperature and truncation
+  float
+      logprob;  // natural logarithm; of the model's distribution, before penalties, temperature and truncation
 };
 
 // Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated
@@ -60,7 +61,7 @@ class QWEN_API Sampler {
 
   // The logits that the next sample() needs, for Session::forward_top_k.
   struct LogitsRequest {
-    int count;                            // this many of the largest logits of the tokens not in `must_include`
+    int count;  // this many of the largest logits of the tokens not in `must_include`
     std::span<const Token> must_include;  // tokens that biases and penalties change
   };
   // No value if all logits are needed. Valid until the next call of any other function.

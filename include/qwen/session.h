@@ -26,8 +26,9 @@ enum class KvType {  // number type of keys and values
 };
 
 struct SessionOptions {
-  int context = 0;  // tokens, at most the model's max_context; 0: the smaller of 2048 and that. Memory is allocated
-                    // as the session fills
+  int context =
+      0;  // tokens, at most the model's max_context; 0: the smaller of 2048 and that. Memory is allocated
+          // as the session fills
   KvType kv_type = KvType::automatic;
   int prefill_chunk = 512;  // prompt tokens computed at once; results do not depend on it
 };
@@ -36,10 +37,12 @@ struct SessionOptions {
 class QWEN_API Snapshot {
  public:
   Snapshot() = default;
-  int length() const noexcept;                                           // tokens
-  std::span<const Token> tokens() const noexcept;                        // [length]
-  std::size_t bytes() const noexcept;                                    // of memory, shared pages included
-  explicit operator bool() const noexcept { return state_ != nullptr; }  // false for a default-constructed snapshot
+  int length() const noexcept;                     // tokens
+  std::span<const Token> tokens() const noexcept;  // [length]
+  std::size_t bytes() const noexcept;              // of memory, shared pages included
+  explicit operator bool() const noexcept {
+    return state_ != nullptr;
+  }  // false for a default-constructed snapshot
 
  private:
   friend struct runtime::Access;
@@ -122,7 +125,8 @@ class QWEN_API Session {
     Session* session;               // all of one model, each at most once
     std::span<const Token> tokens;  // at least one
     bool want_logits = true;        // of the last token
-    std::span<const float> logits;  // out: [embedding_rows] if wanted, valid until a session of the batch is used
+    std::span<const float>
+        logits;  // out: [embedding_rows] if wanted, valid until a session of the batch is used
   };
   // Appends items[i].tokens to *items[i].session, all in one pass over the weights. Each session's results are
   // bit-equal to its own forward().

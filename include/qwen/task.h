@@ -46,10 +46,10 @@ struct Calibration {
 };
 
 struct QWEN_API Task {
-  std::string name;                    // letters, digits, "_" and "-"
-  int version = 1;                     // a change invalidates cached answers
+  std::string name;  // letters, digits, "_" and "-"
+  int version = 1;   // a change invalidates cached answers
   TaskKind kind = TaskKind::classify;
-  std::string description;             // one line for people
+  std::string description;  // one line for people
   std::string heading;  // before the label where people read it, for example "LLM 情感判断"; "" is the name
   std::string system;                                  // "" leaves the model's own default
   std::string user_template;                           // the user's turn; contains "{text}" once
@@ -107,7 +107,7 @@ class QWEN_API TaskRegistry {
   const Task* find(std::string_view name) const;
   // Throws Error(not_found), with the known names.
   const Task& get(std::string_view name) const;
-  std::vector<std::string> names() const;        // sorted
+  std::vector<std::string> names() const;  // sorted
   // The tasks to offer with this model, sorted: a built-in task only if the model was trained for it or
   // its file does not say what it was trained for; tasks that were added always.
   std::vector<std::string> names_for(const ModelInfo& model) const;

@@ -42,7 +42,8 @@ class QWEN_API Tokenizer {
 
   // encode(), between the BOS and EOS token if the model's tokenizer adds them (add_bos_token, add_eos_token; no
   // official Qwen model does). For raw prompts; a chat template writes such tokens itself.
-  std::vector<Token> encode_prompt(std::string_view text, ControlTokens control = ControlTokens::as_text) const;
+  std::vector<Token> encode_prompt(std::string_view text,
+                                   ControlTokens control = ControlTokens::as_text) const;
 
   // The text of the tokens, as valid UTF-8: incomplete characters become U+FFFD (use TextStream to decode token
   // by token). Control tokens are left out unless `show_control`. SentencePiece: without the space that it adds

@@ -14,7 +14,8 @@ class ProcessCheck {
   void require_same(const char* what) const {
     if (forked())
       fail(ErrorCode::unsupported, what,
-           ": this process was forked after the model was loaded, and has none of its threads; load models after fork()");
+           ": this process was forked after the model was loaded, and has none of its threads; load models "
+           "after fork()");
   }
 
  private:

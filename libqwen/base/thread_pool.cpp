@@ -63,7 +63,8 @@ ThreadPool::ThreadPool(int threads, bool pin)
 
 ThreadPool::~ThreadPool() {
   if (process_.forked())
-    new std::vector<std::thread>(std::move(workers_));  // these threads belong to the parent process: never joined
+    new std::vector<std::thread>(
+        std::move(workers_));  // these threads belong to the parent process: never joined
   else
     stop();
 }

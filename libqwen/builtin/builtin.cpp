@@ -10,7 +10,8 @@ extern "C" const std::byte qwen_builtin_begin[], qwen_builtin_end[];
 namespace qwen {
 
 Model Model::builtin(const LoadOptions& options) {
-  return runtime::load_model(formats::open_gguf_memory({qwen_builtin_begin, qwen_builtin_end}, "builtin"), options);
+  return runtime::load_model(formats::open_gguf_memory({qwen_builtin_begin, qwen_builtin_end}, "builtin"),
+                             options);
 }
 
 }  // namespace qwen

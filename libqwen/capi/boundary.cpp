@@ -112,7 +112,8 @@ GenerateOptions generate_options_of(const qwen_generate_options* options) {
   if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
   out.stop = texts_of(from.stop, from.stop_count, "stop");
   out.cancel = cancel_of(from.cancel);
-  if (from.logprobs < 0) invalid_argument("logprobs: expected 0 or more, found " + std::to_string(from.logprobs));
+  if (from.logprobs < 0)
+    invalid_argument("logprobs: expected 0 or more, found " + std::to_string(from.logprobs));
   out.logprobs = from.logprobs - 1;
   return out;
 }

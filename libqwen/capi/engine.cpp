@@ -22,8 +22,8 @@ const char* text_or_empty(const char* text) {
 
 extern "C" {
 
-std::int32_t qwen_sampler_create(const qwen_model* model, const qwen_sampling* sampling, qwen_sampler** sampler,
-                                 qwen_error* error) {
+std::int32_t qwen_sampler_create(const qwen_model* model, const qwen_sampling* sampling,
+                                 qwen_sampler** sampler, qwen_error* error) {
   return create(sampler, error, [&] {
     if (sampling != nullptr) return Sampler(sampling_of(*sampling));
     return Sampler(model != nullptr ? model->model.info().sampling : SamplingOptions());
@@ -80,8 +80,8 @@ std::int32_t qwen_text_stream_finish(qwen_text_stream* stream, const char** text
   });
 }
 
-std::int32_t qwen_engine_create(const qwen_model* model, const qwen_engine_options* options, qwen_engine** engine,
-                                qwen_error* error) {
+std::int32_t qwen_engine_create(const qwen_model* model, const qwen_engine_options* options,
+                                qwen_engine** engine, qwen_error* error) {
   return create(engine, error, [&] {
     const qwen_engine_options from = read_sized(options, "qwen_engine_options");
     EngineOptions out;
@@ -112,14 +112,14 @@ std::int32_t qwen_engine_submit(qwen_engine* engine, const std::int32_t* prompt,
   });
 }
 
-std::int32_t qwen_job_next(qwen_job* job, std::int64_t wait_milliseconds, const char** text, std::size_t* length,
-                           std::int32_t* done, qwen_error* error) {
+std::int32_t qwen_job_next(qwen_job* job, std::int64_t wait_milliseconds, const char** text,
+                           std::size_t* length, std::int32_t* done, qwen_error* error) {
   return call(error, [&] {
     qwen_job& of = require_not_null(job, "job");
     if (wait_milliseconds < -1)
       invalid_argument("wait_milliseconds: expected -1 or more, found " + std::to_string(wait_milliseconds));
-    const auto chunk = wait_milliseconds == -1 ? of.job.next()
-                                               : of.job.next(std::chrono::milliseconds(wait_milliseconds));
+    const auto chunk =
+        wait_milliseconds == -1 ? of.job.next() : of.job.next(std::chrono::milliseconds(wait_milliseconds));
     write_text(of.text, chunk ? std::string(chunk->text) : std::string(), text, length);
     if (done != nullptr) *done = of.job.done() ? 1 : 0;
   });

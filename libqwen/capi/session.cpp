@@ -48,7 +48,9 @@ std::int32_t qwen_session_forward_batch(qwen_batch_item* items, std::size_t coun
     std::vector<Session::BatchItem> batch;
     for (const qwen_batch_item& item : as_span(items, count, "items"))
       batch.push_back({&require_not_null(item.session, "session").session,
-                       as_span(item.tokens, item.count, "tokens"), item.want_logits != 0, {}});
+                       as_span(item.tokens, item.count, "tokens"),
+                       item.want_logits != 0,
+                       {}});
     for (std::size_t i = 0; i < count; ++i) items[i].logits = nullptr;
     Session::forward_batch(batch);
     for (std::size_t i = 0; i < count; ++i)
@@ -140,7 +142,8 @@ std::int32_t qwen_reply_finish(const qwen_reply* reply) {
   return reply != nullptr ? static_cast<std::int32_t>(reply->generation.finish) : QWEN_FINISH_CANCELLED;
 }
 
-const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, std::size_t index, std::size_t* count) {
+const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, std::size_t index,
+                                                  std::size_t* count) {
   const bool known = reply != nullptr && index < reply->logprobs.size();
   if (count != nullptr) *count = known ? reply->logprobs[index].size() : 0;
   return known ? reply->logprobs[index].data() : nullptr;

@@ -20,8 +20,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Rows of the head that a thread claims at once.
 int claim_rows(const ExecContext& exec) {
-  return static_cast<int>(
-      round_up(static_cast<std::size_t>(ceil_div(exec.weights.shape.embedding_rows, exec.pool.size() * 32)), 32));
+  return static_cast<int>(round_up(
+      static_cast<std::size_t>(ceil_div(exec.weights.shape.embedding_rows, exec.pool.size() * 32)), 32));
 }
 
 std::byte* matmul_scratch(Workspace& workspace, int thread) {
@@ -100,8 +100,9 @@ void lm_head_logits_for(const ExecContext& exec, Workspace& workspace, const flo
   float panel[kPanelRows];
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const int begin = tokens[i] / kPanelRows * kPanelRows;
-    exec.kernels.matmul(exec.weights.lm_head, input, begin, std::min(shape.embedding_rows, begin + kPanelRows), panel,
-                        kPanelRows, matmul_scratch(workspace, 0));
+    exec.kernels.matmul(exec.weights.lm_head, input, begin,
+                        std::min(shape.embedding_rows, begin + kPanelRows), panel, kPanelRows,
+                        matmul_scratch(workspace, 0));
     out[i] = panel[tokens[i] % kPanelRows];
   }
 }

@@ -73,7 +73,8 @@ Engine::Engine(Model model, const EngineOptions& options)
 
 Engine::~Engine() {
   if (core_->process.forked())
-    new std::shared_ptr<runtime::EngineCore>(std::move(core_));  // its thread and locks belong to the parent process
+    new std::shared_ptr<runtime::EngineCore>(
+        std::move(core_));  // its thread and locks belong to the parent process
   else
     core_->stop();
 }

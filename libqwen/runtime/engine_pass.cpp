@@ -70,7 +70,8 @@ bool EngineCore::attach_prefix(Running& running) {
     const int shared = std::min(common_prefix(other->sequence->tokens, prompt), limit);
     if (shared >= known + kWorthWaiting) nearest = other.get(), known = shared;
     const bool same = other->request->priority == running.request->priority;
-    if (same && std::min(common_prefix(other->prompt(), prompt), limit) >= known + kWorthWaiting) return false;
+    if (same && std::min(common_prefix(other->prompt(), prompt), limit) >= known + kWorthWaiting)
+      return false;
   }
   if (nearest != nullptr) running.sequence->restore(*nearest->sequence->snapshot(known));
   running.request->draft.cached_tokens = known;
@@ -115,10 +116,11 @@ void EngineCore::add_items(Running& running) {
     }
   } else if (running.stage == Stage::decoding) {
     Generation& generation = *running.request->generation;
-    const auto uncached = generation.uncached(sequence.position() - static_cast<int>(running.prompt().size()));
+    const auto uncached =
+        generation.uncached(sequence.position() - static_cast<int>(running.prompt().size()));
     running.input.assign(uncached.begin(), uncached.end());
-    const auto draft = generation.draft(
-        std::min(kMaxDraft, sequence.room() - static_cast<int>(running.input.size())));
+    const auto draft =
+        generation.draft(std::min(kMaxDraft, sequence.room() - static_cast<int>(running.input.size())));
     running.drafted = draft.size();
     running.input.insert(running.input.end(), draft.begin(), draft.end());
     add(sequence, running.input, static_cast<int>(draft.size()) + 1, true, -1);
@@ -192,7 +194,8 @@ void EngineCore::sample_all() {
   known.reserve(running_.size());
   for (const auto& running : running_) {
     if (running->stage != Stage::decoding) continue;
-    const auto item = std::ranges::find_if(owners_, [&](const Owner& o) { return o.running == running.get(); });
+    const auto item =
+        std::ranges::find_if(owners_, [&](const Owner& o) { return o.running == running.get(); });
     if (item != owners_.end()) {
       sampling_.emplace_back(running.get(), &items_[static_cast<std::size_t>(item - owners_.begin())]);
       continue;
@@ -249,8 +252,8 @@ void EngineCore::sample_tokens() {
 // A constraint refused the token, and the head was read for the largest logits only: now all are needed.
 void EngineCore::resample(Running& running) {
   try {
-    running.request->generation->sample(executor_->logits(running.sequence->hidden.data(), 1), executor_->stride(),
-                                        false);
+    running.request->generation->sample(executor_->logits(running.sequence->hidden.data(), 1),
+                                        executor_->stride(), false);
   } catch (...) {
     running.error = std::current_exception();
   }

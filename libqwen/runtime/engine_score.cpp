@@ -76,7 +76,8 @@ void EngineCore::score_children(Running& running, const Branch& branch, const fl
 
 // The nodes of this pass are computed; logits[i] are those of running.active[i], null if it asked for none.
 void EngineCore::finish_branches(Running& running, std::span<const float* const> logits) {
-  for (std::size_t i = 0; i < running.active.size(); ++i) score_children(running, running.active[i], logits[i]);
+  for (std::size_t i = 0; i < running.active.size(); ++i)
+    score_children(running, running.active[i], logits[i]);
   running.active.clear();
   if (running.branches.empty()) end(running, FinishReason::length);
 }

@@ -86,8 +86,8 @@ void Executor::compute_logits(std::span<StepItem> items) {
     workspace_.reserve(1, 1, 1);  // the state may come from another executor's step
     single->first_row = logits_buffer(1);
     single->partial = true;
-    model::lm_head_top_k(model_.engine(), workspace_, states_.data(), model_.tokenizer.size(), single->request->count,
-                    single->request->must_include, single->first_row);
+    model::lm_head_top_k(model_.engine(), workspace_, states_.data(), model_.tokenizer.size(),
+                         single->request->count, single->request->must_include, single->first_row);
     return;
   }
   float* row = logits(states_.data(), rows);

@@ -14,8 +14,9 @@ namespace qwen::runtime {
 
 // One sequence's part of a step.
 struct StepItem {
-  Sequence* sequence = nullptr;     // at most once in a step
-  std::span<const Token> tokens{};  // to append; checked ids that fit. Empty: only logits, from the sequence's state
+  Sequence* sequence = nullptr;  // at most once in a step
+  std::span<const Token>
+      tokens{};         // to append; checked ids that fit. Empty: only logits, from the sequence's state
   int rows = 1;         // the final states of this many of its last tokens are computed; 0: none
   bool logits = false;  // of these rows
   // If set and no other logits are computed in the step, only these are exact; the others may be minus infinity.

@@ -73,10 +73,9 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     const std::span<float> values(logits + row * stride, static_cast<std::size_t>(model_.tokenizer().size()));
     Sampled next{};
     if (options_.logprobs >= 0) next.alternatives = Sampler::top_logprobs(values, options_.logprobs);
-    const std::vector<float> original =
-        options_.logprobs >= 0 && (options_.logits_processor || constraint_)
-            ? std::vector<float>(values.begin(), values.end())
-            : std::vector<float>();
+    const std::vector<float> original = options_.logprobs >= 0 && (options_.logits_processor || constraint_)
+                                            ? std::vector<float>(values.begin(), values.end())
+                                            : std::vector<float>();
     if (options_.logits_processor) options_.logits_processor(result_.tokens, values);
     const bool mask_first = constraint_ && sampler_.options().temperature > 0;
     if (mask_first) constraint_->mask(values);
@@ -88,8 +87,9 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     }
     sampler_.accept(next.token);
     if (options_.logprobs >= 0)
-      next.logprob = {next.token, Sampler::logprob(original.empty() ? std::span<const float>(values) : original,
-                                                   next.token)};
+      next.logprob = {
+          next.token,
+          Sampler::logprob(original.empty() ? std::span<const float>(values) : original, next.token)};
     const Token token = next.token;
     sampled_.push_back(std::move(next));
     const bool right = row < draft_.size() && token == draft_[row];
@@ -105,7 +105,8 @@ bool Generation::append() {
   for (Sampled& sampled : sampled_) {
     const Token token = sampled.token;
     if (!append_token(std::move(sampled))) break;
-    accepted += static_cast<std::size_t>(accepted) < draft_.size() && token == draft_[static_cast<std::size_t>(accepted)];
+    accepted += static_cast<std::size_t>(accepted) < draft_.size() &&
+                token == draft_[static_cast<std::size_t>(accepted)];
     if (!constraint_) continue;
     constraint_->accept(token);
     if (options_.logprobs >= 0) continue;  // forced tokens have none

@@ -20,7 +20,8 @@ class Generation {
   // Throws Error(invalid_argument) for options out of range. `on_text` gets text that is final; returning false ends
   // the generation as cancelled.
   Generation(Model model, const GenerateOptions& options, TextCallback on_text,
-             std::unique_ptr<TokenConstraint> constraint = nullptr, std::shared_ptr<DraftSource> drafts = nullptr);
+             std::unique_ptr<TokenConstraint> constraint = nullptr,
+             std::shared_ptr<DraftSource> drafts = nullptr);
 
   // Starts the clock.
   void start() noexcept { start_ = Clock::now(); }

@@ -44,8 +44,7 @@ MemoryEstimate Model::estimate(const std::string& path, int context, int sequenc
     fail(ErrorCode::invalid_argument, "context: expected 1 to ", shape.max_context,
          " (what the model was trained for), found ", context);
   if (sequences < 1) fail(ErrorCode::invalid_argument, "sequences: expected at least 1, found ", sequences);
-  if (file->tensors().empty())
-    fail(ErrorCode::bad_format, path, ": it has a vocabulary but no weights");
+  if (file->tensors().empty()) fail(ErrorCode::bad_format, path, ": it has a vocabulary but no weights");
 
   const int threads = options.threads > 0 ? options.threads : default_threads();
   ThreadPool pool(1);

@@ -49,7 +49,8 @@ SamplingOptions sampling_defaults(const formats::ModelFile& file, std::vector<st
     using Value = std::remove_reference_t<decltype(value)>;
     const auto found = file.optional_real(key);
     if (!found) return;
-    const bool fits = *found >= low && *found <= high && (std::is_floating_point_v<Value> || std::floor(*found) == *found);
+    const bool fits =
+        *found >= low && *found <= high && (std::is_floating_point_v<Value> || std::floor(*found) == *found);
     if (!fits) warnings.push_back(cat(key, " = ", *found, " is out of range: using ", off));
     value = static_cast<Value>(fits ? *found : off);
   };
@@ -138,8 +139,8 @@ std::vector<Token> end_tokens(const formats::ModelFile& file, const Tokenizer& t
 }
 
 // Digest of the shape, the tokenizer and the tensors: names, types, sizes and up to 64 KiB of each one's bytes.
-std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info, const Tokenizer& tokenizer,
-                             const LoadOptions& options) {
+std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& info,
+                             const Tokenizer& tokenizer, const LoadOptions& options) {
   std::uint64_t hash = kFnvStart;
   const auto add = [&](const void* data, std::size_t size) { hash = fnv1a(data, size, hash); };
   const auto number = [&](std::uint64_t n) { add(&n, sizeof n); };
@@ -152,7 +153,8 @@ std::uint64_t fingerprint_of(const formats::ModelFile& file, const ModelInfo& in
   if (s.rope_scaling != RopeScaling::none) {  // without scaling the digest of earlier versions stays
     number(static_cast<std::uint64_t>(s.rope_scaling));
     number(static_cast<std::uint64_t>(s.rope_original_context));
-    for (const float f : {s.rope_factor, s.yarn_ext_factor, s.yarn_attention_factor, s.yarn_beta_fast, s.yarn_beta_slow})
+    for (const float f :
+         {s.rope_factor, s.yarn_ext_factor, s.yarn_attention_factor, s.yarn_beta_fast, s.yarn_beta_slow})
       add(&f, sizeof f);
   }
   constexpr std::size_t kSample = 4096;
@@ -191,7 +193,8 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
                                                options.pin_threads);
   } else {
     if (options.threads != 0 || options.pin_threads)
-      fail(ErrorCode::invalid_argument, "load: threads and pin_threads are those of share_threads_with: expected neither");
+      fail(ErrorCode::invalid_argument,
+           "load: threads and pin_threads are those of share_threads_with: expected neither");
     state->pool = runtime::state_of(*options.share_threads_with).pool;
   }
   state->end_of_turn = end_tokens(*file, state->tokenizer);

@@ -23,8 +23,9 @@ std::string file_path(const ModelState& model, const std::string& folder, std::s
     digest = fnv1a(&value, sizeof value, digest);
   }
   char name[64];
-  std::snprintf(name, sizeof name, "%016llx-%zu-%016llx.kv", static_cast<unsigned long long>(model.fingerprint),
-                tokens.size(), static_cast<unsigned long long>(digest));
+  std::snprintf(name, sizeof name, "%016llx-%zu-%016llx.kv",
+                static_cast<unsigned long long>(model.fingerprint), tokens.size(),
+                static_cast<unsigned long long>(digest));
   return (fs::path(folder) / name).string();
 }
 
@@ -95,8 +96,8 @@ SnapshotPointer PrefixCache::longest(std::span<const Token> prompt, int& length)
   for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
     const SnapshotState& snapshot = *entry->snapshot;
     const int shared = common_prefix(snapshot.tokens, prompt);
-    const bool whole = shared == static_cast<int>(snapshot.tokens.size()) && shared == limit + 1 &&
-                       !snapshot.hidden.empty();
+    const bool whole =
+        shared == static_cast<int>(snapshot.tokens.size()) && shared == limit + 1 && !snapshot.hidden.empty();
     const int common = whole ? shared : std::min(shared, limit);
     if (common > length) best = entry->snapshot, length = common, used = entry;
   }
@@ -159,8 +160,10 @@ int PrefixCache::restore_longest_prefix(Sequence& sequence, std::span<const Toke
 void PrefixCache::add(const Sequence& sequence, bool exact) {
   entries_.remove_if([&](const Entry& old) {
     const std::vector<Token>& known = old.snapshot->tokens;
-    const bool replaces = exact ? known.size() == sequence.tokens.size() : known.size() <= sequence.tokens.size();
-    return old.exact == exact && replaces && common_prefix(known, sequence.tokens) == static_cast<int>(known.size());
+    const bool replaces =
+        exact ? known.size() == sequence.tokens.size() : known.size() <= sequence.tokens.size();
+    return old.exact == exact && replaces &&
+           common_prefix(known, sequence.tokens) == static_cast<int>(known.size());
   });
   entries_.push_back({sequence.snapshot(), exact});
 }

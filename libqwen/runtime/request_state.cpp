@@ -37,7 +37,8 @@ Continuations::Continuations(std::vector<std::vector<Token>> sequences) {
       ++nodes[at].through;
     }
     if (nodes[at].ending >= 0)
-      fail(ErrorCode::invalid_argument, "continuations: sequences ", nodes[at].ending, " and ", i, " are equal");
+      fail(ErrorCode::invalid_argument, "continuations: sequences ", nodes[at].ending, " and ", i,
+           " are equal");
     nodes[at].ending = static_cast<int>(i);
     state->depth = std::max(state->depth, static_cast<int>(sequences[i].size()));
   }
@@ -56,7 +57,8 @@ namespace runtime {
 
 Deadline deadline_after(std::chrono::milliseconds wait) {
   const auto now = RequestState::Clock::now();
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(RequestState::Clock::time_point::max() - now);
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(RequestState::Clock::time_point::max() - now);
   return wait >= left ? Deadline() : Deadline(now + wait);
 }
 

@@ -74,7 +74,6 @@ void check(const SamplingOptions& o) {
   }
 }
 
-
 // Mixes all bits (the finalizer of splitmix64).
 std::uint64_t mix(std::uint64_t x) noexcept {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -144,13 +143,13 @@ struct Sampler::State {
   double uniform() const noexcept;
 
   SamplingOptions options;
-  std::uint64_t position = 0;             // tokens sampled or accepted so far
-  std::unordered_map<Token, Seen> seen;   // what the penalties look back at; empty if they are off
-  std::deque<HistoryEntry> window;        // the same in order, oldest first, if penalty_last_n limits it
-  std::vector<float> adjusted;            // [vocab_size]
-  std::vector<float> weights;             // of `candidates`, or of the vocabulary
+  std::uint64_t position = 0;            // tokens sampled or accepted so far
+  std::unordered_map<Token, Seen> seen;  // what the penalties look back at; empty if they are off
+  std::deque<HistoryEntry> window;       // the same in order, oldest first, if penalty_last_n limits it
+  std::vector<float> adjusted;           // [vocab_size]
+  std::vector<float> weights;            // of `candidates`, or of the vocabulary
   std::vector<Candidate> candidates;
-  std::vector<Token> must_include;        // of required_logits()
+  std::vector<Token> must_include;  // of required_logits()
 };
 
 Sampler::Sampler(SamplingOptions options) : state_(std::make_unique<State>()) {

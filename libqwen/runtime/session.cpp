@@ -21,8 +21,8 @@ int checked_context(const Model& model, int wanted) {
   const int limit = model.shape().max_context;
   const int chosen = wanted == 0 ? std::min(2048, limit) : wanted;
   if (chosen < 1 || chosen > limit)
-    fail(ErrorCode::invalid_argument, "context: expected 1 to ", limit, " (what the model was trained for), found ",
-         chosen);
+    fail(ErrorCode::invalid_argument, "context: expected 1 to ", limit,
+         " (what the model was trained for), found ", chosen);
   return chosen;
 }
 
@@ -30,8 +30,8 @@ void check_ids(const ModelState& model, std::span<const Token> ids, const char* 
   const int rows = model.info.shape.embedding_rows;
   for (std::size_t i = 0; i < ids.size(); ++i)
     if (ids[i] < 0 || ids[i] >= rows)
-      fail(ErrorCode::invalid_argument, what, ": token ", i, ": expected an id from 0 to ", rows - 1, ", found ",
-           ids[i]);
+      fail(ErrorCode::invalid_argument, what, ": token ", i, ": expected an id from 0 to ", rows - 1,
+           ", found ", ids[i]);
 }
 
 int common_prefix(std::span<const Token> a, std::span<const Token> b) noexcept {
@@ -48,8 +48,10 @@ void Sequence::rewind(int length) {
 SnapshotPointer Sequence::snapshot(int length) const {
   const bool whole = length == -1 || length == position();
   const int count = whole ? position() : length;
-  auto out = std::make_shared<SnapshotState>(SnapshotState{
-      model->fingerprint, cache, {tokens.begin(), tokens.begin() + count}, whole ? hidden : std::vector<float>{}});
+  auto out = std::make_shared<SnapshotState>(SnapshotState{model->fingerprint,
+                                                           cache,
+                                                           {tokens.begin(), tokens.begin() + count},
+                                                           whole ? hidden : std::vector<float>{}});
   out->cache.truncate(count);
   return out;
 }
@@ -122,7 +124,8 @@ std::span<const float> append_last(SessionState& s, std::span<const Token> token
 
 void require_state(const SessionState& s, const char* caller) {
   if (s.sequence.hidden.empty())
-    fail(ErrorCode::invalid_argument, caller, ": no token was computed since the session began or was rewound");
+    fail(ErrorCode::invalid_argument, caller,
+         ": no token was computed since the session began or was rewound");
 }
 
 }  // namespace
@@ -212,7 +215,8 @@ void Session::logits_for(std::span<const Token> ids, std::span<float> out) const
   SessionState& s = *state_;
   require_state(s, "logits_for");
   if (out.size() < ids.size())
-    fail(ErrorCode::invalid_argument, "logits_for: expected room for ", ids.size(), " logits, found ", out.size());
+    fail(ErrorCode::invalid_argument, "logits_for: expected room for ", ids.size(), " logits, found ",
+         out.size());
   check_ids(s.m(), ids, "logits_for");
   s.executor->logits_for(s.sequence, ids, out.data());
 }
@@ -239,7 +243,8 @@ void Session::restore(const Snapshot& snapshot, int length) {
   if (from.fingerprint != sequence.model->fingerprint || !(from.cache.layout() == sequence.cache.layout()))
     fail(ErrorCode::invalid_argument, "restore: the snapshot belongs to another model or KV type");
   if (count > sequence.context)
-    fail(ErrorCode::context_full, "restore: ", count, " tokens do not fit into a context of ", sequence.context);
+    fail(ErrorCode::context_full, "restore: ", count, " tokens do not fit into a context of ",
+         sequence.context);
   sequence.restore(from, length);
 }
 

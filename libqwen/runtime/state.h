@@ -49,7 +49,9 @@ using SnapshotPointer = std::shared_ptr<const SnapshotState>;
 // A sequence of tokens and the model's state after them.
 struct Sequence {
   Sequence(const ModelState& model, int context, KvType kv_type)
-      : model(&model), context(context), cache(model::kv_layout(model.info.shape, kv_type_for(model, kv_type))) {}
+      : model(&model),
+        context(context),
+        cache(model::kv_layout(model.info.shape, kv_type_for(model, kv_type))) {}
 
   const ModelState* model;
   int context;  // tokens at most
@@ -60,8 +62,9 @@ struct Sequence {
   int position() const noexcept { return static_cast<int>(tokens.size()); }
   int room() const noexcept { return context - position(); }
   void rewind(int length);
-  SnapshotPointer snapshot(int length = -1) const;         // -1: all, with the hidden state
-  void restore(const SnapshotState& from, int length = -1);  // from must be of the same model and KV type, and fit
+  SnapshotPointer snapshot(int length = -1) const;  // -1: all, with the hidden state
+  void restore(const SnapshotState& from,
+               int length = -1);  // from must be of the same model and KV type, and fit
 };
 
 class Executor;

@@ -107,16 +107,15 @@ VectorXd minimize(const LogLoss& loss) {
 Calibration fit_calibration(std::span<const Classification> results, std::span<const int> labels,
                             bool offsets) {
   if (results.size() != labels.size() || results.size() < 2)
-    fail(ErrorCode::invalid_argument,
-                "calibration: expected at least 2 texts with a label each, found ",
-                std::min(results.size(), labels.size()));
+    fail(ErrorCode::invalid_argument, "calibration: expected at least 2 texts with a label each, found ",
+         std::min(results.size(), labels.size()));
   const std::size_t count = results[0].scores.size();
   MatrixXd scores(static_cast<Eigen::Index>(results.size()), static_cast<Eigen::Index>(count));
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].scores.size() != count || count == 0 || labels[i] < 0 ||
         labels[i] >= static_cast<int>(count))
       fail(ErrorCode::invalid_argument, "calibration: text ", i + 1,
-                  " has no scores, or no label of the task");
+           " has no scores, or no label of the task");
     // A constant of each text changes nothing; without it the numbers stay small.
     const double largest = *std::max_element(results[i].scores.begin(), results[i].scores.end());
     for (std::size_t k = 0; k < count; ++k)

@@ -54,7 +54,8 @@ struct Chat::State {
   Task task;
   ChatOptions options;
   std::vector<ChatTurn> turns;
-  mutable std::vector<int> turn_tokens;  // [turns] of their texts, without the template's; counted when needed
+  mutable std::vector<int>
+      turn_tokens;  // [turns] of their texts, without the template's; counted when needed
 
   bool history() const { return options.history.value_or(task.history); }
   int max_new_tokens() const { return options.max_new_tokens.value_or(task.max_new_tokens); }
@@ -95,7 +96,8 @@ struct Chat::State {
       return render(text, messages_of(std::span(turns).subspan(first), task), reply_to);
     };
     // Fewer turns make a shorter prompt: bisection finds the earliest turn that fits.
-    std::size_t low = first_candidate(turns.size() - std::min(turns.size(), kept), window), high = turns.size();
+    std::size_t low = first_candidate(turns.size() - std::min(turns.size(), kept), window),
+                high = turns.size();
     std::vector<Token> best;
     for (std::size_t first = low; low < high; first = low + (high - low) / 2) {
       std::vector<Token> tokens = with_turns_from(first);
@@ -122,7 +124,8 @@ struct Chat::State {
   PendingReply submit(std::string_view text, const SayOptions& say) const;
   ChatReply finish(PendingReply& pending, std::string_view text, const TextCallback& on_text,
                    const SayOptions& say);
-  void receive(PendingReply& pending, const TextCallback& on_text, const SayOptions& say, ChatReply& reply) const;
+  void receive(PendingReply& pending, const TextCallback& on_text, const SayOptions& say,
+               ChatReply& reply) const;
 };
 
 Chat::Chat(Model model) : Chat(model, plain_task(model), plain_options()) {}
@@ -135,7 +138,8 @@ Chat::Chat(std::shared_ptr<Engine> engine, Task task, const ChatOptions& options
   if (task.kind != TaskKind::generate)
     fail(ErrorCode::invalid_argument, "task ", task.name, " is a classifier; expected a chat task");
   if (options.history_turns < 0 || options.history_tokens < 0 || options.max_new_tokens.value_or(0) < 0)
-    fail(ErrorCode::invalid_argument, "chat: history_turns, history_tokens and max_new_tokens must be 0 or more");
+    fail(ErrorCode::invalid_argument,
+         "chat: history_turns, history_tokens and max_new_tokens must be 0 or more");
   if (options.system) task.system = *options.system;
   tasks::require_valid(task);
   const Model model = engine->model();

@@ -90,7 +90,9 @@ struct Classifier::State {
   State(std::shared_ptr<Engine> with, Task data, const ClassifierOptions& chosen);
   void make_result_key();
   void measure_priors();
-  std::vector<Token> render(std::string_view text) const { return model.chat_template().render(task.messages(text)); }
+  std::vector<Token> render(std::string_view text) const {
+    return model.chat_template().render(task.messages(text));
+  }
   Prompt make_prompt(std::string_view text) const {
     return tasks::make_prompt(model, task, text, limit, [this](auto part) { return render(part); });
   }
@@ -165,7 +167,8 @@ void Classifier::State::measure_priors() {
   std::vector<double> mean(task.labels.size());
   for (const Classification& result : classify(task.content_free, ClassifyMode::score, {}, {})) {
     const std::vector<double> p = tasks::softmax(result.scores);
-    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += p[i] / static_cast<double>(task.content_free.size());
+    for (std::size_t i = 0; i < mean.size(); ++i)
+      mean[i] += p[i] / static_cast<double>(task.content_free.size());
   }
   for (const double p : mean) priors.push_back(std::log(std::max(p, 1e-300)));
 }
@@ -247,7 +250,8 @@ Classification Classifier::State::finish(PendingRequest& pending, ClassifyMode m
 
 // A few texts at once; if the engine has no room for more, one of them is waited for.
 std::vector<Classification> Classifier::State::classify(std::span<const std::string> texts, ClassifyMode mode,
-                                                        const OnResult& on_result, const CancelToken& cancel) {
+                                                        const OnResult& on_result,
+                                                        const CancelToken& cancel) {
   const auto at_once = static_cast<std::size_t>(engine->options().max_sequences) + 2;
   OrderedResults results(texts.size(), on_result);
   std::deque<std::unique_ptr<PendingRequest>> pending;

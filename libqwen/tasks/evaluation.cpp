@@ -46,7 +46,7 @@ void add_labels(Evaluation& out) {
 Evaluation evaluate(std::span<const Classification> results, std::span<const int> truth, std::size_t labels) {
   if (results.size() != truth.size())
     fail(ErrorCode::invalid_argument, "evaluate: expected a label for each of ", results.size(),
-                " texts, found ", truth.size());
+         " texts, found ", truth.size());
   Evaluation out;
   out.texts = static_cast<int>(results.size());
   out.confusion.assign(labels, std::vector<int>(labels + 1));

@@ -32,7 +32,7 @@ std::vector<std::string> files_of(const std::string& folder) {
   }
   if (error)
     fail(error == std::errc::no_such_file_or_directory ? ErrorCode::not_found : ErrorCode::io,
-                "tasks folder ", folder, ": ", error.message());
+         "tasks folder ", folder, ": ", error.message());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -63,7 +63,7 @@ void TaskRegistry::add_folder(const std::string& path) {
     const auto [other, fresh] = added.emplace(task.name, task);
     if (!fresh)
       fail(ErrorCode::bad_format, whole, ": the task ", task.name, " is in ", other->second.source,
-                  " already");
+           " already");
   }
   auto merged = tasks_;
   for (auto& [name, task] : added) merged.insert_or_assign(name, task);
@@ -93,7 +93,8 @@ std::vector<std::string> TaskRegistry::names_for(const ModelInfo& model) const {
   const std::vector<std::string>& trained = model.trained_tasks;
   std::vector<std::string> offered;
   for (const auto& [name, task] : tasks_)
-    if (trained.empty() || !is_builtin(task) || std::find(trained.begin(), trained.end(), name) != trained.end())
+    if (trained.empty() || !is_builtin(task) ||
+        std::find(trained.begin(), trained.end(), name) != trained.end())
       offered.push_back(name);
   return offered;
 }

@@ -26,7 +26,7 @@ struct ResultStore::State {
 
   const ResultCacheOptions options;
   std::mutex mutex;
-  Entries entries;                                               // most recently used first
+  Entries entries;                                                // most recently used first
   std::unordered_map<std::string_view, Entries::iterator> index;  // keys point into entries
   std::size_t bytes = 0;
   ResultCacheCounters counters;
@@ -66,8 +66,8 @@ void ResultStore::insert(std::string_view key, std::shared_ptr<const void> value
   }
   // A time to live beyond the clock's range never expires.
   const auto now = State::Clock::now();
-  const bool forever = s.options.time_to_live >=
-                       std::chrono::duration_cast<std::chrono::milliseconds>(State::Clock::time_point::max() - now);
+  const bool forever = s.options.time_to_live >= std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                     State::Clock::time_point::max() - now);
   s.entries.push_front({std::string(key), std::move(value), size,
                         forever ? State::Clock::time_point::max() : now + s.options.time_to_live});
   s.index.emplace(s.entries.front().key, s.entries.begin());

@@ -100,8 +100,7 @@ Task Task::for_labels(const std::vector<std::string>& labels) {
   task.max_new_tokens = 5;
   task.sampling.temperature = 0;
   task.overflow = TextOverflow::truncate;
-  if (const auto broken = tasks::validate_task(task))
-    fail(ErrorCode::invalid_argument, "labels: ", *broken);
+  if (const auto broken = tasks::validate_task(task)) fail(ErrorCode::invalid_argument, "labels: ", *broken);
   return task;
 }
 

@@ -45,7 +45,8 @@ SamplingOptions read_sampling(const YAML::Node& node, const std::string& source)
   number("presence_penalty", sampling.presence_penalty, -100, 100);
   number("frequency_penalty", sampling.frequency_penalty, -100, 100);
   sampling.top_k = fields.integer("top_k", 0, 1 << 30, sampling.top_k);
-  if (fields.has("seed")) sampling.seed = static_cast<std::uint64_t>(fields.integer("seed", 0, 0x7fffffff, 0));
+  if (fields.has("seed"))
+    sampling.seed = static_cast<std::uint64_t>(fields.integer("seed", 0, 0x7fffffff, 0));
   try {
     Sampler check{sampling};
   } catch (const Error& error) {
@@ -131,8 +132,7 @@ auto translate_yaml_errors(const std::string& source, const Body& body) {
   try {
     return body();
   } catch (const YAML::Exception& error) {
-    fail(ErrorCode::bad_format, source, ":", error.mark.is_null() ? 1 : error.mark.line + 1, ": ",
-                error.msg);
+    fail(ErrorCode::bad_format, source, ":", error.mark.is_null() ? 1 : error.mark.line + 1, ": ", error.msg);
   }
 }
 
@@ -162,7 +162,8 @@ void save_calibration(const Task& task, const Calibration& calibration, const st
   out << YAML::EndMap << YAML::Newline;
   AtomicFile file(path);
   const std::string text =
-      cat("# Written by qwen-run calibrate: how sure the model's answers are. Bound to the model and to the prompt.\n",
+      cat("# Written by qwen-run calibrate: how sure the model's answers are. Bound to the model and to the "
+          "prompt.\n",
           out.c_str());
   file.write(text.data(), text.size());
   file.commit();

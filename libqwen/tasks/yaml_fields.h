@@ -53,8 +53,7 @@ class Fields {
   template <class... Parts>
   [[noreturn]] void fail_at(const YAML::Node& node, std::string_view key, const Parts&... parts) const {
     fail(ErrorCode::bad_format, source_, ":", node.Mark().line + 1, ": ", where_,
-                where_.empty() || key.empty() ? "" : ".", key, where_.empty() && key.empty() ? "" : ": ",
-                parts...);
+         where_.empty() || key.empty() ? "" : ".", key, where_.empty() && key.empty() ? "" : ": ", parts...);
   }
   const YAML::Node& map() const { return map_; }
 

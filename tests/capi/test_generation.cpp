@@ -42,7 +42,8 @@ TEST_CASE("C: a generation loop by hand gives the reply of qwen_generate", "[cap
   std::size_t length = 0;
   for (int i = 0; i < 100; ++i) {
     std::int32_t token = -1;
-    ok(qwen_sampler_sample(sampler, logits, static_cast<std::size_t>(info.vocab_size), &token, &error), error);
+    ok(qwen_sampler_sample(sampler, logits, static_cast<std::size_t>(info.vocab_size), &token, &error),
+       error);
     if (qwen_is_end_of_turn(model.get(), token)) break;
     ok(qwen_text_stream_push(stream, token, &part, &length, &error), error);
     text.append(part, length);

@@ -81,7 +81,7 @@ inline std::vector<std::byte> small_gguf() {
 
 // Opens bytes as if they were compiled into the program; `storage` must outlive the result.
 inline std::shared_ptr<const formats::ModelFile> open_bytes(const std::vector<std::byte>& bytes,
-                                                         AlignedBuffer& storage) {
+                                                            AlignedBuffer& storage) {
   storage = AlignedBuffer(bytes.size());
   if (!bytes.empty()) std::memcpy(storage.data(), bytes.data(), bytes.size());
   return formats::open_gguf_memory({storage.data(), bytes.size()}, "test.gguf");

@@ -404,7 +404,8 @@ TEST_CASE("missing files and broken JSON are named", "[formats]") {
   folder.remove("tokenizer.json");
   refused(folder, "no tokenizer: expected tokenizer.json", ErrorCode::not_found);
   again();
-  CHECK_THROWS_WITH(formats::open_model_file(folder / "model.safetensors"), Contains("expected the directory that contains it"));
+  CHECK_THROWS_WITH(formats::open_model_file(folder / "model.safetensors"),
+                    Contains("expected the directory that contains it"));
   for (const char* name :
        {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}) {
     again();

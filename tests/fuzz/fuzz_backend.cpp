@@ -34,8 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Tokenizer tokenizer(tokenizer::make_tokenizer_backend(*file));
     use(tokenizer);
     const std::vector<Message> messages = {{"user", "ab"}};
-    ChatTemplate(file->optional_string("tokenizer.chat_template").value_or(""), tokenizer)
-        .render(messages);
+    ChatTemplate(file->optional_string("tokenizer.chat_template").value_or(""), tokenizer).render(messages);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::internal) std::abort();
   }

@@ -385,7 +385,11 @@ TEST_CASE("continuations are scored like forward passes over each of them", "[ru
           alone(model(), options, some_prompt(30, 2), greedy_options(12)).tokens);
   }
   CHECK(throws_code([] { Continuations(std::vector<std::vector<Token>>{}); }, ErrorCode::invalid_argument));
-  CHECK(throws_code([] { Continuations(std::vector<std::vector<Token>>{{1}, {}}); }, ErrorCode::invalid_argument));
+  CHECK(throws_code(
+      [] {
+        Continuations(std::vector<std::vector<Token>>{{1}, {}});
+      },
+      ErrorCode::invalid_argument));
   CHECK(throws_code([] { Continuations({{1, 2}, {3}, {1, 2}}); }, ErrorCode::invalid_argument));
   Engine engine(model(), small());
   PromptRequest outside;

@@ -317,7 +317,8 @@ TEST_CASE("what a session refuses, and that it is unchanged then", "[runtime][en
   CHECK(Session(model, options).context() == 1024);
   for (const int batch : {0, -5, 65537}) {
     options.prefill_chunk = batch;
-    check_error(ErrorCode::invalid_argument, "prefill_chunk: expected 1 to 65536", [&] { Session(model, options); });
+    check_error(ErrorCode::invalid_argument, "prefill_chunk: expected 1 to 65536",
+                [&] { Session(model, options); });
   }
 }
 

@@ -26,7 +26,8 @@ std::vector<int> accept_errors() {
 }  // namespace
 
 extern "C" int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
-  static const auto real = reinterpret_cast<int (*)(int, sockaddr*, socklen_t*, int)>(dlsym(RTLD_NEXT, "accept4"));
+  static const auto real =
+      reinterpret_cast<int (*)(int, sockaddr*, socklen_t*, int)>(dlsym(RTLD_NEXT, "accept4"));
   static const std::vector<int> errors = accept_errors();
   static std::atomic<unsigned> next{0};
   if (const unsigned i = next; i < errors.size()) {
@@ -44,7 +45,8 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
   static const auto real =
       reinterpret_cast<int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>(
           dlsym(RTLD_NEXT, "pthread_create"));
-  static std::atomic<int> left{std::getenv("FAIL_THREADS") ? std::atoi(std::getenv("FAIL_THREADS")) : 1 << 30};
+  static std::atomic<int> left{std::getenv("FAIL_THREADS") ? std::atoi(std::getenv("FAIL_THREADS"))
+                                                           : 1 << 30};
   const char* off = std::getenv("FAIL_THREADS_OFF");
   if (left <= 0 && !(off && access(off, F_OK) == 0)) return EAGAIN;
   --left;

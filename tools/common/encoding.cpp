@@ -149,7 +149,8 @@ void TextDecoder::push(std::string_view bytes, std::string& out) {
   held_ += bytes;
   if (!started_ && held_.size() < 4) return;  // a byte order mark may be incomplete
   const bool marked = held_.starts_with("\xFF\xFE") || held_.starts_with("\xFE\xFF");
-  if (!started_ && encoding_ == Encoding::utf16 && !marked && held_.size() < kSample) return;  // to find the order
+  if (!started_ && encoding_ == Encoding::utf16 && !marked && held_.size() < kSample)
+    return;  // to find the order
   decode(out);
 }
 

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "common/encoding.h"
 #include "common/command_line.h"
 #include "common/config.h"
+#include "common/encoding.h"
 #include "common/output.h"
 #include "common/program.h"
 #include "common/terminal.h"
@@ -215,8 +215,10 @@ qwen::QuantizeReport quantize(const Arguments& arguments) {
 
 int quantize_and_report(Arguments& arguments) {
   parse_tensor_types(arguments);
-  const std::string text = arguments.measure_file.empty() ? "" : tools::to_utf8(tools::read_file(arguments.measure_file), tools::Encoding::utf8,
-                                                                            arguments.measure_file);
+  const std::string text = arguments.measure_file.empty()
+                               ? ""
+                               : tools::to_utf8(tools::read_file(arguments.measure_file),
+                                                tools::Encoding::utf8, arguments.measure_file);
   const qwen::QuantizeReport report = quantize(arguments);
   std::optional<Measurement> measured;
   if (!arguments.measure_file.empty()) {

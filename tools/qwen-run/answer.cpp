@@ -190,8 +190,9 @@ std::function<int()> generate_command(tools::CommandLine& app) {
     if (text.empty()) throw UsageError("empty prompt: expected at least one character to continue");
     double load_seconds = 0;
     const qwen::Model model = tools::load_model(flags->model, &load_seconds);
-    const auto prompt = model.tokenizer().encode_prompt(
-        text, flags->special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
+    const auto prompt =
+        model.tokenizer().encode_prompt(text, flags->special ? qwen::Tokenizer::ControlTokens::parse
+                                                             : qwen::Tokenizer::ControlTokens::as_text);
     qwen::Session session(model, flags->session.get());
     answer(session, prompt, flags->answer.options(model), *flags, load_seconds);
     return tools::kExitOk;

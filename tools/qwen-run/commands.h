@@ -17,21 +17,21 @@ struct Command {
   Setup setup;
 };
 
-std::function<int()> ask_command(tools::CommandLine& app);         // answer.cpp
-std::function<int()> generate_command(tools::CommandLine& app);    // answer.cpp
-std::function<int()> chat_command(tools::CommandLine& app);        // chat.cpp
-std::function<int()> sentiment_command(tools::CommandLine& app);   // classify.cpp
-std::function<int()> classify_command(tools::CommandLine& app);    // classify.cpp
-std::function<int()> analyze_command(tools::CommandLine& app);     // analyze.cpp
-std::function<int()> evaluate_command(tools::CommandLine& app);    // evaluate.cpp
-std::function<int()> calibrate_command(tools::CommandLine& app);   // evaluate.cpp
-std::function<int()> tasks_command(tools::CommandLine& app);       // task_options.cpp
-std::function<int()> tokenize_command(tools::CommandLine& app);    // tokens.cpp
-std::function<int()> detokenize_command(tools::CommandLine& app);  // tokens.cpp
+std::function<int()> ask_command(tools::CommandLine& app);             // answer.cpp
+std::function<int()> generate_command(tools::CommandLine& app);        // answer.cpp
+std::function<int()> chat_command(tools::CommandLine& app);            // chat.cpp
+std::function<int()> sentiment_command(tools::CommandLine& app);       // classify.cpp
+std::function<int()> classify_command(tools::CommandLine& app);        // classify.cpp
+std::function<int()> analyze_command(tools::CommandLine& app);         // analyze.cpp
+std::function<int()> evaluate_command(tools::CommandLine& app);        // evaluate.cpp
+std::function<int()> calibrate_command(tools::CommandLine& app);       // evaluate.cpp
+std::function<int()> tasks_command(tools::CommandLine& app);           // task_options.cpp
+std::function<int()> tokenize_command(tools::CommandLine& app);        // tokens.cpp
+std::function<int()> detokenize_command(tools::CommandLine& app);      // tokens.cpp
 std::function<int()> apply_template_command(tools::CommandLine& app);  // apply_template.cpp
-std::function<int()> logits_command(tools::CommandLine& app);      // logits.cpp
-std::function<int()> perplexity_command(tools::CommandLine& app);  // perplexity.cpp
-std::function<int()> info_command(tools::CommandLine& app);        // info.cpp
-std::function<int()> check_json_command(tools::CommandLine& app);  // check_json.cpp
+std::function<int()> logits_command(tools::CommandLine& app);          // logits.cpp
+std::function<int()> perplexity_command(tools::CommandLine& app);      // perplexity.cpp
+std::function<int()> info_command(tools::CommandLine& app);            // info.cpp
+std::function<int()> check_json_command(tools::CommandLine& app);      // check_json.cpp
 
 }  // namespace qwen_run

@@ -80,8 +80,8 @@ int logits(const LogitsFlags& flags) {
     throw UsageError("the prompt is empty: at least one token is needed");
   const qwen::Model model = tools::load_model(flags.model);
   if (!by_ids) {
-    ids = model.tokenizer().encode_prompt(
-        text, flags.special ? qwen::Tokenizer::ControlTokens::parse : qwen::Tokenizer::ControlTokens::as_text);
+    ids = model.tokenizer().encode_prompt(text, flags.special ? qwen::Tokenizer::ControlTokens::parse
+                                                              : qwen::Tokenizer::ControlTokens::as_text);
   }
   qwen::Session session(model, flags.session.get());
   watch_prefill(session, !flags.model.no_progress);

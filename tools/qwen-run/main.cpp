@@ -57,7 +57,8 @@ constexpr Command kCommands[] = {
      detokenize_command},
     {"apply-template", "apply-template --messages FILE", "a conversation as the chat template renders it",
      "  qwen-run apply-template -m model.gguf --messages messages.json\n"
-     "  qwen-run apply-template --chat-template mine.jinja --messages messages.json --tools tools.json --json",
+     "  qwen-run apply-template --chat-template mine.jinja --messages messages.json --tools tools.json "
+     "--json",
      apply_template_command},
     {"logits", "logits [TEXT|-]", "the logits of every token, as .npy, or the likeliest next tokens",
      "  qwen-run logits --ids 1,2,3 -o out.npy\n  qwen-run logits --top 5 \"天空是\"", logits_command},
@@ -66,7 +67,8 @@ constexpr Command kCommands[] = {
     {"info", "info", "what a model file contains and how much memory it needs",
      "  qwen-run info -m model.gguf\n  qwen-run info --json -c 4096", info_command},
     {"check-json", "check-json --json-schema FILE [FILE|-]", "which JSON values a schema accepts",
-     "  qwen-run check-json --json-schema schema.json < values.jsonl    (one \"accepted\" or \"rejected\" a line)\n"
+     "  qwen-run check-json --json-schema schema.json < values.jsonl    (one \"accepted\" or \"rejected\" a "
+     "line)\n"
      "  echo '{\"a\": 1}' | qwen-run check-json --json-schema '{\"required\": [\"a\"]}'",
      check_json_command},
 };
