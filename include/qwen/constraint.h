@@ -1,4 +1,5 @@
-// Constraints on generated text: JSON, JSON that matches a schema, a regular expression, one of a list.
+// Constraints on text: JSON, JSON that matches a schema, a regular expression, one of a list. Not yet an option of
+// generate(): docs/constraints.md says what is connected.
 #pragma once
 #include <memory>
 #include <span>

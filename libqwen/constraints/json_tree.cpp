@@ -10,7 +10,7 @@ namespace {
 using formats::JsonReader;
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
-constexpr std::size_t kMaxValues = 50'000;
+constexpr std::size_t kMaxValues = 20'000;
 
 class TreeReader {
  public:

@@ -20,7 +20,7 @@ struct JsonTree {
   bool is(Kind other) const noexcept { return kind == other; }
 };
 
-// Throws bad_format if `text` is not JSON, has a duplicate key, more than 1 MiB or more than 50,000 values.
+// Throws bad_format if `text` is not JSON, has a duplicate key, more than 1 MiB or more than 20,000 values.
 JsonTree parse_json_tree(std::string_view text, const std::string& name);
 
 // The text of `value` on one line, as the generated JSON writes it.

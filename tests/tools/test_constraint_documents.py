@@ -49,8 +49,9 @@ class Schemas:
         if kind == 3:
             return {"type": "array", "items": self.schema(depth - 1), "minItems": r.randint(0, 2), "maxItems": r.randint(2, 4)}
         if kind == 4:
-            return {"type": "array", "prefixItems": [self.schema(depth - 1) for _ in range(r.randint(1, 3))],
-                    "items": r.choice([False, self.scalar()]), "minItems": r.randint(0, 3)}
+            prefix = [self.schema(depth - 1) for _ in range(r.randint(1, 3))]
+            return {"type": "array", "prefixItems": prefix, "items": r.choice([False, self.scalar()]),
+                    "minItems": r.randint(0, len(prefix))}
         if kind == 5:
             return {"anyOf": [self.schema(depth - 1) for _ in range(r.randint(1, 3))]}
         names = r.sample(WORDS, r.randint(1, 4))
@@ -74,7 +75,7 @@ def is_valid(schema, value):
 class Documents(unittest.TestCase):
     def test_documents(self):
         generator = Schemas(1)
-        schemas = [generator.schema(3) for _ in range(250)]
+        schemas = [generator.schema(3) for _ in range(255)]
         text = "".join(json.dumps(s, ensure_ascii=False) + "\n" for s in schemas)
         result = subprocess.run([PROGRAM, "8", "3"], input=text.encode(), stdout=subprocess.PIPE, check=True, timeout=500)
         documents = [json.loads(line) for line in result.stdout.decode().split("\n") if line]
@@ -82,7 +83,7 @@ class Documents(unittest.TestCase):
         # A combination may be one that nothing matches; such schemas are refused when a text begins.
         for document in errors:
             self.assertIn("no text satisfies it", document["error"], schemas[document["schema"]])
-        self.assertLess(len(errors), 10)
+        self.assertLess(len(errors), 5)
         checked = 0
         for document in documents:
             if "error" in document:
@@ -93,7 +94,7 @@ class Documents(unittest.TestCase):
                 value = json.loads(document["text"])
                 self.assertTrue(is_valid(schemas[document["schema"]], value))
             checked += 1
-        self.assertGreater(checked, 1900)
+        self.assertGreaterEqual(checked, 2000)
 
     def test_can_fail(self):
         self.assertFalse(is_valid({"type": "integer"}, "1"))
