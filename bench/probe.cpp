@@ -20,7 +20,7 @@ const ProbeLoops& loops_of(Isa isa) {
     case Isa::avx2: return kProbeAvx2;
     case Isa::avxvnni: return kProbeAvxVnni;
     case Isa::avx512: return kProbeAvx512;
-    case Isa::scalar: break;
+    default: break;
   }
 #else
   (void)isa;

@@ -29,23 +29,35 @@ endfunction()
 # Only files with an ISA level in their name are built for more than the base machine. They are always optimized: at -O0 the linker
 # might pick such a file's copy of an inline function for the whole program.
 function(qwen_isa_sources folder)
-  # Fuzzers test parsers: instrumented kernels would only add minutes of compile time.
-  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" OR QWEN_BUILD_FUZZ)
-    file(GLOB files ${folder}/*_avx2.cpp ${folder}/*_avxvnni.cpp ${folder}/*_avx512.cpp)
-    set_source_files_properties(${files} PROPERTIES HEADER_FILE_ONLY ON)
-    set_source_files_properties(${folder}/dispatch.cpp PROPERTIES COMPILE_DEFINITIONS QWEN_PORTABLE_KERNELS)
-    return()
-  endif()
+  set(levels_x86 avx2 avxvnni avx512)
+  set(levels_arm neon dotprod i8mm)
   set(flags_avx2 -mavx2 -mfma -mf16c)
   set(flags_avxvnni ${flags_avx2} -mavxvnni)
   set(flags_avx512 ${flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni
                    -mprefer-vector-width=512)
-  foreach(isa avx2 avxvnni avx512)
+  set(flags_dotprod -march=armv8.2-a+dotprod)
+  set(flags_i8mm -march=armv8.2-a+dotprod+i8mm)
+  set(levels)
+  # Fuzzers test parsers: instrumented kernels would only cost minutes of compile time.
+  if(QWEN_BUILD_FUZZ)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(levels ${levels_x86})
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64" AND QWEN_NEON)  # opt-in until the bits are verified
+    set(levels ${levels_arm})
+  endif()
+  foreach(isa ${levels_x86} ${levels_arm})
     file(GLOB files CONFIGURE_DEPENDS ${folder}/*_${isa}.cpp)
-    set_source_files_properties(${files} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
-      # GCC 12 warns about its own intrinsics headers.
-      COMPILE_OPTIONS "-O3;$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>;${flags_${isa}}")
+    if(isa IN_LIST levels)
+      set_source_files_properties(${files} PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+        # GCC 12 warns about its own intrinsics headers.
+        COMPILE_OPTIONS "-O3;$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>;${flags_${isa}}")
+    else()
+      set_source_files_properties(${files} PROPERTIES HEADER_FILE_ONLY ON)
+    endif()
   endforeach()
+  if(NOT levels)
+    set_source_files_properties(${folder}/dispatch.cpp PROPERTIES COMPILE_DEFINITIONS QWEN_PORTABLE_KERNELS)
+  endif()
 endfunction()
 
 # Programs find a shared libqwen beside them, wherever the two were installed to.

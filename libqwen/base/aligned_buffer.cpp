@@ -12,12 +12,11 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// From this size on a buffer is mapped: untouched pages cost nothing, and what is freed goes back to the
-// system. The heap would keep it: glibc looks for an aligned block in holes that are larger than the block,
-// so the hole that a freed one leaves fits no other of its size, and a server's KV pages would take ever more
-// room.
+// Buffers of at least this size are mapped: untouched pages cost nothing, and freed memory returns to the system.
+// glibc's heap would fragment: it looks for an aligned block in holes that are larger than the block, so the hole
+// of a freed block never fits another one of its size, and the memory of a server's KV pages would keep growing.
 constexpr std::size_t kMapFrom = std::size_t{128} << 10;
-// From here on huge pages save TLB misses.
+// Buffers of at least this size get huge pages, which save TLB misses.
 constexpr std::size_t kHugeFrom = std::size_t{1} << 20;
 
 }  // namespace
@@ -30,7 +29,7 @@ AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
     std::memset(data_, 0, size);
     return;
   }
-  // Over-map by one huge page and give back the ends, so that the buffer starts on a huge-page boundary.
+  // Over-map by one huge page and unmap the ends, so that the buffer starts on a huge-page boundary.
   const std::size_t boundary = size < kHugeFrom ? kPage : kHugePage;
   const std::size_t pages = checked_add(size, kPage - 1, "buffer") / kPage * kPage;
   const std::size_t rounded = checked_add(pages, boundary - kPage, "buffer");

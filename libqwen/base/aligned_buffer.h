@@ -1,5 +1,5 @@
-// Memory for weights, KV and activations: aligned to cache lines, large pieces on huge pages where the system
-// has them.
+// Memory for weights, KV and activations: aligned to cache lines, on huge pages if it is large and the
+// system has them.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -7,8 +7,8 @@
 
 namespace qwen {
 
-// Owns `size` bytes, zeroed, aligned to 64 (large buffers: to 2 MiB). Error(out_of_memory) where they cannot
-// be had.
+// Owns `size` bytes, zeroed, aligned to 64 (large buffers: to 2 MiB). Throws out_of_memory if the
+// system has no memory.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
@@ -40,7 +40,7 @@ class AlignedBuffer {
   }
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  std::size_t mapped_ = 0;  // bytes taken by mmap, 0 where the memory comes from the heap
+  std::size_t mapped_ = 0;  // bytes mapped; 0 if the memory is from the heap
 };
 
 }  // namespace qwen

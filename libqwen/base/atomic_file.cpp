@@ -21,8 +21,7 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder.string();
 }
 
-// Makes a new name durable. Not every file system can; then only a crash of the machine in this instant loses
-// the file.
+// Makes a new name durable. Some file systems cannot: a crash of the machine at this moment would lose the file.
 void sync_folder_of(const std::string& path) {
   const int fd = ::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
@@ -30,13 +29,13 @@ void sync_folder_of(const std::string& path) {
   ::close(fd);
 }
 
-// The name by which a file without one can be linked to.
+// The path by which a file without a name can be linked.
 std::string open_name(int fd) {
   return cat("/proc/self/fd/", fd);
 }
 
-// A file that has no name yet: it goes with the process, however that ends. -1 where the file system has none
-// such, or it could not be given a name.
+// Opens a file without a name, which vanishes with the process. -1 if the file system does not support such files
+// or cannot name them later.
 int open_unnamed(const std::string& path) {
   const int fd = ::open(folder_of(path).c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
   if (fd < 0 || ::access(open_name(fd).c_str(), F_OK) == 0) return fd;
@@ -115,7 +114,7 @@ void AtomicFile::commit() {
   const char* from = temporary_.c_str();
   const unsigned flags = existing_ == Existing::keep ? RENAME_NOREPLACE : 0;
   int result = ::renameat2(AT_FDCWD, from, AT_FDCWD, path_.c_str(), flags);
-  // Old kernels and some file systems do not know the flag.
+  // Old kernels and some file systems do not support the flag.
   if (result != 0 && (errno == EINVAL || errno == ENOSYS) &&
       (flags == 0 || ::access(path_.c_str(), F_OK) != 0))
     result = std::rename(from, path_.c_str());

@@ -7,17 +7,16 @@
 
 namespace qwen {
 
-// Writes to a temporary file beside `path`; commit() syncs it and gives it its name. Without commit nothing
-// appears under the name and the temporary file is removed; where the file system can hold files without a
-// name, as Linux's own do, nothing is left behind even when the process is killed. Errors are Error(io),
-// naming the path and the system's reason.
+// Writes to a temporary file beside `path`; commit() syncs it and renames it. Without commit the temporary file is
+// removed and `path` stays as it was. On file systems that support files without a name (those of Linux do),
+// nothing is left behind even if the process is killed. Errors are io, with the path and the system's reason.
 class AtomicFile {
  public:
   enum class Existing { replace, keep };
 
-  // Error(invalid_argument) where `path` is something else than a regular file, or exists and is to be kept.
+  // Throws invalid_argument if `path` exists and is not a regular file, or exists and is to be kept.
   explicit AtomicFile(std::string path, Existing existing = Existing::replace);
-  // Writes to an open, empty file (a memfd) that stays the caller's; there is nothing to rename or to remove.
+  // Writes to an open, empty file (a memfd) that the caller owns; nothing is renamed or removed.
   explicit AtomicFile(int file);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -25,15 +24,14 @@ class AtomicFile {
 
   void write(const void* data, std::size_t size);
   void write(std::span<const std::byte> bytes) { write(bytes.data(), bytes.size()); }
-  // Takes room for `size` bytes now, where the file system can, so that a full disk shows before the work is
-  // done.
+  // Reserves `size` bytes if the file system can, so that a full disk is reported before the work is done.
   void reserve(std::uint64_t size);
-  // With Existing::keep, a file that has appeared meanwhile is kept too: Error(io).
+  // Throws io if Existing::keep is set and a file has appeared at `path`.
   void commit();
 
  private:
   [[noreturn]] void fail_io(const char* doing) const;
-  std::string path_, temporary_;  // no temporary file: it has its name, or never had another
+  std::string path_, temporary_;  // temporary_ is empty if there is no temporary file
   Existing existing_ = Existing::replace;
   bool unnamed_ = false;  // the temporary file has no name yet
   int fd_ = -1;

@@ -1,4 +1,4 @@
-// Overflow-checked sizes: every product and sum whose terms come from outside bytes goes through these.
+// Overflow-checked sizes, for every product and sum of numbers that come from files.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -3,6 +3,10 @@
 #include <sched.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include <algorithm>
@@ -24,6 +28,9 @@ const char* to_string(Isa isa) noexcept {
     case Isa::avx2: return "avx2";
     case Isa::avxvnni: return "avxvnni";
     case Isa::avx512: return "avx512";
+    case Isa::neon: return "neon";
+    case Isa::dotprod: return "dotprod";
+    case Isa::i8mm: return "i8mm";
   }
   return "scalar";
 }
@@ -32,14 +39,14 @@ Isa parse_isa(std::string_view name) {
   for (const Isa isa : kAllIsas)
     if (name == to_string(isa)) return isa;
   fail(ErrorCode::invalid_argument, "unknown instruction set ", quoted(name),
-       ": expected scalar, avx2, avxvnni or avx512");
+       ": expected scalar, avx2, avxvnni, avx512, neon, dotprod or i8mm");
 }
 
 #if defined(__x86_64__)
 namespace {
 
-// Clang 14 has no names for these two. They use the same registers as AVX2, so its probe has asked the
-// operating system for them too.
+// Clang 14 has no names for these two. They use the registers of AVX2, whose probe includes the operating system's
+// support.
 bool has_f16c() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & (1u << 29)) != 0;
@@ -50,11 +57,37 @@ bool has_avxvnni() noexcept {
 }
 
 }  // namespace
+#elif defined(__aarch64__)
+namespace {
+
+#if defined(__APPLE__)
+bool has_feature(const char* name) noexcept {
+  int value = 0;
+  std::size_t size = sizeof value;
+  return ::sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+bool has_dotprod() noexcept {
+  return has_feature("hw.optional.arm.FEAT_DotProd");
+}
+bool has_i8mm() noexcept {
+  return has_feature("hw.optional.arm.FEAT_I8MM");
+}
+#else
+// Linux and Android; the bits are part of the kernel's ABI (asm/hwcap.h), which old C libraries do not name.
+bool has_dotprod() noexcept {
+  return (::getauxval(AT_HWCAP) >> 20 & 1) != 0;
+}
+bool has_i8mm() noexcept {
+  return (::getauxval(AT_HWCAP2) >> 13 & 1) != 0;
+}
+#endif
+
+}  // namespace
 #endif
 
 bool isa_supported(Isa isa) noexcept {
 #if defined(__x86_64__)
-  // The compiler's probe reads XCR0 too: a level that the operating system does not save is not reported.
+  // The compiler's probe reads XCR0 too: it does not report registers that the operating system does not save.
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   switch (isa) {
@@ -65,8 +98,16 @@ bool isa_supported(Isa isa) noexcept {
       return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
+    default: return false;
   }
-  return false;
+#elif defined(__aarch64__)
+  switch (isa) {
+    case Isa::scalar:
+    case Isa::neon: return true;
+    case Isa::dotprod: return has_dotprod();
+    case Isa::i8mm: return has_dotprod() && has_i8mm();
+    default: return false;
+  }
 #else
   return isa == Isa::scalar;
 #endif
@@ -98,7 +139,7 @@ std::vector<int> allowed_cpus() {
   return cpus;
 }
 
-// The smallest quota on the way from this process's cgroup to the root; 0 where there is none.
+// The smallest quota of this process's cgroup and its ancestors, in cores; 0 if there is none.
 double cgroup_quota() {
   double quota = 0;
   const auto take = [&](double found) {
@@ -132,12 +173,20 @@ namespace cpu_detail {
 double parse_cgroup_v2_quota(std::string_view cpu_max) {
   double quota = 0, period = 0;
   std::istringstream in{std::string(cpu_max)};
-  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return 0;  // "max 100000" is no number: no quota
+  if (!(in >> quota >> period) || quota <= 0 || period <= 0) return 0;  // "max 100000": no quota
   return quota / period;
 }
 
 double parse_cgroup_v1_quota(std::string_view quota_us, std::string_view period_us) {
   return parse_cgroup_v2_quota(std::string(quota_us) + " " + std::string(period_us));  // -1 is no quota
+}
+
+std::vector<int> big_cores(std::span<const int> cpus, std::span<const int> capacities) {
+  const int largest = capacities.empty() ? 0 : *std::max_element(capacities.begin(), capacities.end());
+  std::vector<int> big;
+  for (std::size_t i = 0; i < cpus.size(); ++i)
+    if (2 * capacities[i] >= largest) big.push_back(cpus[i]);
+  return big;
 }
 
 std::vector<int> parse_cpu_list(std::string_view list) {
@@ -160,8 +209,16 @@ std::vector<int> parse_cpu_list(std::string_view list) {
 }  // namespace cpu_detail
 
 std::vector<int> physical_core_cpus() {
-  const std::vector<int> allowed = allowed_cpus();
-  // Intel's hybrid CPUs list their performance cores here; elsewhere the file does not exist.
+  std::vector<int> allowed = allowed_cpus();
+  // ARM's big and little cores differ in capacity (1024: the fastest of the system).
+  std::vector<int> capacities;
+  for (const int cpu : allowed) {
+    const std::vector<int> capacity =
+        cpu_detail::parse_cpu_list(read_text(cat("/sys/devices/system/cpu/cpu", cpu, "/cpu_capacity")));
+    capacities.push_back(capacity.empty() ? 0 : capacity.front());
+  }
+  allowed = cpu_detail::big_cores(allowed, capacities);
+  // Intel's hybrid CPUs list their performance cores here; other systems do not have the file.
   const std::vector<int> performance = cpu_detail::parse_cpu_list(read_text("/sys/devices/cpu_core/cpus"));
   std::vector<int> cores;
   std::set<int> taken;

@@ -1,4 +1,4 @@
-// Throwing qwen::Error with a message put together from parts.
+// Throws qwen::Error with a message joined from parts.
 #pragma once
 #include <locale>
 #include <sstream>

@@ -74,7 +74,7 @@ bool MappedFile::changed() const noexcept {
 
 namespace {
 
-// The whole pages inside `part`; advising on a partial page would drop a neighbour's bytes.
+// The whole pages inside `part`; advice on a partial page would drop bytes outside of `part`.
 std::span<std::byte> whole_pages(std::span<const std::byte> part) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;

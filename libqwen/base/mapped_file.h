@@ -7,13 +7,13 @@
 
 namespace qwen {
 
-// The bytes stay valid for the object's life. Where another program truncates the file meanwhile, reading
-// beyond its new end raises SIGBUS; changed() lets callers notice before they read on. A file that was
-// replaced (another one renamed to its path) or removed is no danger: the mapping keeps the old one.
+// The bytes are valid for the object's lifetime. If another program truncates the file, reading beyond its new end
+// raises SIGBUS; callers check changed() before they read. Replacing the file (renaming another one to its path) or
+// removing it is harmless: the mapping keeps the old contents.
 class MappedFile {
  public:
   MappedFile() = default;
-  // Error(not_found) or Error(io), with the path and the system's reason.
+  // Throws not_found or io, with the path and the system's reason.
   explicit MappedFile(const std::string& path);
   MappedFile(MappedFile&& other) noexcept { swap(other); }
   MappedFile& operator=(MappedFile&& other) noexcept {
@@ -24,11 +24,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   const std::string& path() const noexcept { return path_; }
-  // The mapped file's size or modification time differ from those at mapping. False where its path now names
-  // another file, or none.
+  // True if the size or modification time of the mapped file differs from that at mapping; the path may name
+  // another file by now.
   bool changed() const noexcept;
-  // Tells the kernel that these bytes are not needed soon: their pages stop counting as resident memory and
-  // are read again from the file when touched. `part` lies in bytes().
+  // Drops the pages of `part`, a part of bytes(), from resident memory; they are read again when touched.
   void release(std::span<const std::byte> part) const noexcept;
   // Asks the kernel to read the bytes ahead.
   void prefetch(std::span<const std::byte> part) const noexcept;

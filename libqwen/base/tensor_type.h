@@ -7,7 +7,7 @@
 
 namespace qwen {
 
-// Values are GGUF's (ggml_type); a file's number that is not here is an unsupported type.
+// The numbers are GGUF's (ggml_type); other numbers are unsupported types.
 enum class TensorType : std::uint32_t {
   f32 = 0,
   f16 = 1,
@@ -33,16 +33,16 @@ struct TensorTypeInfo {
   std::size_t block_bytes;
 };
 
-// Null for a number that is no known type.
+// Null if the number is not a known type.
 const TensorTypeInfo* find_tensor_type(std::uint32_t gguf_number) noexcept;
-// By name, in any letter case: "q4_k", "BF16". Null where there is none.
+// By name, in any letter case: "q4_k", "BF16". Null if the name is unknown.
 const TensorTypeInfo* find_tensor_type(std::string_view name) noexcept;
 const TensorTypeInfo& info_of(TensorType type) noexcept;
 inline const char* name_of(TensorType type) noexcept {
   return info_of(type).name;
 }
 
-// Bytes of one row of `cols` weights. Error(bad_format) where cols is no multiple of the block.
+// Bytes of one row of `cols` weights. Throws bad_format if cols is not a multiple of the block.
 std::size_t row_bytes(TensorType type, std::size_t cols);
 
 }  // namespace qwen

@@ -11,8 +11,7 @@
 namespace qwen {
 namespace {
 
-// About 40 microseconds: longer than the gaps inside a forward pass, shorter than a person's patience with a
-// fan.
+// About 40 microseconds: longer than the gaps inside a forward pass.
 constexpr int kSpins = 4000;
 
 void pause_cpu() noexcept {
@@ -45,7 +44,7 @@ ThreadPool::ThreadPool(int threads, bool pin)
     try {
       workers_.emplace_back([this, i] { worker(i); });
     } catch (const std::system_error& error) {
-      stop();  // those that run already; a thread that is not joined would end the process
+      stop();  // joins the started ones: destroying a joinable thread ends the process
       fail(ErrorCode::out_of_memory, "cannot start thread ", i + 1, " of ", threads, ": ",
            error.code().message());
     } catch (...) {

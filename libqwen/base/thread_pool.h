@@ -17,8 +17,8 @@ namespace qwen {
 // turns. Waiting threads spin briefly and then sleep, so an idle pool uses no CPU.
 class ThreadPool {
  public:
-  // threads >= 1. `pin` binds worker i to the i-th physical core that this process may use (the caller's
-  // thread is left alone). Error(out_of_memory) where the system refuses a thread.
+  // threads >= 1. `pin` binds worker i to the i-th physical core that this process may use; the caller's thread
+  // is not bound. Throws out_of_memory if the system refuses a thread.
   explicit ThreadPool(int threads, bool pin = false);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -35,9 +35,9 @@ class ThreadPool {
         &body);
   }
 
-  // All threads of the current run must call it equally often.
+  // Every thread of the current run must call it the same number of times.
   void barrier() noexcept;
-  // Barriers passed by one run, counted for tests and the documented plan.
+  // Barriers passed since the pool was created: for tests.
   std::uint64_t barriers() const noexcept { return barrier_phase_.load(std::memory_order_relaxed); }
 
  private:
@@ -47,7 +47,7 @@ class ThreadPool {
   void stop() noexcept;
 
   const int size_;
-  const int spins_;  // before sleeping; 0 where there are more threads than cores
+  const int spins_;  // before sleeping; 0 if there are more threads than cores
   std::mutex turn_;
   Function function_ = nullptr;
   void* context_ = nullptr;

@@ -1,16 +1,13 @@
 #include "kernels/kernels.h"
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 #include "base/fail.h"
+#include "kernels/panel.h"
 
 namespace qwen::kernels {
-
-#if defined(QWEN_PORTABLE_KERNELS)  // the build left the other levels' files out (cmake/QwenOptions.cmake)
-const Kernels* const kAvx2Kernels = nullptr;
-const Kernels* const kAvxVnniKernels = nullptr;
-const Kernels* const kAvx512Kernels = nullptr;
-#endif
 
 unsigned activation_format(const Matrix& matrix) noexcept {
   if (!matrix.panels) return kActivationRows;
@@ -22,8 +19,7 @@ unsigned activation_format(const Matrix& matrix) noexcept {
   }
 }
 
-// A dequantised row for the exact path; for panels the codes and scales of a part of two panels
-// (kernels/quantized.inl) or their floats (kernels/float_matmul.inl).
+// A dequantized row for reference_matmul; for panels the unpacked codes and scales of quantized.inl.
 std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept {
   constexpr std::size_t kPanelScratch = 128 * 1024;
   return std::max(kPanelScratch, (static_cast<std::size_t>(matrix.cols) + 16) * sizeof(float));
@@ -31,31 +27,58 @@ std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept {
 
 namespace {
 
-const Kernels* find_table(Isa isa) {
-  switch (isa) {
-    case Isa::scalar: return kScalarKernels;
-    case Isa::avx2: return kAvx2Kernels;
-    case Isa::avxvnni: return kAvxVnniKernels;
-    case Isa::avx512: return kAvx512Kernels;
-  }
-  return nullptr;
+struct Parts {
+  Isa isa;
+  const FloatKernels* floats;
+  const BlockKernels* blocks;
+  QuantizedMatmul super_blocks;
+};
+
+// The levels of this build, in the order of kAllIsas.
+std::span<const Kernels> levels() {
+  static const std::vector<Kernels> all = [] {
+    const Parts parts[] = {
+      {Isa::scalar, kScalarFloat, kScalarBlocks, kScalarSuperBlocks},
+#if defined(QWEN_PORTABLE_KERNELS)  // the build left the other levels' files out (cmake/QwenOptions.cmake)
+#elif defined(__x86_64__)
+      {Isa::avx2, kAvx2Float, kAvx2Blocks, kAvx2SuperBlocks},
+      {Isa::avxvnni, kAvx2Float, kAvxVnniBlocks, kAvxVnniSuperBlocks},
+      {Isa::avx512, kAvx512Float, kAvx512Blocks, kAvx512SuperBlocks},
+#elif defined(__aarch64__)
+      {Isa::neon, kNeonFloat, kNeonBlocks, kNeonSuperBlocks},
+      {Isa::dotprod, kNeonFloat, kDotProdBlocks, kDotProdSuperBlocks},
+      {Isa::i8mm, kNeonFloat, kI8mmBlocks, kI8mmSuperBlocks},
+#endif
+    };
+    std::vector<Kernels> kernels;
+    for (const Parts& p : parts) kernels.push_back({*p.floats, *p.blocks, p.super_blocks, p.isa});
+    return kernels;
+  }();
+  return all;
 }
 
 }  // namespace
 
+void Kernels::matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+                     std::size_t out_stride, std::byte* scratch) const noexcept {
+  if (!matrix.panels) return reference_matmul(matrix, input, row_begin, row_end, out, out_stride, scratch);
+  if (activation_format(matrix) == kActivationTiles)
+    return float_matmul(matrix, input, row_begin, row_end, out, out_stride);
+  const bool blocks = panel_format(matrix.type).record_blocks() == 2;
+  (blocks ? block_matmul : super_block_matmul)(matrix, input, row_begin, row_end, out, out_stride, scratch);
+}
+
 const Kernels& kernels_for(Isa isa) {
-  const Kernels* table = find_table(isa);
-  if (table == nullptr || !isa_supported(isa))
-    fail(ErrorCode::unsupported, "instruction set ", to_string(isa),
-         ": this CPU or this build cannot run it");
-  return *table;
+  for (const Kernels& kernels : levels())
+    if (kernels.isa == isa && isa_supported(isa)) return kernels;
+  fail(ErrorCode::unsupported, "instruction set ", to_string(isa), ": this CPU or this build cannot run it");
 }
 
 const Kernels& choose_kernels() {
   if (const auto isa = requested_isa()) return kernels_for(*isa);
-  const Kernels* best = kScalarKernels;
-  for (const Isa isa : kAllIsas)
-    if (find_table(isa) != nullptr && isa_supported(isa)) best = find_table(isa);
+  const Kernels* best = nullptr;
+  for (const Kernels& kernels : levels())
+    if (isa_supported(kernels.isa)) best = &kernels;
   return *best;
 }
 

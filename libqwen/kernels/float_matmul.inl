@@ -1,6 +1,5 @@
-// Float weights in panels times float activations, once over Lanes: y = fma(weight, x, y) over the columns in
-// order. Included inside an anonymous namespace after lanes.inl, load_f16 and load_bf16. No include guard on
-// purpose.
+// Float weights in panels times float activations over Lanes: y = fma(weight, x, y) over the columns in order.
+// Included inside an anonymous namespace after lanes.inl, load_f16 and load_bf16; no include guard.
 
 struct F16 {
   std::uint16_t bits;
@@ -84,8 +83,8 @@ void stream_tokens(const Matrix& matrix, const Activations& in, int row_begin, i
 }
 
 template <class T>
-void float_matmul(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
-                  std::size_t out_stride) noexcept {
+void float_matmul_of(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
+                     std::size_t out_stride) noexcept {
   // Registers hold kRegs accumulators of 16 floats besides weights.
   constexpr int kRegs = kVectorsPerLanes == 1 ? 24 : 6;
   constexpr int kLargeTileTokens = kRegs >= 24 ? 12 : 6;  // tokens of a large tile
@@ -130,19 +129,11 @@ void float_matmul(const Matrix& matrix, const Activations& in, int row_begin, in
   }
 }
 
-void matmul(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
-            std::size_t out_stride, std::byte* scratch) noexcept {
-  if (!matrix.panels) return reference_matmul(matrix, in, row_begin, row_end, out, out_stride, scratch);
-  if (matrix.type == kQ8TwoPlane)
-    return quantized_matmul<kQ8TwoPlane>(matrix, in, row_begin, row_end, out, out_stride, scratch);
+void float_matmul(const Matrix& matrix, const Activations& in, int row_begin, int row_end, float* out,
+                  std::size_t out_stride) noexcept {
   switch (matrix.type) {
-    case TensorType::f32: return float_matmul<float>(matrix, in, row_begin, row_end, out, out_stride);
-    case TensorType::f16: return float_matmul<F16>(matrix, in, row_begin, row_end, out, out_stride);
-    case TensorType::bf16: return float_matmul<Bf16>(matrix, in, row_begin, row_end, out, out_stride);
-#define QWEN_CASE(type)  \
-  case TensorType::type: \
-    return quantized_matmul<TensorType::type>(matrix, in, row_begin, row_end, out, out_stride, scratch);
-      FOR_EACH_QUANTIZED_TYPE(QWEN_CASE)
-#undef QWEN_CASE
+    case TensorType::f16: return float_matmul_of<F16>(matrix, in, row_begin, row_end, out, out_stride);
+    case TensorType::bf16: return float_matmul_of<Bf16>(matrix, in, row_begin, row_end, out, out_stride);
+    default: return float_matmul_of<float>(matrix, in, row_begin, row_end, out, out_stride);
   }
 }

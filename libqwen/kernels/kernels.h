@@ -1,7 +1,7 @@
-// One table of function pointers for each ISA level. All functions are noexcept and re-entrant; pointers need
-// only the alignment of their element type, but Input::q that of a dword. Every output has one f32
-// accumulator, filled in the order of the input, so that results do not depend on tiles, threads or batches;
-// docs/kernels.md says what is bit-equal across levels.
+// The kernels of each ISA level, as function pointers. All are noexcept and re-entrant. Pointers need only the
+// alignment of their element type, except Activations::q (that of a dword) and the scratch memory of matmul. Every
+// output has one f32 accumulator, filled in the order of the input, so results do not depend on tiles, threads or
+// batches; docs/kernels.md says what is bit-equal across levels.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -36,9 +36,10 @@ struct AttentionArgs {
 };
 inline constexpr int kMaxQueries = 32;
 
-struct Kernels {
-  Isa isa;
+using QuantizedMatmul = void (*)(const Matrix& matrix, const Activations& input, int row_begin, int row_end,
+                                 float* out, std::size_t out_stride, std::byte* scratch) noexcept;
 
+struct FloatKernels {
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]
   void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* out) noexcept;
   void (*add)(float* x, const float* y, int n) noexcept;  // x += y
@@ -46,28 +47,43 @@ struct Kernels {
   void (*silu_mul)(float* gate, const float* up, int n) noexcept;
   // NeoX RoPE in place: pairs (x[i], x[i + dim/2]); angles [dim/2] cosines, then [dim/2] sines.
   void (*rope)(float* x, const float* angles, int dim) noexcept;
-  void (*attention)(const AttentionArgs& task) noexcept;
-
-  // Quantises 32 values into block `block` of token `token`: scale = max|x| / 127, q = round to even.
+  void (*attention)(const AttentionArgs& args) noexcept;
+  // Quantizes 32 values into block `block` of token `token`: scale = max|x| / 127, q = round to even.
   void (*quantize_block)(const float* x, int token, int block, const Activations& out) noexcept;
-
-  // out[token * out_stride + row - row_begin] for rows [row_begin, row_end) of the matrix and all tokens of
-  // the input. Panels: row_begin is a multiple of 16; up to 15 values after row_end may be written too.
-  // `scratch` has matmul_scratch_bytes(matrix).
-  void (*matmul)(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
-                 std::size_t out_stride, std::byte* scratch) noexcept;
-
-  // For a matrix of type kQ8TwoPlane and one token: estimates of the products of rows [row_begin, row_end) from
-  // the upper halves of the codes alone, the lower halves taken as 7.5, and margin[row] = square root of the
-  // sum over blocks of scale^2 * energy[block]: what the estimate may be off by. row_begin is a multiple of
-  // 16; up to 15 values after row_end may be written too.
-  void (*estimate)(const Matrix& matrix, const Activations& input, const float* energy, int row_begin,
-                   int row_end, float* out, float* margin) noexcept;
+  // matmul for f32, f16 and bf16 weights in panels.
+  void (*float_matmul)(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+                       std::size_t out_stride) noexcept;
 };
 
-// The table of a level; Error(unsupported) where this CPU cannot run it.
+struct BlockKernels {
+  QuantizedMatmul block_matmul;  // matmul for types with blocks of 32 weights
+  // For a kQ8TwoPlane matrix and one token: logits of the 16 rows from `row` (a multiple of 16) on, computed
+  // from the high nibbles, with 7.5 for each low nibble. |out[i] - exact logit| is at most
+  // matrix.low_norm[row + i] * activation_norm(input) (pack.h). high_sums [cols / 32][16] is for complete_logits.
+  void (*approx_logits)(const Matrix& matrix, const Activations& input, int row, float* out,
+                        std::int32_t* high_sums) noexcept;
+  // The exact logits, bit-equal to matmul's, of those rows of the panel whose bit is set in `lanes`; out [16] is
+  // unspecified for the others. `sums` is what approx_logits left, and is overwritten.
+  void (*complete_logits)(const Matrix& matrix, const Activations& input, int row, unsigned lanes,
+                          std::int32_t* sums, float* out) noexcept;
+};
+
+// All kernels of one ISA level.
+struct Kernels : FloatKernels, BlockKernels {
+  QuantizedMatmul super_block_matmul;  // matmul for types with super-blocks of 256 weights
+  Isa isa;
+
+  // out[token * out_stride + row - row_begin] for rows [row_begin, row_end) of the matrix and all tokens of the
+  // input. Panels: row_begin is a multiple of 16; up to 15 values after row_end may be written too. `scratch` is
+  // aligned to 64 bytes and has matmul_scratch_bytes(matrix).
+  void matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+              std::size_t out_stride, std::byte* scratch) const noexcept;
+};
+
+// The kernels of a level. Throws unsupported if this CPU or this build cannot run it.
 const Kernels& kernels_for(Isa isa);
-// The table that LIBQWEN_ISA asks for (an error where it cannot run), else the best one for this CPU.
+// The kernels of the level that LIBQWEN_ISA names, else of the best level that this CPU can run. Throws
+// unsupported if LIBQWEN_ISA names one that it cannot run.
 const Kernels& choose_kernels();
 
 std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept;
@@ -76,10 +92,24 @@ std::size_t matmul_scratch_bytes(const Matrix& matrix) noexcept;
 void reference_matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
                       std::size_t out_stride, std::byte* scratch) noexcept;
 
-// Defined by the ISA files; null if the build leaves a level out.
-extern const Kernels* const kScalarKernels;
-extern const Kernels* const kAvx2Kernels;
-extern const Kernels* const kAvxVnniKernels;
-extern const Kernels* const kAvx512Kernels;
+// Defined by the ISA files of the target architecture.
+extern const FloatKernels* const kScalarFloat;
+extern const FloatKernels* const kAvx2Float;
+extern const FloatKernels* const kAvx512Float;
+extern const FloatKernels* const kNeonFloat;
+extern const BlockKernels* const kScalarBlocks;
+extern const QuantizedMatmul kScalarSuperBlocks;
+extern const BlockKernels* const kAvx2Blocks;
+extern const QuantizedMatmul kAvx2SuperBlocks;
+extern const BlockKernels* const kAvxVnniBlocks;
+extern const QuantizedMatmul kAvxVnniSuperBlocks;
+extern const BlockKernels* const kAvx512Blocks;
+extern const QuantizedMatmul kAvx512SuperBlocks;
+extern const BlockKernels* const kNeonBlocks;
+extern const QuantizedMatmul kNeonSuperBlocks;
+extern const BlockKernels* const kDotProdBlocks;
+extern const QuantizedMatmul kDotProdSuperBlocks;
+extern const BlockKernels* const kI8mmBlocks;
+extern const QuantizedMatmul kI8mmSuperBlocks;
 
 }  // namespace qwen::kernels

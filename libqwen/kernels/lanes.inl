@@ -1,7 +1,6 @@
-// Sixteen floats, whatever the vector width: the unit in which all float kernels compute, so that sums have
-// the same order on every ISA level. Included inside an anonymous namespace by each ISA file, after `using
-// Arch = ...` (an xsimd architecture) and `fused(a, b, c)` on its batches: a * b + c rounded once. No include
-// guard on purpose.
+// Sixteen floats, in vectors of any width: the unit of all float kernels, so that sums have the same order at every
+// ISA level. Included inside an anonymous namespace by each ISA file, after Arch (an xsimd architecture), Batch and
+// fused(a, b, c) = a * b + c rounded once, on batches. No include guard.
 
 using IntBatch = xsimd::batch<std::int32_t, Arch>;
 constexpr int kVectorsPerLanes = 16 / static_cast<int>(Batch::size);

@@ -1,4 +1,4 @@
-// What the matrix kernels work on: one weight matrix and the activations that meet it.
+// The operands of the matrix kernels: a weight matrix and activations.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,42 +7,45 @@
 
 namespace qwen::kernels {
 
-inline constexpr int kPanelRows = 16;  // rows of weights in a panel: one per lane
-inline constexpr int kBlock = 32;      // activations that share a scale
-inline constexpr int kTileTokens = 6;  // tokens that a GEMM tile holds
-inline constexpr int kMaxStreamTokens =
-    8;  // up to so many make one tile, and weights go through registers only
+inline constexpr int kPanelRows = 16;       // rows of weights in a panel: one per lane
+inline constexpr int kBlock = 32;           // activations that share a scale
+inline constexpr int kTileTokens = 6;       // tokens that a GEMM tile holds
+inline constexpr int kMaxStreamTokens = 8;  // up to this many tokens make one tile
 
 constexpr int tile_width(int tokens) {
   return tokens <= kMaxStreamTokens ? tokens : kTileTokens;
 }
 
 // A weight matrix y = W x, W [rows, cols], in one of two layouts:
-//   panels: 16 rows side by side (docs/formats.md); the layout of all fast kernels
-//   rows:   the blocks of the file, row after row; the exact path dequantises them as it goes
+//   panels: 16 rows side by side (panel.h); the layout of all fast kernels
+//   rows:   the blocks of the file, row after row; reference_matmul dequantizes them
 struct Matrix {
   TensorType type = TensorType::f32;
   bool panels = false;
   int rows = 0, cols = 0;
   const std::byte* data = nullptr;
   std::size_t stride = 0;  // bytes from one panel, or row, to the next
-  // Type kQ8TwoPlane (kernels/panel.h) only: the lower halves of the codes, `low_stride` bytes a panel.
+  // Type kQ8TwoPlane (kernels/panel.h) only: the low nibbles of the codes, `low_stride` bytes a panel, and for
+  // each row, padded to whole panels, the factor of the bound of Kernels::approx_logits.
   const std::byte* low = nullptr;
   std::size_t low_stride = 0;
+  const float* low_norm = nullptr;
 
   int panel_count() const { return (rows + kPanelRows - 1) / kPanelRows; }
 };
 
-// Forms in which a kernel wants its input; a set of bits.
+// The formats of activations; a set of bits.
 enum ActivationFormat : unsigned {
-  kActivationRows = 1,   // f32 [tokens, cols]: the exact path
+  kActivationRows = 1,   // f32 [tokens, cols]: reference_matmul
   kActivationTiles = 2,  // f32 tiles: float weights in panels
-  kActivationQ8 = 4,     // int8 tiles with a scale per block: quantised weights in panels
+  kActivationQ8 = 4,     // int8 tiles with a scale per block: quantized weights in panels
 };
 unsigned activation_format(const Matrix& matrix) noexcept;
 
-// Activations of `tokens` rows. Tiles interleave `width` = tile_width(tokens) of them, so that one pointer
-// serves a whole tile; the last tile is filled up with zeros. cols is a multiple of 32 where q8 is used.
+// Activations of `tokens` tokens. Tiles interleave width = tile_width(tokens) tokens, so that one pointer serves a
+// whole tile. Lanes of the last tile beyond `tokens` hold unspecified finite values: kernels may compute with them,
+// but never store their results. cols is a multiple of 32 for int8 activations. The pointers are mutable: whoever
+// prepares activations and the kernels that read them share this view.
 struct Activations {
   int tokens = 0, cols = 0;
   int width = 1;

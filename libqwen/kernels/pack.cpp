@@ -1,6 +1,7 @@
 #include "kernels/pack.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/checked.h"
@@ -35,10 +36,9 @@ std::uint32_t dword(const void* bytes, int j) {
   return v;
 }
 
-// ---- codes: one row's lines[i] (a dword each) of the block of 32 columns `b` of a file block
-// -------------------------
+// code_lines: one row's lines[i] (a dword each) of block `b` of 32 columns of a file block.
 
-void nibble_lines(const std::uint8_t* qs, std::uint32_t* lines) {  // the plain types' order is ours
+void nibble_lines(const std::uint8_t* qs, std::uint32_t* lines) {  // the plain types have the panels' order
   for (int i = 0; i < 4; ++i) lines[i] = dword(qs, i);
 }
 
@@ -114,9 +114,6 @@ void code_lines(const BlockQ3_K& q, int b, std::uint32_t* lines) {
   two_bit_lines(q.qs + b / 4 * 32, b % 4, lines);
   lines[2] = plane_line(q.hmask, b);
 }
-
-// ---- scales
-// --------------------------------------------------------------------------------------------------------
 
 void put_half(std::uint8_t* at, std::uint16_t bits) {
   std::memcpy(at, &bits, sizeof bits);
@@ -257,11 +254,55 @@ void pack_panels(TensorType type, TensorType source_type, const std::byte* sourc
 }
 
 std::size_t low_panel_bytes(int cols) {
-  return static_cast<std::size_t>(cols / kBlock) * 256;
+  return static_cast<std::size_t>(ceil_div(cols / kBlock, kLowBlocks)) * kPanelRows * kLowRowBytes;
 }
 
-void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byte* high,
-                           std::byte* low) noexcept {
+namespace {
+
+// A float that is at least `x`.
+float round_up_to_float(double x) {
+  return static_cast<float>(x * (1 + 0x1p-20));
+}
+
+// sum of (low nibble - 7.5)^2 of a block.
+double low_energy(const BlockQ8_0& q) {
+  int sum = 0;  // of (2 * low - 15)^2
+  for (const std::int8_t code : q.qs) {
+    const int twice = 2 * (code & 15) - 15;
+    sum += twice * twice;
+  }
+  return sum / 4.0;
+}
+
+// By Cauchy and Schwarz the low nibbles change a logit by at most sqrt(sum of scale^2 * low_energy) times the
+// norm of the activations. Both logits are sums of float products: each step rounds by at most 2^-24 of what is
+// summed, which all together is below 725 (128 * sqrt(32)) * sqrt(sum of scale^2) times that norm.
+float low_norm(const BlockQ8_0* blocks, int count) {
+  double low = 0, scales = 0;
+  for (int b = 0; b < count; ++b) {
+    const double scale = f16_to_f32(blocks[b].d);
+    low += scale * scale * low_energy(blocks[b]);
+    scales += scale * scale;
+  }
+  const double roundings = (4.0 * count + 8) * 0x1p-24;
+  return round_up_to_float(std::sqrt(low) + 2 * roundings * 725 * std::sqrt(scales));
+}
+
+}  // namespace
+
+float activation_norm(const Activations& input) noexcept {
+  double sum = 0;
+  for (int b = 0; b < input.cols / kBlock; ++b) {
+    std::int32_t squares = 0;
+    for (int i = b * kBlock; i < (b + 1) * kBlock; ++i) squares += input.q[i] * input.q[i];
+    const double scale = input.scale[b];
+    sum += scale * scale * squares;
+  }
+  return round_up_to_float(std::sqrt(sum));
+}
+
+void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byte* high, std::byte* low,
+                           float* low_norms) noexcept {
   constexpr PanelFormat kFormat = panel_format(kQ8TwoPlane);
   const int blocks = cols / kBlock;
   const std::size_t stride = panel_bytes(kQ8TwoPlane, cols), low_stride = low_panel_bytes(cols);
@@ -270,19 +311,20 @@ void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byt
     const int lane = row % kPanelRows;
     const auto* file_blocks = reinterpret_cast<const BlockQ8_0*>(source) +
                               static_cast<std::size_t>(row) * static_cast<std::size_t>(blocks);
+    low_norms[row] = low_norm(file_blocks, blocks);
     auto* record = reinterpret_cast<std::uint8_t*>(high + panel * stride);
-    auto* low_lines = reinterpret_cast<std::uint8_t*>(low + panel * low_stride) + lane * 4;
-    for (int b = 0; b < blocks; ++b, low_lines += 256) {
+    auto* low_row = reinterpret_cast<std::uint8_t*>(low + panel * low_stride) + lane * kLowRowBytes;
+    for (int b = 0; b < blocks; ++b) {
       const BlockQ8_0& q = file_blocks[b];
       plain_scales(q, kFormat, record, b % 2, lane);
       std::uint32_t codes[8];
       code_lines(q, 0, codes);
       std::uint8_t* lines = record + kFormat.codes_at() + b % 2 * kFormat.block_bytes() + lane * 4;
-      for (int i = 0; i < 4; ++i) {  // dword i in the low halves of a line, dword i + 4 in the high ones
+      for (int i = 0; i < 4; ++i) {  // dword i in the low halves, dword i + 4 in the high ones
         const std::uint32_t upper = ((codes[i] >> 4) & kLow4) | (codes[i + 4] & ~kLow4);
         const std::uint32_t lower = (codes[i] & kLow4) | (codes[i + 4] & kLow4) << 4;
         std::memcpy(lines + i * 64, &upper, sizeof upper);
-        std::memcpy(low_lines + i * 64, &lower, sizeof lower);
+        std::memcpy(low_row + low_block_at(b) + i * 4, &lower, sizeof lower);
       }
       if (b % 2 == 1) record += kFormat.record_bytes();
     }
@@ -290,7 +332,7 @@ void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byt
 }
 
 bool f32_is_bf16(std::span<const std::byte> floats) noexcept {
-  // In pieces, so that a first look usually settles it.
+  // In pieces: the first one usually decides.
   constexpr std::size_t kPiece = 4096;
   for (std::size_t at = 0; at < floats.size(); at += kPiece) {
     std::uint32_t low = 0;

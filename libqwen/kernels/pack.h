@@ -1,5 +1,4 @@
-// Weights from the rows of a file into panels of 16 rows, and back. The layout is in docs/formats.md and
-// panel.h.
+// Converts weights from the rows of a file into panels of 16 rows, and back. panel.h describes the layout.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -11,21 +10,24 @@ namespace qwen::kernels {
 // Bytes of one panel of 16 rows.
 std::size_t panel_bytes(TensorType type, int cols);
 
-// Packs `rows` rows as a file holds them into panels; where the rows are no multiple of 16, the last panel is
-// filled up with zeros. The type stays as it is, and so does every weight's value; f32 is packed as bf16 by
-// passing type bf16 with source_type f32 (the caller has checked f32_is_bf16).
+// Packs `rows` rows of a file into panels; the last panel is padded with zero rows. Types and values do not change,
+// but f32 rows become bf16 panels if type is bf16 and source_type f32 (the caller has checked f32_is_bf16).
 void pack_panels(TensorType type, TensorType source_type, const std::byte* source, int rows, int cols,
                  std::byte* panels) noexcept;
 
-// The same for Q8_0 rows into kQ8TwoPlane, the panels of the one plane to `high`, of the other to `low`.
-void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byte* high,
-                           std::byte* low) noexcept;
+// The same for Q8_0 rows into kQ8TwoPlane: the two planes and low_norms[rows] (Matrix::low_norm). All three hold
+// zeros before the call, so that the padding is zero.
+void pack_two_plane_panels(const std::byte* source, int rows, int cols, std::byte* high, std::byte* low,
+                           float* low_norms) noexcept;
+// At least the Euclidean norm of the activations of a single token: the other factor of the bound of
+// Kernels::approx_logits.
+float activation_norm(const Activations& input) noexcept;
 std::size_t low_panel_bytes(int cols);
 
-// True where every float's low 16 bits are zero: bfloat16 holds them exactly.
+// True if the low 16 bits of every float are zero: bfloat16 holds them exactly.
 bool f32_is_bf16(std::span<const std::byte> floats) noexcept;
 
-// One row of a matrix, in either layout, as floats: exactly what quant::dequantize gives for the file's row.
+// One row of a matrix, in either layout, as floats: equal to quant::dequantize of the file's row.
 void load_row(const Matrix& matrix, int row, float* out) noexcept;
 
 }  // namespace qwen::kernels

@@ -1,10 +1,10 @@
-// The layout of quantised panels: 16 rows of weights side by side, in records of whole cache lines.
+// The layout of quantized panels: 16 rows of weights side by side, in records of whole cache lines.
 //
 // A record covers 2 blocks of 32 columns (types with one scale a block) or 8 (the "K" types and IQ4_XS):
 //
-//   plain types   f16 scale [2][16]; with kMin: f16 min [2][16]
-//   K types       f16 d [16]; with kMin: f16 dmin [16]; then the integer scales, one byte a row: see
-//   kScaleBytes zeros up to the next cache line, then the codes: for each block kBits lines of 64 bytes
+//   plain types   f16 scale [2][16]; with mins: f16 min [2][16]
+//   K types       f16 d [16]; with mins: f16 dmin [16]; then the integer scales, one byte a row (ScaleKind)
+//   both          zeros up to the next cache line, then the codes: `bits` lines of 64 bytes for each block
 //
 // A line holds one dword a row: four consecutive columns, so that lane == row in a 32-bit dot product. The
 // eight dwords j = 0..7 of a row's block of 32 columns are cut into bit planes:
@@ -16,11 +16,10 @@
 //   2 bits  line h (0..1): bits 2i are dword 4h + i
 //   3 bits  as 2 bits, and a line whose bit j is the third bit of dword j
 //
-// A code u means the weight s * (u - kOffset) - n, with the scale s and the min n of its group of kGroup
-// columns; for the IQ4 types u is the position in their table, and the table's value + 128 takes the place of
-// u.
+// A code u stands for the weight s * (u - offset) - n, with the scale s and the min n of its group of `group`
+// columns. For the IQ4 types the code is a position in their table, and u is the table's value + 128.
 //
-// Included by the ISA files: constants only, no functions that a linker could share.
+// Included by the ISA files: constexpr functions only, which never reach the linker.
 #pragma once
 #include <cstddef>
 
@@ -35,9 +34,9 @@ enum class ScaleKind {
   nibbles_min,  // f16 d and dmin, a byte a group: scale in the low half, min in the high half
 };
 
-// Q8_0 cut into two planes, for the output head: code u = 16 * high + low. The panels hold the scales and the
-// upper halves, laid out like 4-bit codes; Matrix::low holds the lower halves, four lines a block. Reading
-// the upper halves alone tells which logits can be among the largest. No type of any file.
+// Q8_0 in two nibble planes, for the output head: code u = 16 * high + low. The panels hold the scales and the
+// high nibbles, laid out like 4-bit codes; Matrix::low holds the low nibbles. The high nibbles alone bound
+// every logit. A layout in memory only: no file has this type.
 inline constexpr TensorType kQ8TwoPlane = static_cast<TensorType>(0x10008);
 
 struct PanelFormat {
@@ -47,7 +46,7 @@ struct PanelFormat {
   bool min;
   bool table;  // codes are positions in the IQ4 table
   ScaleKind scales;
-  bool two_plane = false;  // upper halves only; the lower ones lie elsewhere
+  bool two_plane = false;  // high nibbles only; Matrix::low has the low ones
 
   constexpr int record_blocks() const { return scales == ScaleKind::plain ? 2 : 8; }
   constexpr int groups_per_block() const { return kBlock / group; }
@@ -74,7 +73,7 @@ struct PanelFormat {
   constexpr int record_bytes() const { return codes_at() + record_blocks() * block_bytes(); }
 };
 
-// For quantised types only.
+// For quantized types only.
 constexpr PanelFormat panel_format(TensorType type) {
   if (type == kQ8TwoPlane) return {4, 128, 32, false, false, ScaleKind::plain, true};
   switch (type) {
@@ -94,13 +93,22 @@ constexpr PanelFormat panel_format(TensorType type) {
   }
 }
 
+// The low nibble plane of kQ8TwoPlane holds groups of kLowBlocks blocks. In a group each row has kLowRowBytes
+// bytes, 16 for each block: byte i has column i in its low half and column i + 16 in its high half. So one row
+// can be read without its neighbors. The last group is padded with zeros.
+inline constexpr int kLowBlocks = 4, kLowRowBytes = kLowBlocks * 16;
+// Where block b of the first row lies in a panel's low plane.
+constexpr int low_block_at(int b) {
+  return b / kLowBlocks * kPanelRows * kLowRowBytes + b % kLowBlocks * 16;
+}
+
 // The type that the matrix has in a file: Q8_0 for one in two planes.
 constexpr TensorType file_type(const Matrix& matrix) {
   return matrix.type == kQ8TwoPlane ? TensorType::q8_0 : matrix.type;
 }
 
-// All quantised types, for tables.
-#define FOR_EACH_QUANTIZED_TYPE(X) \
-  X(q8_0) X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(iq4_nl) X(iq4_xs) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k)
+// The quantized types, for switches: those with blocks of 32 weights, and those with super-blocks of 256.
+#define FOR_EACH_BLOCK_TYPE(X) X(q8_0) X(q4_0) X(q4_1) X(q5_0) X(q5_1) X(iq4_nl)
+#define FOR_EACH_SUPER_BLOCK_TYPE(X) X(iq4_xs) X(q2_k) X(q3_k) X(q4_k) X(q5_k) X(q6_k)
 
 }  // namespace qwen::kernels

@@ -1,5 +1,5 @@
-// Single values of a panel, one at a time: the readable meaning of the layout in panel.h. For the scalar
-// kernels, for rows of the embedding and for tests; not for ISA files.
+// Reads single values of a panel: the layout of panel.h as code. For the scalar kernels, rows of the embedding and
+// tests; not for ISA files.
 #pragma once
 #include <cstring>
 
@@ -38,8 +38,7 @@ class PanelReader {
       case 5: return nibble(lines, j, byte) | ((line(4) >> j) & 1) << 4;
       case 4: {
         const int u = nibble(lines, j, byte);
-        if (format_.two_plane)
-          return u * 16 + nibble(low_ + static_cast<std::size_t>(col / kBlock) * 256, j, byte);
+        if (format_.two_plane) return u * 16 + low_nibble(row, col);
         return format_.table ? quant::kIq4Values[u] + 128 : u;
       }
       case 3: return ((line(j / 4) >> (2 * (j % 4))) & 3) | ((line(2) >> j) & 1) << 2;
@@ -47,9 +46,15 @@ class PanelReader {
     }
   }
 
-  // The upper half of a code of kQ8TwoPlane.
-  int high(int row, int col) const {
+  // The high and the low nibble of a code of kQ8TwoPlane.
+  int high_nibble(int row, int col) const {
     return nibble(block(col / kBlock), col % kBlock / 4, row * 4 + col % 4);
+  }
+
+  int low_nibble(int row, int col) const {
+    const int i = col % kBlock;
+    const int both = low_[low_block_at(col / kBlock) + row * kLowRowBytes + i % 16];
+    return i < 16 ? both & 15 : both >> 4;
   }
 
   // Scale and min of the group that a column belongs to; both are exact in float.

@@ -1,36 +1,41 @@
-// Quantised weights in panels times int8 activations, written once for all vector ISAs. Included inside an
-// anonymous namespace, after lanes.inl and after the ISA file has defined:
+// Quantized weights in panels times int8 activations, for all vector ISAs. Included inside an anonymous namespace
+// after common.inl and an ISA's vectors (vec256.inl, vec512.inl, vec_neon.inl), which define:
 //
-//   V, F               integers and floats of kVecRows rows (16 or 8); kVecs = 16 / kVecRows of them make a
-//   panel vload vstore vand vor vsplat8 vset1 shift_right<n> shift_left<n> (16-bit lanes) iq4_lookup fzero
-//   fset1 fload fstore fmul ffma fsqrt to_float half_to_float i8_to_float u8_to_float kTileVecs vectors of
-//   rows in a GEMM tile dot_tile<bits, lines, vecs, tokens>(codes, code_stride, a, a_stride, sum): adds to
-//   sum[vec][token] the products of
-//                      `lines` dwords of codes and of activations; 8-bit codes may be taken with their offset
-//   kStreamTokens      so many tokens take codes from memory to registers to products; at most kMaxStreamTokens
-//   kSignedBytes       whether it does that: then sums of 8-bit codes need no correction
+//   V, F                     integers and floats of kVecRows rows (4, 8 or 16); kVecs of them make a panel
+//   vload vstore vand vor    V of bytes; pointers of any alignment
+//   vsplat8 vset1 vadd32     a byte in all bytes; a dword in all dwords; sum of dwords
+//   shift_right<n> shift_left<n>   of lanes of 16 bits, or of bytes if the callers' masks allow it
+//   iq4_lookup               the table's values + 128
+//   load_rows_of_dwords add_low_sums   for the low nibble plane
+//   fzero fset1 fload fstore fmul ffma to_float
+//   half_to_float i8_to_float u8_to_float low_nibble_to_float high_nibble_to_float
+//   kTileVecs                vectors of rows in a GEMM tile
+//   dot_tile<bits, lines, vecs, tokens, width>(codes, code_stride, a, sum)   adds to sum[vec][token] the products
+//                            of `lines` dwords of codes and of activations
+//   kStreamTokens            up to this many tokens take codes straight from memory to products; at most
+//                            kMaxStreamTokens
+//   kSignedBytes             true if dot_tile subtracts 128 from 8-bit codes itself
 //
-// The order of float operations is that of scalar.cpp, so results are equal bit for bit. No include guard on
-// purpose.
+// The order of float operations is that of scalar.cpp, so the results are equal bit for bit. No include guard.
 
-#define UNROLL _Pragma("GCC unroll 16")
-#define FOR_1_TO_8(action) action(1) action(2) action(3) action(4) action(5) action(6) action(7) action(8)
 static_assert(kMaxStreamTokens == 8 && (kStreamTokens == kMaxStreamTokens || kStreamTokens == kTileTokens));
 
 constexpr int kVecBytes = kVecRows * 4;
 
-// The eight dwords of a block for the kVecRows rows of vector `v`. `low_lines` is null unless the type has two
-// planes.
+// The eight dwords of a block for the kVecRows rows of vector `v`. `low` is the block's part of the low nibble
+// plane, null unless the type has two planes.
 template <TensorType kType>
-inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, int v, V* code) noexcept {
+inline void decode(const std::uint8_t* lines, const std::uint8_t* low, int v, V* code) noexcept {
   constexpr PanelFormat f = panel_format(kType);
   const auto line = [&](int i) { return vload(lines + i * 64 + v * kVecBytes); };
   if constexpr (f.two_plane) {
-    const V low = vsplat8(0x0F), high = vsplat8(0xF0);
+    const V low_bits = vsplat8(0x0F), high_bits = vsplat8(0xF0);
+    V lower[4];
+    load_rows_of_dwords(low + v * kVecRows * kLowRowBytes, lower);
     UNROLL for (int i = 0; i < 4; ++i) {
-      const V upper = line(i), lower = vload(low_lines + i * 64 + v * kVecBytes);
-      code[i] = vor(vand(shift_left<4>(upper), high), vand(lower, low));
-      code[i + 4] = vor(vand(upper, high), vand(shift_right<4>(lower), low));
+      const V upper = line(i);
+      code[i] = vor(vand(shift_left<4>(upper), high_bits), vand(lower[i], low_bits));
+      code[i + 4] = vor(vand(upper, high_bits), vand(shift_right<4>(lower[i]), low_bits));
     }
   } else if constexpr (f.bits == 8) {
     UNROLL for (int j = 0; j < 8; ++j) code[j] = line(j);
@@ -88,12 +93,12 @@ inline void decode(const std::uint8_t* lines, const std::uint8_t* low_lines, int
   }
 }
 
-// Bits of the widest code that dot_tile sees.
+// Bits of a code as dot_tile sees it.
 template <TensorType kType>
 constexpr int code_bits() {
   return panel_format(kType).table || panel_format(kType).two_plane ? 8 : panel_format(kType).bits;
 }
-// What a sum of products with codes lacks to be one with code - offset: offset * neg_sum.
+// offset * neg_sum is the correction that turns sum(code * q) into sum((code - offset) * q).
 template <TensorType kType>
 constexpr int correction() {
   return kSignedBytes && code_bits<kType>() == 8 ? 0 : panel_format(kType).offset;
@@ -168,19 +173,7 @@ inline void multiply_block(const V* codes, int code_stride, const BlockActivatio
   }
 }
 
-// ---- few tokens: codes go from memory to registers to the dot products ----------------------
-
-// What lies so far ahead is asked for: 6 KB is what a core reads in the 100 to 200 ns that memory takes. The
-// processor's own prefetcher alone leaves memory idle while the products are computed.
-constexpr int kPrefetchBytes = 6144;
-
-template <int kBytes>
-inline void prefetch_ahead(const void* at) noexcept {
-  // As an integer: the address may be behind the end of the matrix.
-  const auto p = reinterpret_cast<std::uintptr_t>(at) + kPrefetchBytes;
-  UNROLL for (int i = 0; i < kBytes; i += 64)
-      __builtin_prefetch(reinterpret_cast<const void*>(p + static_cast<std::uintptr_t>(i)), 0, 3);
-}
+// Few tokens: codes go from memory to registers to the products.
 
 template <TensorType kType, int kT>
 inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, int count,
@@ -189,15 +182,16 @@ inline void stream_record(const std::uint8_t* record, const std::uint8_t* low, i
   for (int b = 0; b < count; ++b) {
     const BlockActivations x = block_activations(in, 0, first_block + b);
     const std::uint8_t* lines = record + f.codes_at() + b * f.block_bytes();
-    const std::uint8_t* low_lines = nullptr;
-    if constexpr (f.two_plane) low_lines = low + (first_block + b) * 256;
-    if constexpr (kT > 2 || f.bits < 8 || f.two_plane) {  // else memory has no arithmetic to wait for
+    const std::uint8_t* low_block = nullptr;
+    if constexpr (f.two_plane) low_block = low + low_block_at(first_block + b);
+    if constexpr (kT > 2 || f.bits < 8 ||
+                  f.two_plane) {  // one token of 8 bits: the hardware prefetcher is enough
       prefetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
-      if constexpr (f.two_plane) prefetch_ahead<256>(low_lines);
+      if constexpr (f.two_plane) prefetch_ahead<256>(low + (first_block + b) * 256);
     }
     UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(lines, low_lines, v, code);
+      decode<kType>(lines, low_block, v, code);
       multiply_block<code_bits<kType>(), f.group, f.min, correction<kType>(), kT, 1, kT>(
           code, 0, x, [&](int, int g) { return group_scale<kType>(record, b, g, v * kVecRows); },
           [&](int, int g) { return group_min<kType>(record, b, g, v * kVecRows); }, acc[v]);
@@ -212,13 +206,13 @@ void stream_panel(const std::byte* panel, const std::byte* low, const Activation
   constexpr PanelFormat f = panel_format(kType);
   const int blocks = in.cols / kBlock;
   const auto* record = reinterpret_cast<const std::uint8_t*>(panel);
-  const auto* low_lines = reinterpret_cast<const std::uint8_t*>(low);
+  const auto* low_plane = reinterpret_cast<const std::uint8_t*>(low);
   F acc[kVecs][1][kT];
   UNROLL for (int v = 0; v < kVecs; ++v) UNROLL for (int t = 0; t < kT; ++t) acc[v][0][t] = fzero();
   int b = 0;
   for (; b + f.record_blocks() <= blocks; b += f.record_blocks(), record += f.record_bytes())
-    stream_record<kType, kT>(record, low_lines, f.record_blocks(), in, b, acc);
-  if (b < blocks) stream_record<kType, kT>(record, low_lines, blocks - b, in, b, acc);
+    stream_record<kType, kT>(record, low_plane, f.record_blocks(), in, b, acc);
+  if (b < blocks) stream_record<kType, kT>(record, low_plane, blocks - b, in, b, acc);
   UNROLL for (int v = 0; v < kVecs; ++v) UNROLL for (int t = 0; t < kT; ++t)
       fstore(out + static_cast<std::size_t>(t) * out_stride + v * kVecRows, acc[v][0][t]);
 }
@@ -239,8 +233,7 @@ void stream_panels(const Matrix& matrix, const Activations& in, int row_begin, i
   }
 }
 
-// ---- many tokens: two panels' codes and scales are unpacked into the L1 cache, a part of the columns at a
-// time -------
+// Many tokens: codes and scales of two panels are unpacked into the L1 cache, kPartBlocks blocks at a time.
 
 constexpr int kPartBlocks = 32;  // of 32 columns: 2 panels x 32 x 512 bytes of codes
 constexpr int kPartVecs = 2 * kVecs;
@@ -260,11 +253,11 @@ inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first
     const int b = (first_block + i) % f.record_blocks();
     const std::uint8_t* record =
         panel + static_cast<std::size_t>((first_block + i) / f.record_blocks()) * f.record_bytes();
-    const std::uint8_t* low_lines = nullptr;
-    if constexpr (f.two_plane) low_lines = low + (first_block + i) * 256;
+    const std::uint8_t* low_block = nullptr;
+    if constexpr (f.two_plane) low_block = low + low_block_at(first_block + i);
     UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
-      decode<kType>(record + f.codes_at() + b * f.block_bytes(), low_lines, v, code);
+      decode<kType>(record + f.codes_at() + b * f.block_bytes(), low_block, v, code);
       UNROLL for (int j = 0; j < 8; ++j) vstore(out.codes[vec + v][i][j], code[j]);
       for (int g = 0; g < f.groups_per_block(); ++g) {
         fstore(out.scale[vec + v][i][g], group_scale<kType>(record, b, g, v * kVecRows));
@@ -274,19 +267,19 @@ inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first
   }
 }
 
-// Brings the panels' next part into the L2 cache while the present one is at work: a few lines at a time.
+// Prefetches the next part of the panels into the L2 cache, a few lines per step of the current part.
 struct Prefetcher {
   static constexpr int kStreams = 4;  // two panels, and the lower halves of their codes
   const std::byte* at[kStreams] = {};
   const std::byte* end[kStreams] = {};
   int stream = 0, streams = 0;
-  int lines = 0;  // a call
+  int lines = 0;  // per fetch()
 
   void add(const std::byte* begin, std::size_t bytes) noexcept {
     at[streams] = begin;
     end[streams++] = begin + bytes;
   }
-  // So many lines a call that `calls` of them bring all.
+  // Chooses `lines` so that `calls` calls of fetch() cover everything.
   void spread(int calls) noexcept {
     std::ptrdiff_t bytes = 0;
     for (int i = 0; i < streams; ++i) bytes += end[i] - at[i];
@@ -302,8 +295,8 @@ struct Prefetcher {
   }
 };
 
-// kT tokens of a tile, from `lane` on, against kN vectors of rows; sums go on from `out` where first_block >
-// 0.
+// kT tokens of a tile, from `lane` on, against kN vectors of rows. Continues the sums in `out` unless
+// first_block is 0.
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kT>
 void multiply_tile(const Unpacked& w, int vec, const Activations& in, int tile, int lane, int first_block,
                    int count, float* out, std::size_t out_stride, Prefetcher& prefetcher) noexcept {
@@ -336,7 +329,7 @@ inline void multiply_tokens(const Unpacked& w, int vec, const Activations& in, i
   multiply_tile<kBits, kGroup, kMin, kCorrection, width, kN, tokens>(w, vec, in, tile, lane, first_block, \
                                                                      count, out, out_stride, prefetcher)
   if constexpr (kStreamTokens <
-                kMaxStreamTokens) {  // then 7 and 8 tokens come here, in a tile too wide for registers
+                kMaxStreamTokens) {  // a tile of 7 or 8 tokens is too wide for the registers: in two parts
     if (in.width > kTileTokens) {
       if (in.width == 7) {
         QWEN_TILE(7, 4, 0);
@@ -392,7 +385,7 @@ void unpack_and_multiply(const Matrix& matrix, const Activations& in, int row_be
         unpack<kType>(reinterpret_cast<const std::uint8_t*>(panel(row + p * kPanelRows)),
                       reinterpret_cast<const std::uint8_t*>(low_panel<kType>(matrix, row + p * kPanelRows)),
                       first, count, p * kVecs, unpacked);
-      // What comes next: further columns of these panels, or the first columns of the next ones.
+      // Next: further columns of these panels, or the first columns of the next ones.
       const bool more = first + count < blocks;
       const int next_row = more ? row : row + 2 * kPanelRows;
       const int next_first = more ? first + count : 0;
@@ -428,37 +421,4 @@ void quantized_matmul(const Matrix& matrix, const Activations& in, int row_begin
     default: break;
   }
   unpack_and_multiply<kType>(matrix, in, row_begin, row_end, out, out_stride, scratch);
-}
-
-// The sum of u q - 128 q is that of 16 high q - 120.5 q, give or take what the lower halves differ from 7.5.
-void estimate(const Matrix& matrix, const Activations& in, const float* energy, int row_begin, int row_end,
-              float* out, float* margin) noexcept {
-  constexpr PanelFormat f = panel_format(kQ8TwoPlane);
-  const int blocks = in.cols / kBlock;
-  for (int row = row_begin; row < row_end; row += kPanelRows) {
-    const auto* record = reinterpret_cast<const std::uint8_t*>(matrix.data) +
-                         static_cast<std::size_t>(row / kPanelRows) * matrix.stride;
-    F acc[kVecs], squares[kVecs];
-    UNROLL for (int v = 0; v < kVecs; ++v) acc[v] = squares[v] = fzero();
-    for (int b = 0; b < blocks; ++b) {
-      const BlockActivations x = block_activations(in, 0, b);
-      const F middle = fset1(120.5f * static_cast<float>(x.neg_sum[0] + x.neg_sum[1]));
-      const std::uint8_t* lines = record + f.codes_at() + b % 2 * f.block_bytes();
-      prefetch_ahead<f.record_bytes() / f.record_blocks()>(lines);
-      UNROLL for (int v = 0; v < kVecs; ++v) {
-        V code[8], sum[1][1] = {{vset1(0)}};
-        decode<TensorType::q4_0>(lines, nullptr, v, code);
-        dot_tile<4, 8, 1, 1, 1>(code, 0, x.q, sum);
-        const F s =
-            half_to_float(reinterpret_cast<const std::uint16_t*>(record) + b % 2 * kPanelRows + v * kVecRows);
-        acc[v] = ffma(ffma(to_float(sum[0][0]), fset1(16.0f), middle), fmul(s, fset1(x.scale[0])), acc[v]);
-        squares[v] = ffma(fmul(s, s), fset1(energy[b]), squares[v]);
-      }
-      if (b % 2 == 1) record += f.record_bytes();
-    }
-    UNROLL for (int v = 0; v < kVecs; ++v) {
-      fstore(out + (row - row_begin) + v * kVecRows, acc[v]);
-      fstore(margin + (row - row_begin) + v * kVecRows, fsqrt(squares[v]));
-    }
-  }
 }

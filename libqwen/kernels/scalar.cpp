@@ -1,4 +1,4 @@
-// The readable definition of every kernel, for any CPU: the other levels are tested against this file.
+// Every kernel in plain C++, for any CPU: the definition that the other levels are tested against.
 #include <cmath>
 #include <cstring>
 #include <xsimd/xsimd.hpp>
@@ -31,8 +31,8 @@ Lanes load_f16(const std::uint16_t* x) noexcept {
 
 #include "kernels/float_kernels.inl"
 
-// scale = max|x| / 127; q = x / scale, rounded to even. Where the inverse would overflow (max|x| below 1e-36)
-// the block counts as zero.
+// scale = max|x| / 127; q = x / scale, rounded to even. If max|x| is below 1e-36, so that its inverse would overflow,
+// the block is zero.
 void quantize_block(const float* x, int token, int block, const Activations& out) noexcept {
   const int tile = token / out.width, lane = token % out.width;
   float largest = 0;
@@ -44,7 +44,7 @@ void quantize_block(const float* x, int token, int block, const Activations& out
   int sums[2] = {0, 0};
   for (int i = 0; i < kBlock; ++i) {
     const float rounded = std::nearbyint(x[i] * inverse);
-    const int value = std::isnan(rounded) ? 0 : static_cast<int>(rounded);  // weights may hold anything
+    const int value = std::isnan(rounded) ? 0 : static_cast<int>(rounded);  // NaN becomes zero
     q[(i / 4 * out.width + lane) * 4 + i % 4] = static_cast<std::int8_t>(value);
     sums[i / 16] += value;
   }
@@ -108,44 +108,65 @@ float float_dot(const Matrix& matrix, int row, const Activations& input, int tok
   return y;
 }
 
-void matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
-            std::size_t out_stride, std::byte* scratch) noexcept {
-  if (!matrix.panels) return reference_matmul(matrix, input, row_begin, row_end, out, out_stride, scratch);
-  const bool quantised = activation_format(matrix) == kActivationQ8;
-  const PanelFormat format = panel_format(matrix.type);
-  for (int row = row_begin; row < row_end; ++row) {
-    const PanelReader reader =
-        quantised ? PanelReader::of(matrix, row) : PanelReader(TensorType::q8_0, nullptr);
+void float_matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+                  std::size_t out_stride) noexcept {
+  for (int row = row_begin; row < row_end; ++row)
     for (int t = 0; t < input.tokens; ++t)
       out[static_cast<std::size_t>(t) * out_stride + static_cast<std::size_t>(row - row_begin)] =
-          quantised ? quantized_dot(reader, format, row % kPanelRows, input, t)
-                    : float_dot(matrix, row, input, t);
+          float_dot(matrix, row, input, t);
+}
+
+void quantized_matmul(const Matrix& matrix, const Activations& input, int row_begin, int row_end, float* out,
+                      std::size_t out_stride, std::byte*) noexcept {
+  const PanelFormat format = panel_format(matrix.type);
+  for (int row = row_begin; row < row_end; ++row) {
+    const PanelReader reader = PanelReader::of(matrix, row);
+    for (int t = 0; t < input.tokens; ++t)
+      out[static_cast<std::size_t>(t) * out_stride + static_cast<std::size_t>(row - row_begin)] =
+          quantized_dot(reader, format, row % kPanelRows, input, t);
   }
 }
 
-void estimate(const Matrix& matrix, const Activations& input, const float* energy, int row_begin, int row_end,
-              float* out, float* margin) noexcept {
-  for (int row = row_begin; row < row_end; ++row) {
-    const PanelReader panel = PanelReader::of(matrix, row);
-    float y = 0, squares = 0;
+void approx_logits(const Matrix& matrix, const Activations& input, int row, float* out,
+                   std::int32_t* high_sums) noexcept {
+  const PanelReader panel = PanelReader::of(matrix, row);
+  for (int lane = 0; lane < kPanelRows; ++lane) {
+    float y = 0;
     for (int b = 0; b < input.cols / kBlock; ++b) {
       std::int32_t sum = 0;
-      for (int i = b * kBlock; i < (b + 1) * kBlock; ++i) sum += panel.high(row % kPanelRows, i) * input.q[i];
+      for (int i = b * kBlock; i < (b + 1) * kBlock; ++i) sum += panel.high_nibble(lane, i) * input.q[i];
+      high_sums[b * kPanelRows + lane] = sum;
       const float middle = 120.5f * static_cast<float>(input.neg_sum[2 * b] + input.neg_sum[2 * b + 1]);
-      const float scale = panel.group(row % kPanelRows, b * kBlock).scale;
+      const float scale = panel.group(lane, b * kBlock).scale;
       y = std::fma(std::fma(static_cast<float>(sum), 16.0f, middle), scale * input.scale[b], y);
-      squares = std::fma(scale * scale, energy[b], squares);
     }
-    out[row - row_begin] = y;
-    margin[row - row_begin] = std::sqrt(squares);
+    out[lane] = y;
   }
 }
 
-constexpr Kernels kKernels = {Isa::scalar, rms_norm,       add,    silu_mul, rope,
-                              attention,   quantize_block, matmul, estimate};
+void complete_logits(const Matrix& matrix, const Activations& input, int row, unsigned lanes,
+                     std::int32_t* sums, float* out) noexcept {
+  const PanelReader panel = PanelReader::of(matrix, row);
+  for (int lane = 0; lane < kPanelRows; ++lane) {
+    if ((lanes >> lane & 1) == 0) continue;
+    float y = 0;
+    for (int b = 0; b < input.cols / kBlock; ++b) {
+      std::int32_t sum =
+          16 * sums[b * kPanelRows + lane] + 128 * (input.neg_sum[2 * b] + input.neg_sum[2 * b + 1]);
+      for (int i = b * kBlock; i < (b + 1) * kBlock; ++i) sum += panel.low_nibble(lane, i) * input.q[i];
+      y = std::fma(static_cast<float>(sum), panel.group(lane, b * kBlock).scale * input.scale[b], y);
+    }
+    out[lane] = y;
+  }
+}
+
+constexpr FloatKernels kFloatTable = {rms_norm, add, silu_mul, rope, attention, quantize_block, float_matmul};
+constexpr BlockKernels kBlockTable = {quantized_matmul, approx_logits, complete_logits};
 
 }  // namespace
 
-const Kernels* const kScalarKernels = &kKernels;
+const FloatKernels* const kScalarFloat = &kFloatTable;
+const BlockKernels* const kScalarBlocks = &kBlockTable;
+const QuantizedMatmul kScalarSuperBlocks = quantized_matmul;
 
 }  // namespace qwen::kernels

@@ -1,28 +1,4 @@
-// What AVX2 and AVX-VNNI share: lanes, and integers and floats of eight rows. Included inside an anonymous
-// namespace. No include guard on purpose.
-
-using Arch = xsimd::fma3<xsimd::avx2>;
-using Batch = xsimd::batch<float, Arch>;
-// xsimd 8.1 does not fuse on this architecture.
-inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
-  return Batch(_mm256_fmadd_ps(a, b, c));
-}
-
-#include "kernels/lanes.inl"
-
-inline Lanes load_f16(const std::uint16_t* x) noexcept {
-  const auto half = [&](int i) {
-    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)));
-  };
-  return {{Batch(half(0)), Batch(half(8))}};
-}
-inline Lanes load_bf16(const std::uint16_t* x) noexcept {
-  const auto half = [&](int i) {
-    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-  };
-  return {{Batch(half(0)), Batch(half(8))}};
-}
+// Integers and floats of eight rows: AVX2 and AVX-VNNI. Included inside an anonymous namespace; no include guard.
 
 using V = __m256i;
 using F = __m256;
@@ -33,6 +9,26 @@ inline V vload(const std::uint8_t* p) noexcept {
 }
 inline void vstore(std::uint8_t* p, V v) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+// Four vectors, one dword a row: dword i of 16 bytes that each row has every kLowRowBytes bytes.
+inline void load_rows_of_dwords(const std::uint8_t* p, V* dwords) noexcept {
+  const auto row = [p](int r) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + r * kLowRowBytes));
+  };
+  // Vector z has rows z and z + 4; transposing 4 x 4 dwords in each 128-bit half orders the rows.
+  const auto rows = [&](int z) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(row(z)), row(z + 4), 1);
+  };
+  const V a = rows(0), b = rows(1), c = rows(2), d = rows(3);
+  const V ab_low = _mm256_unpacklo_epi32(a, b), ab_high = _mm256_unpackhi_epi32(a, b);
+  const V cd_low = _mm256_unpacklo_epi32(c, d), cd_high = _mm256_unpackhi_epi32(c, d);
+  dwords[0] = _mm256_unpacklo_epi64(ab_low, cd_low);
+  dwords[1] = _mm256_unpackhi_epi64(ab_low, cd_low);
+  dwords[2] = _mm256_unpacklo_epi64(ab_high, cd_high);
+  dwords[3] = _mm256_unpackhi_epi64(ab_high, cd_high);
+}
+inline V vadd32(V a, V b) noexcept {
+  return _mm256_add_epi32(a, b);
 }
 inline V vand(V a, V b) noexcept {
   return _mm256_and_si256(a, b);
@@ -80,9 +76,6 @@ inline F fmul(F a, F b) noexcept {
 inline F ffma(F a, F b, F c) noexcept {
   return _mm256_fmadd_ps(a, b, c);
 }
-inline F fsqrt(F v) noexcept {
-  return _mm256_sqrt_ps(v);
-}
 inline F to_float(V v) noexcept {
   return _mm256_cvtepi32_ps(v);
 }
@@ -105,48 +98,4 @@ inline F high_nibble_to_float(const std::uint8_t* p) noexcept {
   return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(bytes8(p)), 4));
 }
 
-// As scalar.cpp.
-void quantize_block(const float* x, int token, int block, const Activations& out) noexcept {
-  const int width = out.width, tile = token / width, lane = token % width;
-  const __m256 sign = _mm256_set1_ps(-0.0f);
-  __m256 v[4];
-  __m256 top = _mm256_setzero_ps();
-  for (int i = 0; i < 4; ++i) {
-    v[i] = _mm256_loadu_ps(x + 8 * i);
-    // The second operand is what counts beside something that is not a number.
-    top = _mm256_max_ps(_mm256_andnot_ps(sign, v[i]), top);
-  }
-  __m128 m = _mm_max_ps(_mm256_castps256_ps128(top), _mm256_extractf128_ps(top, 1));
-  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-  m = _mm_max_ss(m, _mm_shuffle_ps(m, m, 1));
-  const float largest = _mm_cvtss_f32(m);
-  const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
-                  static_cast<std::size_t>(block);
-  auto* neg_sum = out.neg_sum + at * 2 * static_cast<std::size_t>(width) + lane;
-  auto* q = reinterpret_cast<std::int32_t*>(out.q) + at * 8 * static_cast<std::size_t>(width) + lane;
-  const auto rounded = [inverse](__m256 x) {
-    const __m256 scaled = _mm256_mul_ps(x, _mm256_set1_ps(inverse));
-    const __m256i number = _mm256_castps_si256(_mm256_cmp_ps(scaled, scaled, _CMP_ORD_Q));
-    return _mm256_and_si256(_mm256_cvtps_epi32(scaled), number);
-  };
-  for (int h = 0; h < 2; ++h) {
-    const __m256i a = rounded(v[2 * h]), b = rounded(v[2 * h + 1]);
-    const __m256i both = _mm256_add_epi32(a, b);
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1));
-    neg_sum[h * width] = -_mm_cvtsi128_si32(s);
-    // Packs work within 128-bit halves: 16-bit, then 8-bit, then the halves' dwords in order.
-    const __m256i words = _mm256_packs_epi32(a, b);
-    const __m256i bytes = _mm256_packs_epi16(words, words);
-    alignas(32) std::int32_t dwords[8];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(dwords), bytes);
-    q[(4 * h) * width] = dwords[0];
-    q[(4 * h + 1) * width] = dwords[4];
-    q[(4 * h + 2) * width] = dwords[1];
-    q[(4 * h + 3) * width] = dwords[5];
-  }
-  out.scale[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
-      inverse > 0 ? largest / 127.0f : 0.0f;
-}
+#include "kernels/low_plane_x86.inl"

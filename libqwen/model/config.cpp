@@ -61,7 +61,7 @@ class Reader {
   std::string prefix_;
 };
 
-// Rows of the embedding where there is one, else the tokeniser's size: a vocabulary-only file has no tensors.
+// Rows of the embedding where there is one, else the tokenizer's size: a vocabulary-only file has no tensors.
 int vocabulary_rows(const formats::ModelFile& file) {
   if (const formats::Tensor* embedding = file.find_tensor("token_embd.weight"))
     return checked_int(embedding->rows(), 1, kMaxVocab, file.path() + ": rows of token_embd.weight");

@@ -10,15 +10,15 @@
 
 namespace qwen::model {
 
-// Some tokens of one sequence, to be appended at `position`. A sequence stands in a batch once.
+// Tokens of one sequence, to be appended at `position`. A sequence occurs at most once in a batch.
 struct SequenceInput {
   KvCache* cache = nullptr;  // prepared for [position, position + tokens.size())
   int position = 0;
   std::span<const Token> tokens;  // each in [0, vocab)
-  int outputs = 0;                // of how many of its last tokens the final hidden state is wanted
+  int outputs = 0;                // this many last tokens get a final hidden state
 };
 
-// Everything a pass needs besides its tokens.
+// What a pass needs besides its tokens.
 struct ExecContext {
   const Weights& weights;
   const kernels::Kernels& kernels;
@@ -26,9 +26,9 @@ struct ExecContext {
 };
 
 // One pass over the weights for a ragged batch: prefill of many tokens, decode of one token for each of many
-// sequences, or a mix. Appends keys and values to the caches and leaves the wanted hidden states, after the
-// final norm, in workspace.hidden, [outputs][hidden], in the order of the input. Each row's result depends on
-// its own sequence alone, bit for bit. Throws only std::bad_alloc-like errors, before anything has changed.
+// sequences, or a mix. Appends keys and values to the caches and stores the output rows' hidden states, after the
+// final norm, in workspace.hidden [outputs][hidden], in the order of the batch. Each row's result depends on its
+// own sequence and earlier tokens only, bit for bit. Throws out_of_memory or std::bad_alloc before any change.
 void forward(const ExecContext& exec, Workspace& workspace, std::span<const SequenceInput> batch);
 
 }  // namespace qwen::model

@@ -1,7 +1,6 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "base/checked.h"
@@ -12,13 +11,12 @@ namespace {
 
 using kernels::kPageTokens;
 
-// Strided element access shared by keys (stride 16) and values (stride 1).
+// Stores n elements `stride` apart: 16 for keys, 1 for values.
 void store_elements(std::byte* page_part, std::size_t first, std::size_t stride, bool f16, int n,
                     const float* in) {
   if (f16) {
     auto* out = reinterpret_cast<std::uint16_t*>(page_part);
-    // Values beyond half precision stay finite: a query tile multiplies keys that some of its queries do not
-    // see by a weight of zero, and an infinity there would be NaN for those queries.
+    // Saturates: a single value beyond half precision would make every later token's output infinite or NaN.
     constexpr float kLargest = 65504.0f;
     for (int i = 0; i < n; ++i)
       out[first + static_cast<std::size_t>(i) * stride] = f32_to_f16(std::clamp(in[i], -kLargest, kLargest));
@@ -64,13 +62,10 @@ void KvCache::prepare(int from, int to) {
   const auto count = static_cast<std::size_t>(ceil_div(to, kPageTokens));
   for (std::size_t i = first; i < count; ++i) {
     if (i < pages_.size() && pages_[i].use_count() == 1) {
-      // The last other owner may have just let go on another thread: its reads come before our writes.
-#if defined(__SANITIZE_THREAD__)
-      std::shared_ptr<AlignedBuffer>(pages_[i])
-          .reset();  // the sanitiser knows no fences, but counts of owners
-#else
-      std::atomic_thread_fence(std::memory_order_acquire);
-#endif
+      // use_count() is a relaxed load. Another thread may have dropped the last other reference just now, and
+      // its reads of the page must come before our writes: taking and dropping a reference is a
+      // read-modify-write of the count, which synchronizes with that drop.
+      std::shared_ptr<AlignedBuffer>(pages_[i]).reset();
       continue;
     }
     auto page = std::make_shared<AlignedBuffer>(layout_.page_bytes());

@@ -10,8 +10,8 @@
 
 namespace qwen::model {
 
-// Where things lie in a page of kernels::kPageTokens tokens: for each layer and KV head its keys, then its
-// values (layouts in kernels/kernels.h).
+// Layout of a page of kernels::kPageTokens tokens: for each layer and KV head its keys, then its values
+// (layouts in kernels/kernels.h).
 struct KvLayout {
   int layers = 0, kv_heads = 0, head_dim = 0;
   bool f16 = true;
@@ -31,35 +31,35 @@ struct KvLayout {
 
 KvLayout kv_layout(const ModelShape& shape, KvType type);
 
-// A sequence's cache: pages that are added as it grows. Copies share pages; a shared page is copied before it
-// is written, so a copy is cheap and independent. One thread at a time per object; the pages themselves are
-// never written while shared.
+// A sequence's cache: pages that are added as it grows. Copies share pages, and a shared page is copied before it
+// is written, so copies are cheap and independent. One thread at a time per object; copies may be used by
+// different threads.
 class KvCache {
  public:
   explicit KvCache(const KvLayout& layout) : layout_(layout) {}
 
   const KvLayout& layout() const noexcept { return layout_; }
-  // Makes tokens [from, to) writable, adding pages and copying shared ones. Error(out_of_memory) leaves it as
-  // it was.
+  // Makes tokens [from, to) writable: adds pages and copies shared ones. Throws out_of_memory without a change of
+  // the contents.
   void prepare(int from, int to);
-  // Gives back the pages beyond the first `length` tokens.
+  // Frees the pages beyond the first `length` tokens.
   void truncate(int length);
-  // The same, but the page of the next token stays where no other cache shares it: who goes back to the end
-  // of a page and on from there again and again allocates nothing.
+  // The same, but keeps the page of the next token if no other cache shares it: repeatedly rewinding to the end
+  // of a page and going on does not allocate.
   void rewind(int length);
   std::size_t bytes() const noexcept;  // of its pages, shared ones included
-  // Where the pages lie, layout().page_bytes() each: the same address in two caches is a shared page.
+  // Addresses of the pages, layout().page_bytes() each. Two caches share a page if both have its address.
   const std::vector<const std::byte*>& pages() const noexcept { return pointers_; }
 
   kernels::KvPages head(int layer, int head) const noexcept {
     return {pointers_.data(), layout_.key_offset(layer, head), layout_.value_offset(layer, head),
             layout_.f16};
   }
-  // Stores one token's key and value vectors [head_dim] of one layer and head; prepare() covered the
+  // Stores one token's key or value vector [head_dim] of one layer and head. prepare() must have covered the
   // position.
   void store_key(int layer, int head, int position, const float* key) noexcept;
   void store_value(int layer, int head, int position, const float* value) noexcept;
-  // One token's key and then value of one layer and head as they are stored, [2][head_dim] elements: session
+  // Copies one token's key and then value of one layer and head, [2][head_dim] elements as stored: for session
   // files.
   void export_token(int layer, int head, int position, std::byte* out) const noexcept;
   void import_token(int layer, int head, int position, const std::byte* in) noexcept;

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/checked.h"
+#include "kernels/pack.h"
 #include "kernels/panel.h"
 #include "model/activations.h"
 
@@ -18,7 +19,7 @@ using kernels::kPanelRows;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// Rows of the head that a thread claims at once.
+// Rows of the head that a thread takes at once.
 int claim_rows(const ExecContext& exec) {
   return static_cast<int>(round_up(
       static_cast<std::size_t>(ceil_div(exec.weights.shape.embedding_rows, exec.pool.size() * 32)), 32));
@@ -28,15 +29,21 @@ std::byte* matmul_scratch(Workspace& workspace, int thread) {
   return workspace.threads[static_cast<std::size_t>(thread)].matmul.as<std::byte>();
 }
 
-// The `count` largest of the values seen so far, the smallest of them in front. `heap` has room for one more.
+// The `count` largest of the values seen so far. `heap` has room for one more.
 class TopK {
  public:
   explicit TopK(std::vector<float>& heap, int count) : heap_(heap), count_(static_cast<std::size_t>(count)) {
     heap_.clear();
   }
-  float bar() const { return heap_.size() < count_ ? -kInfinity : heap_.front(); }
+  // Goes on with a heap that holds `kept` values.
+  TopK(std::vector<float>& heap, int count, std::size_t kept)
+      : heap_(heap), count_(static_cast<std::size_t>(count)) {
+    heap_.resize(kept);
+  }
+  // The smallest of them; minus infinity while there are fewer than `count`.
+  float threshold() const { return heap_.size() < count_ ? -kInfinity : heap_.front(); }
   void offer(float value) {
-    if (!(value > bar())) return;
+    if (!(value > threshold())) return;
     heap_.push_back(value);
     std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
     if (heap_.size() <= count_) return;
@@ -49,20 +56,9 @@ class TopK {
   std::size_t count_;
 };
 
-// The lower halves of the codes differ from 7.5 by -7.5 to 7.5, evenly: variance 255 / 12. Two estimates are
-// told apart where they differ by six standard deviations of the difference, which is at most the sum of 6 /
-// sqrt(2) of each.
-constexpr float kVariance = 255.0f / 12.0f * 36.0f / 2.0f;
-
-// Of each block of activations: scale^2 * sum of q^2, times the factor above.
-void block_energies(const Activations& input, std::vector<float>& energy) {
-  for (std::size_t b = 0; b < energy.size(); ++b) {
-    std::int32_t sum = 0;
-    for (std::size_t i = 0; i < kernels::kBlock; ++i) {
-      const std::int32_t q = input.q[b * kernels::kBlock + i];
-      sum += q * q;
-    }
-    energy[b] = kVariance * static_cast<float>(sum) * input.scale[b] * input.scale[b];
+void raise(std::atomic<float>& threshold, float value) noexcept {
+  float seen = threshold.load(std::memory_order_relaxed);
+  while (value > seen && !threshold.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
   }
 }
 
@@ -76,6 +72,7 @@ Eigen::Map<const Panel> panel_at(const float* x) {
 void lm_head_logits(const ExecContext& exec, Workspace& workspace, const float* hidden, int count,
                     float* logits, std::size_t stride) {
   const ModelShape& shape = exec.weights.shape;
+  workspace.input.reserve(count, shape.hidden, hidden_formats(exec.weights));
   const Activations input = workspace.input.view(count, shape.hidden);
   std::atomic<int> next{0};
   const int unit = claim_rows(exec);
@@ -111,70 +108,128 @@ bool has_two_plane_head(const Weights& weights) noexcept {
   return weights.lm_head.type == kernels::kQ8TwoPlane;
 }
 
+namespace {
+
+// One thread's part of lm_head_top_k. Every panel is approximated from the high nibbles; rows that the error
+// bound does not exclude are completed while the panel's sums are in the cache. `threshold` is the count-th
+// largest exact logit of some thread so far: at most the one of all rows, so no row that matters is excluded.
+class TwoPlaneScan {
+ public:
+  TwoPlaneScan(const ExecContext& exec, Workspace& workspace, const Activations& input, int rows, int count,
+               bool has_marks, int thread, std::atomic<float>& threshold, float* logits)
+      : kernels_(exec.kernels),
+        head_(exec.weights.lm_head),
+        input_(input),
+        norm_(kernels::activation_norm(input)),
+        rows_(rows),
+        has_marks_(has_marks),
+        marked_(workspace.marked),
+        top_(workspace.threads[static_cast<std::size_t>(thread)].largest, count),
+        scratch_(matmul_scratch(workspace, thread)),
+        threshold_(threshold),
+        logits_(logits) {}
+
+  void panel(int row) noexcept {
+    float* out = logits_ + row;
+    auto* sums = reinterpret_cast<std::int32_t*>(scratch_);
+    kernels_.approx_logits(head_, input_, row, out, sums);
+    const int count = std::min(kPanelRows, rows_ - row);
+    const float threshold = threshold_.load(std::memory_order_relaxed);
+    const Panel bound = panel_at(head_.low_norm + row) * norm_ + kTiny;
+    const Panel at_most = panel_at(out) + bound;
+    // Written so that NaN and infinity are never excluded; kHuge keeps the sums of excluded rows finite.
+    unsigned wanted = 0;
+    if (!((at_most < threshold).all() && (bound < kHuge).all()))
+      for (int i = 0; i < kPanelRows; ++i)
+        wanted |= static_cast<unsigned>(!(at_most[i] < threshold && bound[i] < kHuge)) << i;
+    unsigned marked = 0;
+    if (has_marks_)
+      for (int i = 0; i < count; ++i)
+        marked |= static_cast<unsigned>(marked_[static_cast<std::size_t>(row + i)]) << i;
+    wanted = (wanted | marked) & ((1u << count) - 1);
+    if (wanted == 0) {
+      std::fill(out, out + kPanelRows, -kInfinity);
+      return;
+    }
+    complete(row, count, wanted, sums);
+    for (int i = 0; i < kPanelRows; ++i) {
+      if ((wanted >> i & 1) == 0) {
+        out[i] = -kInfinity;
+      } else if ((marked >> i & 1) == 0) {
+        top_.offer(out[i]);
+      }
+    }
+    raise(threshold_, top_.threshold());
+  }
+
+ private:
+  static constexpr float kTiny = 1e-35f;  // more than what subnormal products lose
+  static constexpr float kHuge = 1e30f;
+
+  void complete(int row, int count, unsigned wanted, std::int32_t* sums) noexcept {
+    // Beyond half of the rows the ordinary kernel is faster.
+    if (__builtin_popcount(wanted) <= kPanelRows / 2)
+      return kernels_.complete_logits(head_, input_, row, wanted, sums, logits_ + row);
+    kernels_.matmul(head_, input_, row, row + count, logits_ + row, kPanelRows, scratch_);
+  }
+
+  const kernels::Kernels& kernels_;
+  const kernels::Matrix& head_;
+  const Activations& input_;
+  const float norm_;
+  const int rows_;
+  const bool has_marks_;
+  const std::vector<std::uint8_t>& marked_;
+  TopK top_;
+  std::byte* scratch_;
+  std::atomic<float>& threshold_;
+  float* logits_;
+};
+
+}  // namespace
+
 void lm_head_top_k(const ExecContext& exec, Workspace& workspace, const float* hidden, int rows, int count,
-                   std::span<const Token> also, float* logits) {
+                   std::span<const Token> must_include, float* logits) {
   const Weights& weights = exec.weights;
   // Beyond this the choice costs more than it saves.
   constexpr int kMaxChosen = 1024;
-  if (!has_two_plane_head(weights) || count > kMaxChosen || also.size() > kMaxChosen)
+  if (!has_two_plane_head(weights) || count > kMaxChosen || must_include.size() > kMaxChosen)
     return lm_head_logits(exec, workspace, hidden, 1, logits,
                           round_up(static_cast<std::size_t>(weights.shape.embedding_rows), kPanelRows));
 
   const Activations input = workspace.input.view(1, weights.shape.hidden);
-  // All memory is taken here: an exception must not leave a thread of the pool, nor a mark behind.
+  // All memory is allocated here: the pool's threads must not throw, and no mark may stay behind.
   std::vector<std::uint8_t>& marked = workspace.marked;
   marked.resize(static_cast<std::size_t>(weights.shape.embedding_rows));
-  std::vector<float>& margin = workspace.margin;
-  margin.resize(round_up(static_cast<std::size_t>(rows), kPanelRows));
-  workspace.energy.resize(static_cast<std::size_t>(input.cols / kernels::kBlock));
   for (ThreadScratch& thread : workspace.threads) thread.largest.reserve(static_cast<std::size_t>(count) + 1);
-  for (const Token token : also) marked[static_cast<std::size_t>(token)] = 1;
-  std::atomic<int> next{0}, next_exact{0};
+  for (const Token token : must_include) marked[static_cast<std::size_t>(token)] = 1;
+  std::atomic<int> next{0}, next_filter{0};
+  std::atomic<float> threshold{-kInfinity};
   const int unit = claim_rows(exec);
-  float bar = 0;
+  const bool has_marks = !must_include.empty();
   exec.pool.run([&](int thread) {
-    if (thread == 0) {
-      store_activations(exec.kernels, input, 0, 0, hidden, weights.shape.hidden);
-      block_energies(input, workspace.energy);
-    }
+    if (thread == 0) store_activations(exec.kernels, input, 0, 0, hidden, weights.shape.hidden);
     exec.pool.barrier();
-    // Estimates, and the count-th largest of what the logits are at least.
-    TopK largest(workspace.threads[static_cast<std::size_t>(thread)].largest, count);
-    for (int begin = next.fetch_add(unit); begin < rows; begin = next.fetch_add(unit)) {
-      const int end = std::min(rows, begin + unit);
-      exec.kernels.estimate(weights.lm_head, input, workspace.energy.data(), begin, end, logits + begin,
-                            margin.data() + begin);
-      for (int panel = begin; panel < end; panel += kPanelRows) {
-        const Panel at_least = panel_at(logits + panel) - panel_at(margin.data() + panel);
-        if (!(at_least.maxCoeff() > largest.bar())) continue;
-        for (int row = panel; row < std::min(end, panel + kPanelRows); ++row)
-          if (marked[static_cast<std::size_t>(row)] == 0) largest.offer(at_least[row - panel]);
-      }
-    }
+    TwoPlaneScan scan(exec, workspace, input, rows, count, has_marks, thread, threshold, logits);
+    for (int begin = next.fetch_add(unit); begin < rows; begin = next.fetch_add(unit))
+      for (int row = begin; row < std::min(rows, begin + unit); row += kPanelRows) scan.panel(row);
     exec.pool.barrier();
     if (thread == 0) {
+      TopK all(workspace.threads[0].largest, count, workspace.threads[0].largest.size());
       for (std::size_t i = 1; i < workspace.threads.size(); ++i)
-        for (const float value : workspace.threads[i].largest) largest.offer(value);
-      bar = largest.bar();
+        for (const float value : workspace.threads[i].largest) all.offer(value);
+      raise(threshold, all.threshold());
     }
     exec.pool.barrier();
-    // Panels with a row that may reach the bar are computed in full.
-    constexpr int kRows = 64 * kPanelRows;
-    for (int first = next_exact.fetch_add(kRows); first < rows; first = next_exact.fetch_add(kRows))
-      for (int begin = first; begin < std::min(rows, first + kRows); begin += kPanelRows) {
-        const int end = std::min(rows, begin + kPanelRows);
-        const Panel at_most = panel_at(logits + begin) + panel_at(margin.data() + begin);
-        bool wanted = !(at_most.maxCoeff() < bar);
-        for (int row = begin; row < end; ++row) wanted |= marked[static_cast<std::size_t>(row)] != 0;
-        if (wanted)
-          exec.kernels.matmul(weights.lm_head, input, begin, end, logits + begin, kPanelRows,
-                              matmul_scratch(workspace, thread));
-        else
-          std::fill(logits + begin, logits + end, -kInfinity);
-      }
+    // Which rows were completed depends on the threads' timing; what stays does not.
+    const float smallest = threshold.load(std::memory_order_relaxed);
+    for (int begin = next_filter.fetch_add(unit); begin < rows; begin = next_filter.fetch_add(unit))
+      for (int row = begin; row < std::min(rows, begin + unit); ++row)
+        if (logits[row] < smallest && !(has_marks && marked[static_cast<std::size_t>(row)] != 0))
+          logits[row] = -kInfinity;
   });
   std::fill(logits + rows, logits + weights.shape.embedding_rows, -kInfinity);
-  for (const Token token : also) marked[static_cast<std::size_t>(token)] = 0;
+  for (const Token token : must_include) marked[static_cast<std::size_t>(token)] = 0;
 }
 
 }  // namespace qwen::model

@@ -1,4 +1,4 @@
-// The output head: final hidden states in, logits out.
+// The output head: final hidden states in, logits out. All functions give the same bits for the same logit.
 #pragma once
 #include <span>
 
@@ -6,25 +6,25 @@
 
 namespace qwen::model {
 
-// logits[i * stride + token] for `count` hidden states [count][hidden]; `stride` is at least vocab rounded up
-// to 16.
+// logits[i * stride + token] for `count` hidden states [count][hidden], which share one read of the head.
+// `stride` is at least embedding_rows rounded up to 16. May allocate if count is larger than the batches seen so far.
 void lm_head_logits(const ExecContext& exec, Workspace& workspace, const float* hidden, int count,
                     float* logits, std::size_t stride);
 
-// Logits of single tokens for one hidden state: bit-equal to lm_head_logits.
+// out[i] = logit of tokens[i], for one hidden state.
 void lm_head_logits_for(const ExecContext& exec, Workspace& workspace, const float* hidden,
                         std::span<const Token> tokens, float* out);
 
-// Whether lm_head_top_k reads less than the whole head.
+// True if lm_head_top_k can read less than the whole head.
 bool has_two_plane_head(const Weights& weights) noexcept;
 
-// The logits of one hidden state that can matter to a choice among the largest ones: exact, bit-equal to
-// lm_head_logits, for every token that may be among the `count` largest of the tokens not in `also`, and for
-// those in `also`; minus infinity for all others. Only the first `rows` tokens count (rows of padding follow
-// them). `logits` has room for vocab rounded up to 16; `count` is at least 1. With a head in two planes
-// (kernels/panel.h) about half of it is read: an estimate of every logit, with a bound of six standard
-// deviations of its error, tells which ones need the rest.
+// The logits of one hidden state that matter to a choice among the largest. Exact for the tokens of
+// `must_include` and for every other token whose logit is at least the `count`-th largest of the tokens outside
+// of `must_include`; the remaining logits are minus infinity, or exact too if the head has one plane. Only the
+// first `rows` tokens count (padding rows follow them). `logits` has room for embedding_rows rounded up to 16; `count` is
+// at least 1. A head in two planes (kernels/panel.h) is read to about one half: a bound that always holds tells
+// which rows need their low nibbles.
 void lm_head_top_k(const ExecContext& exec, Workspace& workspace, const float* hidden, int rows, int count,
-                   std::span<const Token> also, float* logits);
+                   std::span<const Token> must_include, float* logits);
 
 }  // namespace qwen::model

@@ -20,7 +20,7 @@ namespace {
 using kernels::Matrix;
 
 constexpr int kMinPanelDim = 16;
-// Smaller tensors are packed by the calling thread: sooner than others are awake.
+// Smaller tensors are packed by the calling thread alone: waking the others would take longer.
 constexpr std::size_t kSingleThreadBytes = std::size_t{1} << 19;
 
 class Binder {
@@ -45,7 +45,7 @@ class Binder {
     return result;
   }
 
-  // The output head: Q8_0 is cut into two planes, so that the largest logits can be found from half of it.
+  // The output head. Q8_0 is cut into two planes, so that the largest logits can be found from about half of it.
   Matrix lm_head(const std::string& name, int rows, int cols) {
     const formats::Tensor& tensor =
         find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
@@ -56,19 +56,21 @@ class Binder {
     const auto panels = static_cast<std::size_t>(result.panel_count());
     std::byte* high = own(checked_mul(result.stride, panels, name));
     std::byte* low = own(checked_mul(result.low_stride, panels, name));
+    auto* norms = reinterpret_cast<float*>(own(panels * kernels::kPanelRows * sizeof(float)));
     if (options_.plan_only) return result;
     in_panels(tensor, TensorType::q8_0, result, [&](const std::byte* source, int count, int panel) {
       const auto at = static_cast<std::size_t>(panel);
       kernels::pack_two_plane_panels(source, count, cols, high + at * result.stride,
-                                     low + at * result.low_stride);
+                                     low + at * result.low_stride, norms + at * kernels::kPanelRows);
     });
     result.data = high;
     result.low = low;
+    result.low_norm = norms;
     advance(tensor);
     return result;
   }
 
-  // A matrix of which single rows are read: stays in the file.
+  // A matrix of which only single rows are read: it stays in the file.
   Matrix rows_of(const std::string& name, int rows, int cols) {
     const formats::Tensor& tensor =
         find(name, {static_cast<std::size_t>(rows), static_cast<std::size_t>(cols)});
@@ -89,8 +91,7 @@ class Binder {
     quant::dequantize(tensor.type, tensor.data.data(), {out, static_cast<std::size_t>(n)});
     for (int i = 0; i < n; ++i)
       if (!std::isfinite(out[i]))
-        fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": element ", i,
-             " is not a finite number");
+        fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": element ", i, " is not finite");
     advance(tensor);
     return out;
   }
@@ -101,7 +102,7 @@ class Binder {
 
   // Tensors bound so far.
   const std::unordered_set<const formats::Tensor*>& used() const noexcept { return used_; }
-  // Whether a matrix points into the file.
+  // True if a matrix points into the file.
   bool stays_in_file() const noexcept { return stays_in_file_; }
 
  private:
@@ -116,7 +117,7 @@ class Binder {
       fail(ErrorCode::bad_format, file_.path(), ": tensor ", name, ": expected shape ", text(shape),
            ", found ", text(tensor->shape));
     used_.insert(tensor);
-    file_.check_unchanged(*tensor);  // before its bytes are touched: those of a truncated file raise SIGBUS
+    file_.check_unchanged(*tensor);  // before its bytes are read: a truncated file would raise SIGBUS
     return *tensor;
   }
 
@@ -131,7 +132,7 @@ class Binder {
     return options_.plan_only ? nullptr : weights_.buffers.emplace_back(bytes).data();
   }
 
-  // In pieces whose pages go back when they are seen: usually the first piece settles it.
+  // Checks piece by piece and releases the pages; the first piece usually decides.
   bool is_bf16(const formats::Tensor& tensor) const {
     const std::size_t piece_bytes = std::size_t{options_.plan_only ? 64u : 4096u} << 10;
     for (std::size_t at = 0; at < tensor.data.size(); at += piece_bytes) {
@@ -159,8 +160,8 @@ class Binder {
     matrix.data = out;
   }
 
-  // body(rows, count, first panel) for all panels of the tensor, some at a time, on all threads; `rows` are
-  // its rows, as `type`.
+  // Calls body(rows, count, first panel) for all panels of the tensor, a few at a time, on all threads; `rows` are
+  // its rows, converted to `type`.
   template <class Body>
   void in_panels(const formats::Tensor& tensor, TensorType type, const Matrix& matrix, const Body& body) {
     in_chunks(tensor, matrix.panel_count(), kernels::kPanelRows, [&](int begin, int end) {
@@ -175,7 +176,7 @@ class Binder {
     });
   }
 
-  // Rows of another type, for the exact path.
+  // Rows of another type, for the reference path.
   void convert(const formats::Tensor& tensor, Matrix& matrix) {
     std::byte* out = own(checked_mul(matrix.stride, static_cast<std::size_t>(matrix.rows), tensor.name));
     if (options_.plan_only) return;
@@ -194,8 +195,8 @@ class Binder {
                         type, out, static_cast<std::size_t>(count), cols);
   }
 
-  // body(begin, end) over [0, count) units of `unit_rows` rows on all threads; an error names the tensor. The
-  // source's pages go back behind each chunk, so that resident memory stays near one copy.
+  // Calls body(begin, end) for [0, count) units of `unit_rows` rows on all threads; errors name the tensor. The
+  // source's pages are released after each chunk, so that resident memory stays near one copy.
   template <class Body>
   void in_chunks(const formats::Tensor& tensor, int count, int unit_rows, Body&& body) {
     const std::size_t unit_bytes =
@@ -311,7 +312,7 @@ std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::Model
   bind_all(bind, *weights, shape);
   if (options.plan_only) check_all_used(*weights->file, shape, bind.used());
   weights->file->check_unchanged();
-  // Nothing reads it any more: its pages, and what is known of its content, go.
+  // Nothing reads the file any more.
   if (!bind.stays_in_file()) weights->file.reset();
   return weights;
 }

@@ -18,10 +18,10 @@ struct LayerWeights {
   const float* attn_norm = nullptr;  // [hidden]
   kernels::Matrix q;                 // [heads * head_dim, hidden]
   kernels::Matrix k, v;              // [kv_heads * head_dim, hidden]
-  const float* q_bias = nullptr;     // [heads * head_dim], null where the model has none
+  const float* q_bias = nullptr;     // [heads * head_dim]; biases are null if the model has none
   const float* k_bias = nullptr;     // [kv_heads * head_dim]
   const float* v_bias = nullptr;
-  const float* q_norm = nullptr;  // [head_dim], null where the model has none (Qwen3 has)
+  const float* q_norm = nullptr;  // [head_dim]; null unless the model is a Qwen3
   const float* k_norm = nullptr;
   kernels::Matrix o;                // [hidden, heads * head_dim]
   const float* ffn_norm = nullptr;  // [hidden]
@@ -36,16 +36,15 @@ struct Weights {
   kernels::Matrix embedding;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
   const float* output_norm = nullptr;  // [hidden]
-  kernels::Matrix lm_head;             // [vocab, hidden]; the embedding itself where they are tied
+  kernels::Matrix lm_head;             // [vocab, hidden]; the embedding itself if they are tied
 
   bool float32_source = false;  // the file's key projections are F32
-  std::uint64_t bytes =
-      0;  // held in memory for all of the above; the mapped file's own pages are not counted
+  std::uint64_t bytes = 0;      // of all the above, without the pages of the mapped file
 
-  // Where the pointers above point to. `file` is kept only where matrices are read in place from it.
+  // The memory that the pointers above point to. `file` is null unless matrices are read from it in place.
   std::vector<AlignedBuffer> buffers;
   std::shared_ptr<const formats::ModelFile> file;
-  // Called before each pass. Error(io) where the file that is read in place was changed or truncated since.
+  // To be called before each pass. Throws io if a file that is read in place has been changed or truncated.
   void check_file() const {
     if (file) file->check_unchanged();
   }
@@ -53,19 +52,20 @@ struct Weights {
 
 struct BindOptions {
   bool reference = false;  // keep the file's rows instead of packing panels
-  // Find and check everything and count its bytes, but take no memory and leave all pointers null. Of F32
-  // weights only the first ones are looked at to tell whether they are bfloat16.
+  // Find and check all tensors and count their bytes, but allocate nothing and leave all pointers null. Whether F32
+  // weights are bfloat16 is then judged by the first of them.
   bool plan_only = false;
-  // The type in which a matrix is kept in memory; empty keeps the file's.
+  // The type of a matrix in memory; empty keeps the file's.
   std::function<TensorType(const formats::Tensor&)> type_of;
-  // Weights packed so far, 0 to 1; returning false stops with Error(cancelled).
+  // Called with the fraction of weights packed; returning false makes bind_weights throw cancelled.
   std::function<bool(double fraction)> on_progress;
 };
 
-// Finds, checks and packs every tensor of the shape. All errors but that of a NaN are found before packing starts.
+// Finds, checks and packs every tensor of the model. All errors but that of a NaN are found before packing starts.
 // Throws not_found if a tensor is missing.
-// Throws bad_format if a tensor has the wrong shape or type.
+// Throws bad_format if a tensor has the wrong shape or type, or a value that is not finite where it must be.
 // Throws unsupported if the file has a tensor that the model does not use (formats/harmless_tensors.h).
+// Throws io if the file changed, cancelled if on_progress returned false.
 std::shared_ptr<const Weights> bind_weights(std::shared_ptr<const formats::ModelFile> file,
                                             const ModelShape& shape, ThreadPool& pool,
                                             const BindOptions& options);

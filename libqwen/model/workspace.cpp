@@ -42,7 +42,7 @@ void Workspace::reserve(int row_count, int output_count, int context) {
   try {
     grow(row_count, output_count, context);
   } catch (...) {
-    // Buffers are missing now. A later call, with more memory or for fewer rows, takes all of them anew.
+    // Some buffers are missing: the next call allocates all of them again.
     rows_reserved_ = outputs_reserved_ = context_reserved_ = 0;
     throw;
   }
@@ -66,7 +66,7 @@ void Workspace::grow(int row_count, int output_count, int context) {
     angles = memory_.as<float>(angles_at);
     input.reserve(row_count, std::max(shape.hidden, q_dim), hidden_formats(weights_));
     ffn_input.reserve(row_count, shape.ffn, ffn_formats(weights_));
-    // A unit is at least one head or 32 rows wide, for all tokens; single tokens get longer units.
+    // A unit is at least one head or 32 rows, for all tokens; with few tokens it has more rows.
     unit_floats_ =
         std::max<std::size_t>(kUnitFloats, static_cast<std::size_t>(row_count) *
                                                static_cast<std::size_t>(std::max(32, shape.head_dim)));
@@ -86,7 +86,7 @@ void Workspace::grow(int row_count, int output_count, int context) {
     hidden = hidden_memory_.as<float>();
   }
   if (context > context_reserved_) {
-    // Grows in steps, so that a sequence that grows token by token does not allocate at each.
+    // In whole pages, so that a sequence that grows by single tokens rarely allocates.
     context_reserved_ = static_cast<int>(round_up(static_cast<std::size_t>(context), kernels::kPageTokens));
     for (ThreadScratch& thread : threads) {
       thread.scores = AlignedBuffer();

@@ -1,4 +1,4 @@
-// The activations of a forward pass: buffers that grow to the largest batch seen and are then reused.
+// The buffers of a forward pass. They grow to the largest batch seen and are reused.
 #pragma once
 #include <atomic>
 #include <vector>
@@ -17,19 +17,19 @@ struct BatchRow {
   Token token;
 };
 
-// Consecutive rows of one sequence that attention takes together.
+// Consecutive rows of one sequence whose queries attend together.
 struct QueryTile {
   int first, count;
 };
 
-// Per thread.
+// Buffers of one thread.
 struct ThreadScratch {
-  ActivationBuffer input;      // a single token's input, prepared by each thread for itself
+  ActivationBuffer input;      // of a single token: each thread prepares its own
   AlignedBuffer normed;        // [max cols]
-  AlignedBuffer unit;          // outputs of the unit of work at hand (two of them for gate and up)
-  AlignedBuffer matmul;        // the kernels' own
-  AlignedBuffer scores;        // attention
-  std::vector<float> largest;  // of the head's estimates
+  AlignedBuffer unit;          // [2][unit_floats] outputs of one unit of work
+  AlignedBuffer matmul;        // scratch of the kernels
+  AlignedBuffer scores;        // [kMaxQueries][context]
+  std::vector<float> largest;  // lm_head_top_k: the largest logits
 };
 
 // Used by one forward pass at a time.
@@ -38,14 +38,14 @@ class Workspace {
   Workspace(const Weights& weights, int threads);
 
   // Makes room for `rows` rows, `outputs` of them with an output, over contexts of up to `context` tokens.
-  // Where memory ends, the workspace stays usable: the next call starts from nothing.
+  // Throws out_of_memory; the workspace stays usable.
   void reserve(int rows, int outputs, int context);
   std::size_t bytes() const noexcept;
 
   std::vector<BatchRow> rows;
-  std::vector<int> outputs;             // indices of the rows whose final hidden state is wanted, ascending
+  std::vector<int> outputs;             // rows that get a final hidden state, ascending
   std::vector<QueryTile> tiles;         // of all rows
-  std::vector<QueryTile> output_tiles;  // of the output rows, numbered in `outputs`
+  std::vector<QueryTile> output_tiles;  // of the output rows, as indices of `outputs`
 
   float* x = nullptr;          // [rows][hidden] residual stream
   float* q = nullptr;          // [rows][heads * head_dim] queries, scaled
@@ -56,16 +56,15 @@ class Workspace {
   ActivationBuffer input;      // of q/k/v, o, gate/up and the head
   ActivationBuffer ffn_input;  // of down
   std::vector<ThreadScratch> threads;
-  std::vector<float> energy;         // of the hidden state's blocks
-  std::vector<float> margin;         // [vocab] what an estimated logit may be off by
-  std::vector<std::uint8_t> marked;  // [vocab] tokens whose logits are wanted in any case; zero between calls
+  std::vector<std::uint8_t>
+      marked;  // [vocab] lm_head_top_k: tokens to include in any case; zero between calls
   // The next free unit of each phase of a pass. A layer has up to kLayerPhases phases; the last one up to
   // kLastLayerPhases, since it prepares and projects the output rows again; then the embedding and the final norm.
   static constexpr int kLayerPhases = 8, kLastLayerPhases = 10, kOtherPhases = 2;
   std::vector<std::atomic<int>> work_counters;
   int phases = 0;  // counters that the last pass used
 
-  // Floats in one of a unit's two output buffers.
+  // Size of one of a thread's two unit buffers.
   static constexpr int kUnitFloats = 1 << 14;
   std::size_t unit_floats() const noexcept { return unit_floats_; }
 
@@ -78,7 +77,7 @@ class Workspace {
   AlignedBuffer memory_, hidden_memory_;
 };
 
-// Forms of input that the weights ask for: of everything but `down`, and of `down`.
+// The formats (kernels::ActivationFormat) that the matrices need: all but `down`, and `down`.
 unsigned hidden_formats(const Weights& weights) noexcept;
 unsigned ffn_formats(const Weights& weights) noexcept;
 

@@ -1,4 +1,4 @@
-// The blocks of every quantised type, byte by byte, and what their bits mean.
+// The blocks of every quantized type: their bytes and the meaning of their bits.
 //
 // The layouts are GGUF's. All numbers are little-endian, `d`, `m` and `dmin` are IEEE half precision. A block
 // of the types with one scale holds 32 weights; a block of the "K" types and of IQ4_XS ("super-block") holds
@@ -117,8 +117,7 @@ static_assert(sizeof(BlockQ5_0) == 22 && sizeof(BlockQ5_1) == 24 && sizeof(Block
 static_assert(sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110 && sizeof(BlockQ4_K) == 144);
 static_assert(sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210 && sizeof(BlockIQ4_XS) == 136);
 
-// --- integer scales of the groups
-// ------------------------------------------------------------------------------------
+// Integer scales of the groups.
 
 struct ScaleMin {
   std::uint8_t scale;  // s, 0..63
@@ -149,9 +148,8 @@ inline int iq4_xs_scale(const BlockIQ4_XS& block, int g) {
   return (low | high << 4) - 32;
 }
 
-// --- integers of the weights
-// ----------------------------------------------------------------------------------------- out[i] is what
-// the table above multiplies with the scale: q, or q - 8, q - 16, q - 4, q - 32, or kIq4Values[q].
+// Integers of the weights: out[i] is the factor of the scale in the table above, that is q, q - 8, q - 16, q - 4,
+// q - 32 or kIq4Values[q].
 
 inline void unpack_nibbles(const std::uint8_t qs[16], std::int8_t out[32]) {
   for (int i = 0; i < 16; ++i) {

@@ -7,7 +7,7 @@
 namespace qwen::quant {
 namespace {
 
-// What multiplies the integers of a group, and what is added to the product.
+// The factor of a group's integers and the summand of the products.
 struct Affine {
   float scale;
   float offset;

@@ -1,4 +1,4 @@
-// The storage types of weights: their blocks byte by byte, and the scalar code that defines what they mean.
+// Converting weights between floats and the storage types. This scalar code defines the meaning of the types.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -7,19 +7,18 @@
 
 namespace qwen::quant {
 
-// Weights of `blocks` -> floats. `out.size()` is a multiple of the type's block; `blocks` holds exactly that
-// many weights. This is the truth that every kernel is tested against.
+// Blocks to floats. `out.size()` is a multiple of the type's block; `blocks` holds that many weights. The kernels
+// are tested against this function.
 void dequantize(TensorType type, const std::byte* blocks, std::span<float> out) noexcept;
 
-// Floats -> blocks, searching for the scales with the least sum of squared errors. Q2_K, Q3_K and IQ4_XS,
-// which only tests and benchmarks write, take the same search without any tuning of their own.
-// Error(bad_format) for input that is not finite or whose scale does not fit half precision. `in.size()` is a
-// multiple of the type's block; `blocks` has room for in.size() weights.
+// Floats to blocks, with the scales of the least sum of squared errors. `in.size()` is a multiple of the type's block;
+// `blocks` has room for that many weights.
+// Throws bad_format if a value is not finite or a scale does not fit half precision.
 void quantize(TensorType type, std::span<const float> in, std::byte* blocks);
 
 // `rows` rows of `cols` weights from one type to another, row by row with one row of floats as scratch. Rows
-// of the same type are copied. Errors as quantize; also Error(bad_format) where cols is no multiple of a
-// type's block.
+// of the same type are copied. Throws what quantize throws, and bad_format if cols is not a multiple of a type's
+// block.
 void convert_rows(TensorType from, const std::byte* in, TensorType to, std::byte* out, std::size_t rows,
                   std::size_t cols);
 

@@ -11,7 +11,7 @@ namespace {
 
 void quantize_block(const float x[32], BlockQ8_0& block) {
   const float most = max_abs<32>(x);
-  // The plain scale; with 255 levels a search gains nothing worth its time.
+  // No search: with 255 levels it gains almost nothing.
   block.d = to_half(std::fabs(most) / 127);
   std::uint8_t codes[32];
   encode_group<IntegerGrid<-127, 127>, 32>(x, f16_to_f32(block.d), 0, codes);
@@ -42,9 +42,9 @@ void quantize_block(const float x[32], BlockQ5_0& block) {
 
 template <int top, class Block>
 void quantize_affine(const float x[32], Block& block, std::uint8_t codes[32]) {
-  const AffineFit line = search_affine<top, 32>(x, false, 5, 0.3f);
-  block.d = to_half(line.scale);
-  block.m = to_half(line.offset);
+  const AffineFit fit = search_affine<top, 32>(x, false, 5, 0.3f);
+  block.d = to_half(fit.scale);
+  block.m = to_half(fit.offset);
   encode_group<IntegerGrid<0, top>, 32>(x, f16_to_f32(block.d), f16_to_f32(block.m), codes);
   pack_nibbles(codes, block.qs);
 }
@@ -94,7 +94,7 @@ void check_weights(TensorType type, std::span<const float> in) {
   std::size_t at = 0;
   while (std::fabs(in[at]) < limit) ++at;
   if (!std::isfinite(in[at]))
-    fail(ErrorCode::bad_format, "cannot quantise: weight ", at, " of ", in.size(), " is ", in[at]);
+    fail(ErrorCode::bad_format, "cannot quantize: weight ", at, " of ", in.size(), " is ", in[at]);
   fail_too_large(type, in, at);
 }
 

@@ -16,7 +16,7 @@ void quantize_block(const float x[256], BlockQ5_K& block);
 void quantize_block(const float x[256], BlockQ6_K& block);
 void quantize_block(const float x[256], BlockIQ4_XS& block);
 
-// `value` in half precision. Error(bad_format) where it is too large.
+// `value` in half precision. Throws bad_format if it is too large.
 inline std::uint16_t to_half(float value) {
   const std::uint16_t bits = f32_to_f16(value);
   if ((bits & 0x7c00u) == 0x7c00u)

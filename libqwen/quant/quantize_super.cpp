@@ -1,6 +1,5 @@
-// The types whose groups share one half-precision scale (and one for the minima): the groups find their own
-// scales first, these are rounded to small integers, and then each group's integers are tried one up and one
-// down.
+// The types whose groups share one half-precision scale (and one for the minima). Each group's own scale is searched
+// first; the scales are rounded to small integers; then each group's integers are tried one up and one down.
 #include <cstring>
 
 #include "quant/quantize.h"
@@ -14,8 +13,8 @@ int clamp_int(float v, int low, int high) {
   return r < static_cast<float>(low) ? low : r > static_cast<float>(high) ? high : static_cast<int>(r);
 }
 
-// Half precision, away from zero among the subnormals: there a step is large enough that a scale rounded down
-// would cut off the largest weights.
+// Half precision, rounded away from zero if subnormal: steps are large there, and a scale that is rounded down would
+// clip the largest weights.
 std::uint16_t round_scale_up(float value) {
   const std::uint16_t bits = to_half(value);
   const bool subnormal = (bits & 0x7c00u) == 0;
@@ -23,8 +22,7 @@ std::uint16_t round_scale_up(float value) {
                                                                      : bits;
 }
 
-// --- groups with a scale: x ~ (d * s) * grid
-// ------------------------------------------------------------------------------
+// Groups with a scale: x ~ (d * s) * grid.
 
 template <class Grid, int group, int s_low, int s_high>
 struct ScaledGroups {
@@ -64,8 +62,7 @@ struct ScaledGroups {
   }
 };
 
-// --- groups with a scale and a minimum: x ~ (d * s) * q - dmin * t
-// ---------------------------------------------------------
+// Groups with a scale and a minimum: x ~ (d * s) * q - dmin * t.
 
 template <int top, int group, int s_top>
 struct LineGroups {
@@ -75,27 +72,27 @@ struct LineGroups {
   std::uint8_t codes[256];
 
   LineGroups(const float* x, int steps, float stride) {
-    AffineFit line[kGroups];
+    AffineFit fits[kGroups];
     float most_scale = 0, most_min = 0;
     for (int g = 0; g < kGroups; ++g) {
-      line[g] = search_affine<top, group>(x + g * group, true, steps, stride);
-      if (line[g].scale > most_scale) most_scale = line[g].scale;
-      if (-line[g].offset > most_min) most_min = -line[g].offset;
+      fits[g] = search_affine<top, group>(x + g * group, true, steps, stride);
+      if (fits[g].scale > most_scale) most_scale = fits[g].scale;
+      if (-fits[g].offset > most_min) most_min = -fits[g].offset;
     }
     d = round_scale_up(most_scale / s_top);
     dmin = round_scale_up(most_min / s_top);
     const float unit = f16_to_f32(d), min_unit = f16_to_f32(dmin);
     for (int g = 0; g < kGroups; ++g) {
       const float* xg = x + g * group;
-      choose(xg, unit, min_unit, line[g], s[g], t[g]);
+      choose(xg, unit, min_unit, fits[g], s[g], t[g]);
       encode_group<IntegerGrid<0, top>, group>(xg, unit * static_cast<float>(s[g]),
                                                -(min_unit * static_cast<float>(t[g])), codes + g * group);
     }
   }
 
-  static void choose(const float* xg, float unit, float min_unit, const AffineFit& line, int& s, int& t) {
-    const int s0 = unit != 0 ? clamp_int(line.scale / unit, 0, s_top) : 0;
-    const int t0 = min_unit != 0 ? clamp_int(-line.offset / min_unit, 0, s_top) : 0;
+  static void choose(const float* xg, float unit, float min_unit, const AffineFit& fit, int& s, int& t) {
+    const int s0 = unit != 0 ? clamp_int(fit.scale / unit, 0, s_top) : 0;
+    const int t0 = min_unit != 0 ? clamp_int(-fit.offset / min_unit, 0, s_top) : 0;
     float least = HUGE_VALF;
     for (int ti = t0 - 1; ti <= t0 + 1; ++ti) {
       if (ti < 0 || ti > s_top) continue;

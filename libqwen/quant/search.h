@@ -1,9 +1,8 @@
-// How a group of weights finds its scale: the searches that quantize.cpp and quantize_super.cpp share.
+// The searches for the scale of a group of weights, for quantize.cpp and quantize_super.cpp.
 //
-// Every search minimises the plain sum of squared errors. It tries a handful of scales, rounds the weights
-// with each, and gives each rounding the scale (and offset) that fits it best by least squares. Groups are 16
-// or 32 weights; the loops are written over four-lane vectors, since the compiler may not reorder float sums
-// by itself.
+// Every search minimizes the sum of squared errors. It tries several scales, rounds the weights with each, and
+// computes the least-squares scale (and offset) of each rounding. Groups have 16 or 32 weights. The loops are
+// written over vectors of four lanes because the compiler must not reorder float sums.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -35,7 +34,7 @@ inline Lanes splat(float x) {
 inline float sum(Lanes v) {
   return (v[0] + v[2]) + (v[1] + v[3]);
 }
-#ifdef __SSE__  // GCC makes four instructions of the comparison and the choice
+#ifdef __SSE__  // GCC compiles the portable form to four instructions
 inline Lanes min(Lanes a, Lanes b) {
   return _mm_min_ps(a, b);
 }
@@ -50,21 +49,20 @@ inline Lanes max(Lanes a, Lanes b) {
   return a > b ? a : b;
 }
 #endif
-// To the nearest integer, ties to even, for |v| below 2^22: the sum's last bit is then worth 1.
+// To the nearest integer, ties to even, for |v| below 2^22: the last bit of v + magic is worth 1.
 inline Lanes round_lanes(Lanes v) {
   const Lanes magic = splat(12582912.0f);
   return (v + magic) - magic;
 }
 
-// --- grids: what an integer of the block stands for
-// -------------------------------------------------------------------
+// Grids: the values that the codes of a block stand for.
 
 // The integers low..high.
 template <int low, int high>
 struct IntegerGrid {
   static constexpr float kEdge = -low;  // magnitude of the value farthest from zero, which is negative
   static Lanes nearest(Lanes v) { return round_lanes(min(max(v, splat(low)), splat(high))); }
-  // What the block stores for it: counted from zero.
+  // The code that the block stores: counted from zero.
   static Lanes code(Lanes v) { return nearest(v) - splat(low); }
 };
 
@@ -100,9 +98,6 @@ void encode_group(const float* x, float scale, float offset, std::uint8_t* codes
   }
 }
 
-// --- one scale
-// ----------------------------------------------------------------------------------------------------------
-
 // The weight of largest magnitude, with its sign.
 template <int n>
 float max_abs(const float* x) {
@@ -119,7 +114,7 @@ float max_abs(const float* x) {
   return top > -bottom ? top : bottom;
 }
 
-// Best scale for the rounding that `inverse` gives, and how much of the squared sum of x it explains.
+// The best scale for the rounding that `inverse` gives, and by how much it reduces the squared error.
 struct FitResult {
   float scale = 0;
   float gain = 0;
@@ -140,7 +135,7 @@ FitResult fit_scale(const float* x, float inverse) {
 }
 
 // Scale (of either sign) for x ~ scale * grid. `steps` candidates on either side of the plain one, which puts
-// the extreme weight on the grid's edge, `stride` of the edge apart.
+// the largest weight on the grid's edge, `stride` apart.
 template <class Grid, int n>
 float search_scale(const float* x, int steps, float stride) {
   const float most = max_abs<n>(x);
@@ -170,9 +165,6 @@ float scale_error(const float* x, float scale) {
   }
   return sum(error);
 }
-
-// --- scale and offset
-// -----------------------------------------------------------------------------------------------------
 
 // x ~ scale * q + offset, q in 0..top.
 struct AffineFit {
@@ -204,8 +196,8 @@ GroupSums group_sums(const float* x) {
   return sums;
 }
 
-// Best line for the rounding that (inverse, offset) gives; where `no_positive_offset`, offsets above zero
-// become zero.
+// The best fit for the rounding that (inverse, offset) gives. With `no_positive_offset`, positive offsets become
+// zero.
 template <int top, int n>
 AffineFit fit_affine(const float* x, const GroupSums& sums, float inverse, float offset,
                      bool no_positive_offset) {
@@ -219,22 +211,22 @@ AffineFit fit_affine(const float* x, const GroupSums& sums, float inverse, float
   }
   const float sq = sum(q1), sqq = sum(q2), sxq = sum(xq);
   const float det = static_cast<float>(n) * sqq - sq * sq;
-  AffineFit line;
+  AffineFit fit;
   if (det > 0) {
-    line.scale = (static_cast<float>(n) * sxq - sums.x * sq) / det;
-    line.offset = (sqq * sums.x - sq * sxq) / det;
+    fit.scale = (static_cast<float>(n) * sxq - sums.x * sq) / det;
+    fit.offset = (sqq * sums.x - sq * sxq) / det;
   }
-  if (det <= 0 || (no_positive_offset && line.offset > 0)) {
-    line.offset = 0;
-    line.scale = sqq > 0 ? sxq / sqq : 0;
+  if (det <= 0 || (no_positive_offset && fit.offset > 0)) {
+    fit.offset = 0;
+    fit.scale = sqq > 0 ? sxq / sqq : 0;
   }
-  line.error = sums.xx + line.scale * (line.scale * sqq - 2 * sxq + 2 * line.offset * sq) +
-               line.offset * (static_cast<float>(n) * line.offset - 2 * sums.x);
-  return line;
+  fit.error = sums.xx + fit.scale * (fit.scale * sqq - 2 * sxq + 2 * fit.offset * sq) +
+              fit.offset * (static_cast<float>(n) * fit.offset - 2 * sums.x);
+  return fit;
 }
 
-// Scale > 0 and offset. `steps` candidates whose grid spans the range of x and ever more than it or less,
-// `stride` steps of the grid apart.
+// Scale > 0 and offset. Tries `steps` candidates on either side of the one whose grid spans the range of x, `stride`
+// grid steps apart.
 template <int top, int n>
 AffineFit search_affine(const float* x, bool no_positive_offset, int steps, float stride) {
   const GroupSums sums = group_sums<n>(x);
@@ -244,13 +236,13 @@ AffineFit search_affine(const float* x, bool no_positive_offset, int steps, floa
   best.error = HUGE_VALF;
   for (int k = -steps; k <= steps; ++k) {
     const float scale = (sums.high - low) / (top + static_cast<float>(k) * stride);
-    const AffineFit line = fit_affine<top, n>(x, sums, 1.0f / scale, low, no_positive_offset);
-    if (line.scale > 0 && line.error < best.error) best = line;
+    const AffineFit fit = fit_affine<top, n>(x, sums, 1.0f / scale, low, no_positive_offset);
+    if (fit.scale > 0 && fit.error < best.error) best = fit;
   }
   for (int again = 0; again < 2 && best.scale > 0; ++again) {
-    const AffineFit line = fit_affine<top, n>(x, sums, 1.0f / best.scale, best.offset, no_positive_offset);
-    if (!(line.scale > 0 && line.error < best.error)) break;
-    best = line;
+    const AffineFit fit = fit_affine<top, n>(x, sums, 1.0f / best.scale, best.offset, no_positive_offset);
+    if (!(fit.scale > 0 && fit.error < best.error)) break;
+    best = fit;
   }
   return best;
 }

@@ -21,7 +21,7 @@ TEST_CASE("names of instruction sets", "[base]") {
   // Each level includes those below it (AVX-512 machines without AVX-VNNI exist).
   if (isa_supported(Isa::avx512) || isa_supported(Isa::avxvnni)) CHECK(isa_supported(Isa::avx2));
   for (const char* name : {"AVX2", "avx", "avx2 ", "", "sse"})
-    check_error(ErrorCode::invalid_argument, "expected scalar, avx2, avxvnni or avx512",
+    check_error(ErrorCode::invalid_argument, "expected scalar, avx2, avxvnni, avx512, neon, dotprod or i8mm",
                 [&] { parse_isa(name); });
   const WithIsa empty("");
   CHECK(requested_isa() == std::nullopt);
@@ -57,4 +57,14 @@ TEST_CASE("threads are at most the machine's", "[base]") {
   const std::vector<int> cores = physical_core_cpus();
   CHECK_FALSE(cores.empty());
   CHECK(std::set<int>(cores.begin(), cores.end()).size() == cores.size());
+}
+
+TEST_CASE("default threads run on the big cores only", "[base]") {
+  const std::vector<int> cpus = {0, 1, 2, 3, 4, 5, 6, 7};
+  const auto big = [&](std::vector<int> capacities) { return cpu_detail::big_cores(cpus, capacities); };
+  CHECK(big({0, 0, 0, 0, 0, 0, 0, 0}) == cpus);  // the system reports none
+  CHECK(big({1024, 1024, 1024, 1024, 1024, 1024, 1024, 1024}) == cpus);
+  CHECK(big({414, 414, 414, 414, 1024, 1024, 1024, 1024}) == std::vector<int>{4, 5, 6, 7});  // RK3588
+  CHECK(big({325, 325, 325, 325, 828, 828, 828, 1024}) == std::vector<int>{4, 5, 6, 7});
+  CHECK(cpu_detail::big_cores({}, {}).empty());
 }

@@ -24,18 +24,25 @@ namespace qwen::kernels {
 
 using test::GuardedBuffer;
 
-inline constexpr TensorType kQuantised[] = {TensorType::q8_0,   TensorType::q4_0, TensorType::q4_1,
+inline constexpr TensorType kQuantized[] = {TensorType::q8_0,   TensorType::q4_0, TensorType::q4_1,
                                             TensorType::q5_0,   TensorType::q5_1, TensorType::iq4_nl,
                                             TensorType::iq4_xs, TensorType::q2_k, TensorType::q3_k,
                                             TensorType::q4_k,   TensorType::q5_k, TensorType::q6_k};
 inline constexpr TensorType kFloats[] = {TensorType::f32, TensorType::f16, TensorType::bf16};
 
-// The tables that this build and this CPU have, the scalar one first.
+inline bool built_and_supported(Isa isa) {
+  try {
+    kernels_for(isa);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+// The levels that this build and this CPU have, the scalar one first.
 inline std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables;
-  const Kernels* const all[] = {kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512Kernels};
-  for (std::size_t i = 0; i < std::size(all); ++i)
-    if (all[i] != nullptr && isa_supported(kAllIsas[i])) tables.push_back(all[i]);
+  for (const Isa isa : kAllIsas)
+    if (built_and_supported(isa)) tables.push_back(&kernels_for(isa));
   return tables;
 }
 inline std::vector<const Kernels*> vector_kernels() {
@@ -73,7 +80,7 @@ inline std::uint16_t random_half(Fill fill, std::mt19937& random) {
   }
 }
 
-// Rows of a file in a quantised type.
+// Rows of a file in a quantized type.
 inline std::vector<std::byte> random_rows(TensorType type, int rows, int cols, Fill fill, unsigned seed) {
   std::mt19937 random(seed);
   const TensorTypeInfo& info = info_of(type);
@@ -161,7 +168,7 @@ struct TestInput {
     for (std::size_t i = 0; i < cols; ++i) tiles[(t / w * cols + i) * w + t % w] = x[i];
     if (view.cols % kBlock == 0)
       for (int b = 0; b < view.cols / kBlock; ++b)
-        kScalarKernels->quantize_block(x + b * kBlock, token, b, view);
+        kernels_for(Isa::scalar).quantize_block(x + b * kBlock, token, b, view);
   }
 
   static std::size_t count(int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
@@ -242,8 +249,9 @@ inline std::string check_matmul(const Kernels& table, const Matrix& matrix, cons
 inline std::vector<float> scalar_matmul(const Matrix& matrix, const Activations& input) {
   std::vector<float> out(static_cast<std::size_t>(input.tokens) * static_cast<std::size_t>(matrix.rows));
   std::vector<std::byte> scratch(matmul_scratch_bytes(matrix));
-  kScalarKernels->matmul(matrix, input, 0, matrix.rows, out.data(), static_cast<std::size_t>(matrix.rows),
-                         scratch.data());
+  kernels_for(Isa::scalar)
+      .matmul(matrix, input, 0, matrix.rows, out.data(), static_cast<std::size_t>(matrix.rows),
+              scratch.data());
   return out;
 }
 

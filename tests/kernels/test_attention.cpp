@@ -43,6 +43,17 @@ class Head {
 
   const KvPages& kv() const { return kv_; }
 
+  // Sets all elements of one token's key and value; reference() does not follow.
+  void overwrite(int token, float x) {
+    const auto t = static_cast<std::size_t>(token);
+    T* page = pages_[t / kPageTokens]->data() + kBefore;
+    const std::size_t slot = t % kPageTokens;
+    for (std::size_t d = 0; d < dim_; ++d) {
+      page[slot / 16 * dim_ * 16 + d * 16 + slot % 16] = store(x);
+      page[kPageTokens * dim_ + slot * dim_ + d] = store(x);
+    }
+  }
+
   struct Expected {
     std::vector<double> out, tolerance;
   };
@@ -226,4 +237,39 @@ TEST_CASE("attention with large and equal scores", "[kernels]") {
       }
     }
   }
+}
+
+namespace {
+
+// Tokens [first_bad, length) hold `x`; queries that end before them give the bits that they gave before.
+template <class T>
+void check_later_tokens(int length, int heads, int tokens, float x) {
+  const int count = heads * tokens;
+  std::vector<int> lengths;
+  for (int i = 0; i < count; ++i) lengths.push_back(length - tokens + 1 + i / heads);
+  const Queries queries(count, 64, 3);
+  for (const Kernels* kernels : available_kernels())
+    for (int bad = 1; bad < tokens; ++bad) {
+      Head<T> head(length, 64, 11);
+      const auto before = attend(*kernels, head.kv(), queries, lengths, 0, static_cast<std::size_t>(count));
+      for (int t = length - bad; t < length; ++t) head.overwrite(t, x);
+      const auto after = attend(*kernels, head.kv(), queries, lengths, 0, static_cast<std::size_t>(count));
+      const std::size_t same = static_cast<std::size_t>((tokens - bad) * heads) * queries.dim;
+      INFO(to_string(kernels->isa) << ", length " << length << ", " << heads << " heads, " << bad
+                                   << " tokens of " << x);
+      CHECK(std::memcmp(before.data(), after.data(), same * sizeof(float)) == 0);
+      CHECK(std::memcmp(before.data(), after.data(), before.size() * sizeof(float)) != 0);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("later tokens never change an earlier token's attention", "[kernels]") {
+  for (const float x : {INFINITY, -INFINITY, NAN, 65504.0f})
+    for (const int length : {4, 17, 33, 130, 258})
+      for (const int heads : {1, 2, 7}) {
+        check_later_tokens<float>(length, heads, 4, x);
+        check_later_tokens<std::uint16_t>(length, heads, 4, x);
+      }
+  check_later_tokens<float>(40, 1, 32, 3e38f);
 }

@@ -36,7 +36,8 @@ TEST_CASE("a level that cannot run is a clear error", "[kernels]") {
     } catch (const Error& error) {
       CHECK(error.code() == ErrorCode::invalid_argument);
       CHECK(std::string(error.what()) ==
-            "unknown instruction set \"sse9\\x0a\": expected scalar, avx2, avxvnni or avx512");
+            "unknown instruction set \"sse9\\x0a\": expected scalar, avx2, avxvnni, avx512, neon, "
+            "dotprod or i8mm");
     }
   }
   const auto available = available_kernels();
@@ -54,14 +55,13 @@ TEST_CASE("a level that cannot run is a clear error", "[kernels]") {
   }
 }
 
-TEST_CASE("each table is complete and knows its level", "[kernels]") {
-  REQUIRE(kScalarKernels != nullptr);
-  const Kernels* const all[] = {kScalarKernels, kAvx2Kernels, kAvxVnniKernels, kAvx512Kernels};
-  for (std::size_t i = 0; i < std::size(all); ++i) {
-    if (all[i] == nullptr) continue;
-    const Kernels& t = *all[i];
-    CHECK(t.isa == kAllIsas[i]);
-    CHECK((t.rms_norm != nullptr && t.add != nullptr && t.silu_mul != nullptr && t.rope != nullptr));
-    CHECK((t.attention != nullptr && t.quantize_block != nullptr && t.matmul != nullptr));
+TEST_CASE("each level is complete and has its own name", "[kernels]") {
+  REQUIRE(available_kernels().front()->isa == Isa::scalar);
+  for (const Kernels* k : available_kernels()) {
+    CHECK(&kernels_for(k->isa) == k);
+    CHECK((k->rms_norm != nullptr && k->add != nullptr && k->silu_mul != nullptr && k->rope != nullptr));
+    CHECK((k->attention != nullptr && k->quantize_block != nullptr && k->float_matmul != nullptr));
+    CHECK((k->block_matmul != nullptr && k->super_block_matmul != nullptr));
+    CHECK((k->approx_logits != nullptr && k->complete_logits != nullptr));
   }
 }

@@ -51,8 +51,8 @@ void check_all_shapes(int cols, std::initializer_list<int> row_counts, const Mak
 
 }  // namespace
 
-TEST_CASE("quantised matmul is bit-equal to the scalar definition for all shapes", "[kernels]") {
-  const TensorType type = GENERATE(from_range(std::begin(kQuantised), std::end(kQuantised)));
+TEST_CASE("quantized matmul is bit-equal to the scalar definition for all shapes", "[kernels]") {
+  const TensorType type = GENERATE(from_range(std::begin(kQuantized), std::end(kQuantized)));
   const std::vector<int> plain = {32, 64, 96, 224, 256, 608, 896}, super = {256, 512, 768, 2304};
   for (const int cols : is_super(type) ? super : plain) {
     const auto rows = random_rows(type, 49, cols, Fill::ordinary, static_cast<unsigned>(cols));
@@ -75,7 +75,7 @@ TEST_CASE("float matmul is bit-equal to the scalar definition for all shapes", "
 TEST_CASE("long rows and tall matrices", "[kernels]") {
   const bool tall = GENERATE(false, true);
   const int rows = tall ? 1027 : 19, cols = tall ? 256 : 4864;
-  std::vector<TensorType> types(std::begin(kQuantised), std::end(kQuantised));
+  std::vector<TensorType> types(std::begin(kQuantized), std::end(kQuantized));
   types.insert(types.end(), std::begin(kFloats), std::end(kFloats));
   for (const TensorType type : types) {
     const bool is_float = info_of(type).block_weights == 1;
@@ -96,7 +96,7 @@ TEST_CASE("long rows and tall matrices", "[kernels]") {
 }
 
 TEST_CASE("extreme blocks: full codes, zero, subnormal and huge scales", "[kernels]") {
-  const TensorType type = GENERATE(from_range(std::begin(kQuantised), std::end(kQuantised)));
+  const TensorType type = GENERATE(from_range(std::begin(kQuantized), std::end(kQuantized)));
   const int cols = is_super(type) ? 768 : 352, rows = 37;
   for (const Fill fill : kAllFills) {
     const auto file = random_rows(type, rows, cols, fill, 77);
@@ -124,7 +124,7 @@ TEST_CASE("extreme blocks: full codes, zero, subnormal and huge scales", "[kerne
 }
 
 TEST_CASE("row ranges inside a matrix", "[kernels]") {
-  std::vector<TensorType> types(std::begin(kQuantised), std::end(kQuantised));
+  std::vector<TensorType> types(std::begin(kQuantized), std::end(kQuantized));
   types.insert(types.end(), std::begin(kFloats), std::end(kFloats));
   constexpr int kRows = 149, kCols = 512;
   for (const TensorType type : types) {
@@ -164,7 +164,7 @@ TEST_CASE("row ranges inside a matrix", "[kernels]") {
 }
 
 TEST_CASE("the scalar definition against float64", "[kernels]") {
-  std::vector<TensorType> types(std::begin(kQuantised), std::end(kQuantised));
+  std::vector<TensorType> types(std::begin(kQuantized), std::end(kQuantized));
   types.insert(types.end(), std::begin(kFloats), std::end(kFloats));
   constexpr int kRows = 21, kCols = 768, kTokens = 8;
   constexpr double kUnit = 0x1p-24;  // half a unit in the last place, relative

@@ -30,8 +30,8 @@ void check_rows(const PanelMatrix& packed, TensorType source_type, std::span<con
 
 }  // namespace
 
-TEST_CASE("pack and load_row give back every quantised weight", "[kernels]") {
-  const TensorType type = GENERATE(from_range(std::begin(kQuantised), std::end(kQuantised)));
+TEST_CASE("pack and load_row give back every quantized weight", "[kernels]") {
+  const TensorType type = GENERATE(from_range(std::begin(kQuantized), std::end(kQuantized)));
   const bool super = info_of(type).block_weights == 256;
   for (const int cols : super ? std::vector{256, 512, 768} : std::vector{32, 64, 96, 224, 608})
     for (const int rows : {1, 15, 16, 17, 33})
@@ -69,7 +69,7 @@ TEST_CASE("f32 that is bf16 is packed as bf16", "[kernels]") {
 }
 
 TEST_CASE("panels packed in parts are the same, and rows beyond the last are zero", "[kernels]") {
-  std::vector<TensorType> types(std::begin(kQuantised), std::end(kQuantised));
+  std::vector<TensorType> types(std::begin(kQuantized), std::end(kQuantized));
   types.insert(types.end(), std::begin(kFloats), std::end(kFloats));
   constexpr int kRows = 70, kCols = 768;
   for (const TensorType type : types) {
@@ -104,7 +104,7 @@ TEST_CASE("panels are little larger than the file's blocks", "[kernels]") {
   CHECK(panel_bytes(TensorType::q4_1, 4864) == 76u * (128 + 512));
   CHECK(panel_bytes(TensorType::q5_0, 4864) == 76u * (64 + 640));
   CHECK(panel_bytes(TensorType::iq4_nl, 4864) == 76u * (64 + 512));
-  for (const TensorType type : kQuantised) {
+  for (const TensorType type : kQuantized) {
     INFO(name_of(type));
     const std::size_t bytes = panel_bytes(type, 4864);
     CHECK(bytes % 64 == 0);

@@ -36,7 +36,7 @@ std::vector<std::vector<float>> interesting_blocks() {
 TEST_CASE("quantize_block: the definition", "[kernels]") {
   for (const std::vector<float>& x : interesting_blocks()) {
     TestInput input(1, kBlock);
-    kScalarKernels->quantize_block(x.data(), 0, 0, input.view);
+    kernels_for(Isa::scalar).quantize_block(x.data(), 0, 0, input.view);
     float largest = 0;
     for (const float v : x) largest = std::max(largest, std::fabs(v));
     int sums[2] = {0, 0};
@@ -62,7 +62,7 @@ TEST_CASE("quantize_block: the definition", "[kernels]") {
   x[0] = 127.0f;
   x[1] = 0.5f, x[2] = 1.5f, x[3] = 2.5f, x[4] = -0.5f, x[5] = -1.5f, x[6] = -2.5f;
   TestInput input(1, kBlock);
-  kScalarKernels->quantize_block(x.data(), 0, 0, input.view);
+  kernels_for(Isa::scalar).quantize_block(x.data(), 0, 0, input.view);
   const int expected[] = {127, 0, 2, 2, 0, -2, -2};
   for (std::size_t i = 0; i < std::size(expected); ++i) REQUIRE(input.q[i] == expected[i]);
 }
@@ -83,7 +83,7 @@ std::vector<std::vector<float>> broken_blocks() {
 TEST_CASE("quantize_block: what is no number counts as zero", "[kernels]") {
   for (const std::vector<float>& x : broken_blocks()) {
     TestInput input(1, kBlock);
-    kScalarKernels->quantize_block(x.data(), 0, 0, input.view);
+    kernels_for(Isa::scalar).quantize_block(x.data(), 0, 0, input.view);
     REQUIRE(std::isfinite(input.scale[0]));
     int sums[2] = {0, 0};
     for (int i = 0; i < kBlock; ++i) {
@@ -111,7 +111,7 @@ TEST_CASE("quantize_block is bit-equal on all tables and writes its own places o
           input->scale.poison();
           input->neg_sum.poison();
         }
-        kScalarKernels->quantize_block(guarded.data(), token, block, expected.view);
+        kernels_for(Isa::scalar).quantize_block(guarded.data(), token, block, expected.view);
         table->quantize_block(guarded.data(), token, block, found.view);
         INFO(to_string(table->isa) << ", " << tokens << " tokens, largest "
                                    << *std::max_element(x.begin(), x.end()));

@@ -15,7 +15,7 @@
 
 namespace qwen::quant {
 
-inline constexpr TensorType kQuantisedTypes[] = {TensorType::q8_0, TensorType::q4_0,   TensorType::q4_1,
+inline constexpr TensorType kQuantizedTypes[] = {TensorType::q8_0, TensorType::q4_0,   TensorType::q4_1,
                                                  TensorType::q5_0, TensorType::q5_1,   TensorType::q2_k,
                                                  TensorType::q3_k, TensorType::q4_k,   TensorType::q5_k,
                                                  TensorType::q6_k, TensorType::iq4_nl, TensorType::iq4_xs};

@@ -104,7 +104,7 @@ void check_block(TensorType type, const Bytes& block) {
 
 TEST_CASE("every bit of every block means what the layout says", "[quant]") {
   std::mt19937 random(7);
-  for (const TensorType type : kQuantisedTypes) {
+  for (const TensorType type : kQuantizedTypes) {
     const std::size_t bytes = info_of(type).block_bytes;
     for (int round = 0; round < 50; ++round) {
       Bytes block(bytes);
@@ -127,7 +127,7 @@ TEST_CASE("every bit of every block means what the layout says", "[quant]") {
 
 TEST_CASE("scales of zero, subnormal, negative and largest", "[quant]") {
   std::mt19937 random(8);
-  for (const TensorType type : kQuantisedTypes)
+  for (const TensorType type : kQuantizedTypes)
     for (const int half : {0x0000, 0x8000, 0x0001, 0x03ff, 0x0400, 0xbc00, 0x7bff}) {
       Bytes block(info_of(type).block_bytes);
       for (std::uint8_t& b : block) b = static_cast<std::uint8_t>(random());

@@ -34,9 +34,9 @@ std::string message_of(TensorType type, std::span<const float> in) {
 
 }  // namespace
 
-TEST_CASE("our error is at most that of llama.cpp's quantiser", "[quant]") {
+TEST_CASE("our error is at most that of llama.cpp's quantizer", "[quant]") {
   const std::vector<float> source = source_rows();
-  for (const TensorType type : kQuantisedTypes) {
+  for (const TensorType type : kQuantizedTypes) {
     INFO(name_of(type));
     std::vector<float> theirs(source.size());
     dequantize(type, reference_blocks(type).data(), theirs);
@@ -68,7 +68,7 @@ TEST_CASE("normal and heavy-tailed rows keep the error that the type allows", "[
 }
 
 TEST_CASE("a lone weight stays where it is", "[quant]") {
-  for (const TensorType type : kQuantisedTypes) {
+  for (const TensorType type : kQuantizedTypes) {
     const int n = info_of(type).block_weights;
     for (int at = 0; at < n; ++at)
       for (const float value : {1.0f, -1.0f}) {
@@ -85,7 +85,7 @@ TEST_CASE("a lone weight stays where it is", "[quant]") {
 }
 
 TEST_CASE("zeros, constants and tiny weights", "[quant]") {
-  for (const TensorType type : kQuantisedTypes) {
+  for (const TensorType type : kQuantizedTypes) {
     INFO(name_of(type));
     const std::vector<float> zeros(256, 0.0f), tiny(256, 1e-30f);
     CHECK(round_trip(type, zeros) == zeros);
@@ -101,7 +101,7 @@ TEST_CASE("zeros, constants and tiny weights", "[quant]") {
 }
 
 TEST_CASE("one super-block group far larger than the others", "[quant]") {
-  for (const TensorType type : kQuantisedTypes) {
+  for (const TensorType type : kQuantizedTypes) {
     std::vector<float> row = normal_row(256, 4, 0.01f);
     for (std::size_t i = 64; i < 96; ++i) row[i] *= 1000;
     INFO(name_of(type));
@@ -112,13 +112,13 @@ TEST_CASE("one super-block group far larger than the others", "[quant]") {
 }
 
 TEST_CASE("weights that cannot be stored are refused", "[quant]") {
-  for (const TensorType type : kQuantisedTypes) {
+  for (const TensorType type : kQuantizedTypes) {
     INFO(name_of(type));
     std::vector<float> row = normal_row(256, 5);
     row[77] = std::numeric_limits<float>::quiet_NaN();
-    CHECK(message_of(type, row) == "cannot quantise: weight 77 of 256 is nan");
+    CHECK(message_of(type, row) == "cannot quantize: weight 77 of 256 is nan");
     row[77] = -std::numeric_limits<float>::infinity();
-    CHECK(message_of(type, row) == "cannot quantise: weight 77 of 256 is -inf");
+    CHECK(message_of(type, row) == "cannot quantize: weight 77 of 256 is -inf");
     row[77] = 1e9f;
     CHECK(message_of(type, row) == cat("weight 77 of 256 is 1e+09, too large for ", name_of(type)));
     row[77] = 5e8f;

@@ -24,6 +24,6 @@ for bad in ["sse9", "AVX2", "avx2,avx512"]:
     result = run("logits", "--ids", "1", model=GOLDEN, env=environment(LIBQWEN_ISA=bad))
     assert result.returncode == 1 and result.stdout == "", (bad, result.returncode)
     assert result.stderr == (
-        f'qwen-run: error: unknown instruction set "{bad}": expected scalar, avx2, avxvnni or avx512\n'
+        f'qwen-run: error: unknown instruction set "{bad}": expected scalar, avx2, avxvnni, avx512, neon, dotprod or i8mm\n'
     ), result.stderr
 print("ran:", ", ".join(ran))

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Files that are compiled for more than the base machine must not define anything that a linker could share with
-# other files: the copy that it keeps might be theirs, and an older CPU would die in it.
+# Files that are compiled for an instruction set must not define anything that the linker shares with other files: it
+# might keep their copy, and an older CPU would crash in it. QWEN_ARCH: the library's architecture, if not this machine's.
 set -eu
 library=$(find "$QWEN_BIN_DIR/libqwen" -maxdepth 1 -name 'libqwen.a' | head -1)
 if [ -z "$library" ]; then
@@ -9,11 +9,15 @@ if [ -z "$library" ]; then
   echo "skipped: a shared library has no members to look at"
   exit 0
 fi
-[ "$(uname -m)" = x86_64 ] || { echo "skipped: no such files on $(uname -m)"; exit 0; }
+case ${QWEN_ARCH:-$(uname -m)} in
+  x86_64) levels="avx2 avxvnni avx512" ;;
+  aarch64) levels="neon dotprod i8mm" ;;
+  *) echo "skipped: no such files on $(uname -m)"; exit 0 ;;
+esac
 
 # Lines "member: name type ...", defined symbols only.
-symbols=$(nm --print-file-name --format=posix --defined-only "$library" | grep -E '_(avx2|avxvnni|avx512)\.cpp\.o\]')
-for isa in avx2 avxvnni avx512; do
+symbols=$(nm --print-file-name --format=posix --defined-only "$library" | grep -E "_(${levels// /|})\.cpp\.o\]")
+for isa in $levels; do
   if ! grep -q "_$isa\.cpp\.o" <<< "$symbols"; then
     echo "no symbols of an $isa file found: has the naming changed?"
     exit 1

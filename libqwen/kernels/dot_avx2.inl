@@ -1,17 +1,4 @@
-// AVX2 with FMA and F16C: every desktop CPU since 2013 or so.
-#include <immintrin.h>
-
-#include <xsimd/xsimd.hpp>
-
-#include "kernels/kernels.h"
-#include "kernels/panel.h"
-
-namespace qwen::kernels {
-namespace {
-
-#include "kernels/vec256.inl"
-
-#include "kernels/float_kernels.inl"
+// Products of bytes for AVX2. Included inside an anonymous namespace after vec256.inl; no include guard.
 
 constexpr bool kSignedBytes = true;
 
@@ -47,16 +34,3 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
     for (int t = 0; t < kT; ++t) sum[0][t] = _mm256_add_epi32(sum[0][t], _mm256_madd_epi16(words[t], ones));
   }
 }
-
-#include "kernels/quantized.inl"
-
-#include "kernels/float_matmul.inl"
-
-constexpr Kernels kKernels = {Isa::avx2, rms_norm,       add,    silu_mul, rope,
-                              attention, quantize_block, matmul, estimate};
-
-}  // namespace
-
-const Kernels* const kAvx2Kernels = &kKernels;
-
-}  // namespace qwen::kernels

@@ -1,42 +1,37 @@
-// AVX-512 with VNNI: F, BW, DQ, VL, VBMI and VNNI.
-#include <immintrin.h>
-
-#include <xsimd/xsimd.hpp>
-
-#include "kernels/kernels.h"
-#include "kernels/panel.h"
-
-namespace qwen::kernels {
-namespace {
-
-using Arch = xsimd::avx512bw;
-using Batch = xsimd::batch<float, Arch>;
-inline Batch fused(const Batch& a, const Batch& b, const Batch& c) noexcept {
-  return Batch(_mm512_fmadd_ps(a, b, c));
-}
-
-#include "kernels/lanes.inl"
-
-inline Lanes load_f16(const std::uint16_t* x) noexcept {
-  return {{Batch(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x))))}};
-}
-inline Lanes load_bf16(const std::uint16_t* x) noexcept {
-  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
-  return {{Batch(_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)))}};
-}
-
-#include "kernels/float_kernels.inl"
+// Integers and floats of sixteen rows: AVX-512 with VNNI. Included inside an anonymous namespace; no include guard.
 
 using V = __m512i;
 using F = __m512;
 constexpr int kVecRows = 16, kVecs = 1, kTileVecs = 2, kStreamTokens = 8;
-constexpr bool kSignedBytes = false;
 
 inline V vload(const std::uint8_t* p) noexcept {
   return _mm512_loadu_si512(p);
 }
 inline void vstore(std::uint8_t* p, V v) noexcept {
   _mm512_storeu_si512(p, v);
+}
+// Four vectors, one dword a row: dword i of 16 bytes that each row has every kLowRowBytes bytes.
+inline void load_rows_of_dwords(const std::uint8_t* p, V* dwords) noexcept {
+  const auto row = [p](int r) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + r * kLowRowBytes));
+  };
+  // Vector z has rows z, z + 4, z + 8, z + 12; transposing 4 x 4 dwords in each 128-bit part orders the rows.
+  const auto rows = [&](int z) {
+    V v = _mm512_castsi128_si512(row(z));
+    v = _mm512_inserti32x4(v, row(z + 4), 1);
+    v = _mm512_inserti32x4(v, row(z + 8), 2);
+    return _mm512_inserti32x4(v, row(z + 12), 3);
+  };
+  const V a = rows(0), b = rows(1), c = rows(2), d = rows(3);
+  const V ab_low = _mm512_unpacklo_epi32(a, b), ab_high = _mm512_unpackhi_epi32(a, b);
+  const V cd_low = _mm512_unpacklo_epi32(c, d), cd_high = _mm512_unpackhi_epi32(c, d);
+  dwords[0] = _mm512_unpacklo_epi64(ab_low, cd_low);
+  dwords[1] = _mm512_unpackhi_epi64(ab_low, cd_low);
+  dwords[2] = _mm512_unpacklo_epi64(ab_high, cd_high);
+  dwords[3] = _mm512_unpackhi_epi64(ab_high, cd_high);
+}
+inline V vadd32(V a, V b) noexcept {
+  return _mm512_add_epi32(a, b);
 }
 inline V vand(V a, V b) noexcept {
   return _mm512_and_si512(a, b);
@@ -84,9 +79,6 @@ inline F fmul(F a, F b) noexcept {
 inline F ffma(F a, F b, F c) noexcept {
   return _mm512_fmadd_ps(a, b, c);
 }
-inline F fsqrt(F v) noexcept {
-  return _mm512_sqrt_ps(v);
-}
 inline F to_float(V v) noexcept {
   return _mm512_cvtepi32_ps(v);
 }
@@ -109,6 +101,8 @@ inline F high_nibble_to_float(const std::uint8_t* p) noexcept {
   return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(bytes16(p)), 4));
 }
 
+constexpr bool kSignedBytes = false;
+
 template <int kBits, int kLines, int kN, int kT, int kWidth>
 inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (*sum)[kT]) noexcept {
 #pragma GCC unroll 16
@@ -121,43 +115,4 @@ inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (
     }
 }
 
-#include "kernels/quantized.inl"
-
-#include "kernels/float_matmul.inl"
-
-// As scalar.cpp.
-void quantize_block(const float* x, int token, int block, const Activations& out) noexcept {
-  const int width = out.width, tile = token / width, lane = token % width;
-  const __m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
-  // The second operand is what counts beside something that is not a number.
-  const __m512 top = _mm512_max_ps(_mm512_abs_ps(a), _mm512_setzero_ps());
-  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(b), top));
-  const float inverse = largest > 1e-36f ? 127.0f / largest : 0.0f;
-  const __m512 by = _mm512_set1_ps(inverse);
-  const auto rounded = [by](__m512 x) {
-    const __m512 scaled = _mm512_mul_ps(x, by);
-    return _mm512_maskz_cvtps_epi32(_mm512_cmp_ps_mask(scaled, scaled, _CMP_ORD_Q), scaled);
-  };
-  const __m512i qa = rounded(a), qb = rounded(b);
-  const auto at = static_cast<std::size_t>(tile) * static_cast<std::size_t>(out.cols / kBlock) +
-                  static_cast<std::size_t>(block);
-  alignas(32) std::int32_t dwords[8];
-  _mm_store_si128(reinterpret_cast<__m128i*>(dwords), _mm512_cvtepi32_epi8(qa));
-  _mm_store_si128(reinterpret_cast<__m128i*>(dwords + 4), _mm512_cvtepi32_epi8(qb));
-  auto* q = reinterpret_cast<std::int32_t*>(out.q) + at * 8 * static_cast<std::size_t>(width) + lane;
-  for (int j = 0; j < 8; ++j) q[j * width] = dwords[j];
-  out.scale[at * static_cast<std::size_t>(width) + static_cast<std::size_t>(lane)] =
-      inverse > 0 ? largest / 127.0f : 0.0f;
-  auto* neg_sum = out.neg_sum + at * 2 * static_cast<std::size_t>(width) + lane;
-  neg_sum[0] = -_mm512_reduce_add_epi32(qa);
-  neg_sum[width] = -_mm512_reduce_add_epi32(qb);
-}
-
-constexpr Kernels kKernels = {Isa::avx512, rms_norm,       add,    silu_mul, rope,
-                              attention,   quantize_block, matmul, estimate};
-
-}  // namespace
-
-const Kernels* const kAvx512Kernels = &kKernels;
-
-}  // namespace qwen::kernels
+#include "kernels/low_plane_x86.inl"
