@@ -51,14 +51,23 @@ class TestRefusedBySystem(unittest.TestCase):
         with self.server("--threads", "1") as server:
             needed = self.threads(server)
         off = os.path.join(self.folder, "off")
-        # The server's own threads and one worker start, no more.
-        with self.server("--threads", "1", FAIL_THREADS=str(needed + 2), FAIL_THREADS_OFF=off) as server:
+        # The server's own threads and one more worker start.
+        with self.server("--threads", "1", FAIL_THREADS=str(needed), FAIL_THREADS_OFF=off) as server:
             with concurrent.futures.ThreadPoolExecutor(16) as clients:
                 answers = list(clients.map(lambda i: server.post("/tokenize", {"text": str(i)}).status, range(64)))
             self.assertEqual(answers, [200] * 64)
-            self.assertEqual(server.post(CHAT, SHORT).status, 200)
-            self.assertEqual(server.get("/health").status, 200)
+            stop = server.post("/tokenize", {"text": "<|im_end|><|endoftext|>", "special": True}).json()["tokens"]
+            body = json.dumps({"prompt": "A", "max_tokens": 1500, "stream": True, "logit_bias": {str(id): -100 for id in stop}})
+            with contextlib.ExitStack() as stack:
+                for _ in range(4):  # each keeps a worker busy
+                    client = socket.create_connection(("127.0.0.1", server.port), timeout=TIMEOUT)
+                    stack.callback(client.close)
+                    client.sendall(f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+                                   .encode())
+                self.assertEqual(server.get("/health").status, 200)
+                time.sleep(0.2)
             self.assertGreater(server.metric("qwen_worker_start_failures_total"), 0)
+            self.assertEqual(server.post(CHAT, SHORT).status, 200)
             with open(off, "w", encoding="ascii"):
                 pass
             with concurrent.futures.ThreadPoolExecutor(16) as clients:

@@ -1,6 +1,6 @@
 #include "qwen-serve/worker_pool.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "qwen/error.h"
 
@@ -25,7 +25,7 @@ WorkerPool::WorkerPool(int max_threads, std::chrono::milliseconds idle_time)
 WorkerPool::~WorkerPool() {
   std::unique_lock lock(mutex_);
   stop_ = true;
-  wake_.notify_all();
+  while (!idle_.empty()) wake_one();
   ended_.wait(lock, [this] { return threads_ == 0; });
 }
 
@@ -48,8 +48,17 @@ bool WorkerPool::start_thread() {
 void WorkerPool::submit(std::function<void()> job) {
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
-  if (static_cast<int>(jobs_.size()) > idle_ && threads_ < max_threads_) start_thread();
-  wake_.notify_one();
+  if (!idle_.empty())
+    wake_one();
+  else if (threads_ < max_threads_)
+    start_thread();
+}
+
+void WorkerPool::wake_one() {
+  IdleThread& thread = *idle_.back();
+  idle_.pop_back();
+  thread.woken = true;
+  thread.wake.notify_one();
 }
 
 void* WorkerPool::enter(void* pool) {
@@ -58,20 +67,22 @@ void* WorkerPool::enter(void* pool) {
 }
 
 void WorkerPool::run() {
+  IdleThread self;
   std::unique_lock lock(mutex_);
   for (;;) {
-    ++idle_;
-    const bool woken = wake_.wait_for(lock, idle_time_, [this] { return stop_ || !jobs_.empty(); });
-    --idle_;
-    if (jobs_.empty()) {
-      if (stop_ || (!woken && threads_ > 1)) break;
-      continue;
+    while (!jobs_.empty()) {
+      const std::function<void()> job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      lock.lock();
     }
-    const std::function<void()> job = std::move(jobs_.front());
-    jobs_.pop_front();
-    lock.unlock();
-    job();
-    lock.lock();
+    if (stop_) break;
+    self.woken = false;
+    idle_.push_back(&self);
+    if (self.wake.wait_for(lock, idle_time_, [&] { return self.woken; })) continue;
+    idle_.erase(std::find(idle_.begin(), idle_.end(), &self));
+    if (threads_ > 1) break;
   }
   --threads_;
   ended_.notify_all();  // with the lock held: the destructor goes on only after this thread has left it

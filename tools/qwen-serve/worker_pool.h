@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <vector>
 
 namespace qwen_serve {
 
@@ -29,14 +30,21 @@ class WorkerPool {
  private:
   static void* enter(void* pool);
   bool start_thread();  // with mutex_ held
+  void wake_one();      // with mutex_ held
   void run();
 
   const int max_threads_;
   const std::chrono::milliseconds idle_time_;
   std::mutex mutex_;
-  std::condition_variable wake_, ended_;
+  std::condition_variable ended_;
   std::deque<std::function<void()>> jobs_;
-  int idle_ = 0;
+  // Threads without a job, the one that became free last at the end: it gets the next job, so that the others
+  // reach their idle time even if a few requests come all the time.
+  struct IdleThread {
+    std::condition_variable wake;
+    bool woken = false;
+  };
+  std::vector<IdleThread*> idle_;
   bool stop_ = false;
   std::atomic<int> threads_{0};
   std::atomic<long> failed_starts_{0};
