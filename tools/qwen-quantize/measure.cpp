@@ -54,16 +54,16 @@ void score_window(qwen::Session& source, qwen::Session& quantized, std::span<con
                   std::vector<float>& kept, Scores& scores) {
   source.rewind(0);
   quantized.rewind(0);
-  const auto vocab = static_cast<std::size_t>(source.model().shape().embedding_rows);
+  const auto vocab = static_cast<std::size_t>(source.model().tokenizer().size());  // without rows of padding
   kept.resize(kStep * vocab);
   for (std::size_t at = 0; at + 1 < window.size(); at += kStep) {
     const std::span<const qwen::Token> tokens = window.subspan(at, std::min(kStep, window.size() - 1 - at));
     source.forward_all_logits(tokens, [&](int row, Logits logits) {
-      std::copy(logits.begin(), logits.end(), kept.begin() + static_cast<std::ptrdiff_t>(row * vocab));
+      std::copy_n(logits.begin(), vocab, kept.begin() + static_cast<std::ptrdiff_t>(row * vocab));
     });
     quantized.forward_all_logits(tokens, [&](int row, Logits logits) {
       const auto index = static_cast<std::size_t>(row);
-      scores.add(Logits(kept).subspan(index * vocab, vocab), logits, window[at + index + 1]);
+      scores.add(Logits(kept).subspan(index * vocab, vocab), logits.first(vocab), window[at + index + 1]);
     });
   }
 }
@@ -77,7 +77,7 @@ Measurement measure(const std::string& source_path, const std::string& quantized
   load.threads = threads;
   const qwen::Model source = qwen::Model::load(source_path, load);
   const qwen::Model quantized = qwen::Model::load(quantized_path, load);
-  if (source.shape().embedding_rows != quantized.shape().embedding_rows)
+  if (source.tokenizer().size() != quantized.tokenizer().size())
     throw qwen::Error(qwen::ErrorCode::invalid_argument, "the two models have different vocabularies");
   std::vector<qwen::Token> tokens = source.tokenizer().encode_prompt(text);
   if (limit > 0 && tokens.size() > static_cast<std::size_t>(limit))

@@ -37,6 +37,7 @@ struct Score {
 // after the first window have at least half a context before them.
 Score score_tokens(qwen::Session& session, std::span<const qwen::Token> tokens, tools::ProgressBar& bar) {
   const auto window = static_cast<std::size_t>(session.context());
+  const auto vocab = static_cast<std::size_t>(session.model().tokenizer().size());
   Score score;
   std::size_t next = 1;  // the first token that has no score yet
   while (next < tokens.size()) {
@@ -47,7 +48,8 @@ Score score_tokens(qwen::Session& session, std::span<const qwen::Token> tokens, 
         tokens.subspan(begin, end - 1 - begin), [&](int row, std::span<const float> logits) {
           const std::size_t predicted = begin + static_cast<std::size_t>(row) + 1;
           if (predicted < next) return;
-          score.add(-static_cast<double>(qwen::Sampler::logprob(logits, tokens[predicted])));
+          // Rows of padding beyond the vocabulary are no tokens: they have no probability.
+          score.add(-static_cast<double>(qwen::Sampler::logprob(logits.first(vocab), tokens[predicted])));
           bar.update(static_cast<double>(predicted) / static_cast<double>(tokens.size()));
         });
     next = end;
