@@ -50,9 +50,9 @@ def sized(kind):
 
 class Qwen:
     def __init__(self, library, path=None):
-        self.library = ctypes.CDLL(library)
-        self.library.qwen_model_free.argtypes = [c_void_p]
-        self.library.qwen_free.argtypes = [c_void_p]
+        self.lib = ctypes.CDLL(library)
+        self.lib.qwen_model_free.argtypes = [c_void_p]
+        self.lib.qwen_free.argtypes = [c_void_p]
         self.model = c_void_p()
         if path is None:
             self.call("qwen_model_builtin", None, byref(self.model))
@@ -62,7 +62,7 @@ class Qwen:
     def call(self, name, *arguments):
         """Calls a function whose last parameter is the error."""
         error = Error()
-        if getattr(self.library, name)(*arguments, byref(error)) != 0:
+        if getattr(self.lib, name)(*arguments, byref(error)) != 0:
             raise RuntimeError(error.message.decode())
 
     def tokenize(self, text):
@@ -72,7 +72,7 @@ class Qwen:
         try:
             return tokens[:count.value]
         finally:
-            self.library.qwen_free(tokens)
+            self.lib.qwen_free(tokens)
 
     def classify(self, task, text):
         """(label, probability)"""
@@ -84,7 +84,7 @@ class Qwen:
             self.call("qwen_classifier_get_label", classifier, c_size_t(found.label), byref(label))
             return label.text.decode(), found.probability
         finally:
-            self.library.qwen_classifier_free(classifier)
+            self.lib.qwen_classifier_free(classifier)
 
     def chat(self, text, on_text):
         """Answers one message; on_text gets the reply piece by piece."""
@@ -98,10 +98,10 @@ class Qwen:
             data = text.encode()
             self.call("qwen_chat_say", chat, data, c_size_t(len(data)), byref(say), None)
         finally:
-            self.library.qwen_chat_free(chat)
+            self.lib.qwen_chat_free(chat)
 
     def close(self):
-        self.library.qwen_model_free(self.model)
+        self.lib.qwen_model_free(self.model)
 
 
 def main():
