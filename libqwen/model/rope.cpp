@@ -72,7 +72,7 @@ void read_rope(const formats::ModelFile& file, const std::string& architecture, 
   const auto base = real("freq_base");
   if (!base && !options.freq_base)
     warnings.push_back(cat(key("freq_base"), " is missing: assuming ", kDefaultBase,
-                           " (most Qwen models have 1000000; --rope-freq-base sets it)"));
+                           " (most Qwen models have 1000000)"));
   if (base && (!(*base > 0) || !std::isfinite(static_cast<float>(*base))))
     fail(ErrorCode::bad_format, source("freq_base"), ": expected a positive number, found ", *base);
   shape.rope_theta =
@@ -106,7 +106,7 @@ void read_rope(const formats::ModelFile& file, const std::string& architecture, 
   if (!factor && !options.factor) {
     if (yarn || options.scaling)
       fail(options.scaling ? ErrorCode::invalid_argument : ErrorCode::bad_format, file.path(),
-           ": RoPE scaling needs a factor (", key("scaling.factor"), " or --rope-scale)");
+           ": RoPE scaling needs a factor: ", key("scaling.factor"), " is missing");
     shape.rope_scaling = RopeScaling::none;
     return;
   }

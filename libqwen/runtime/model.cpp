@@ -112,8 +112,7 @@ Described describe(const formats::ModelFile& file, const LoadOptions& options) {
     } else if (const auto text = file.optional_string("tokenizer.chat_template")) {
       result.chat_template = ChatTemplate(*text, result.tokenizer, tokens);
     } else {
-      info.chat_template_error =
-          "the model has no chat template: choose one with --chat-template, for example qwen2.5";
+      info.chat_template_error = "the model has no chat template: choose one, for example qwen2.5";
     }
     if (result.chat_template) info.chat_template = std::string(result.chat_template->name());
   } catch (const Error& error) {
@@ -181,7 +180,7 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   if (file->tensors().empty())
     fail(ErrorCode::bad_format, file->path(), ": it has a vocabulary but no weights");
   auto state = std::make_shared<runtime::ModelState>(runtime::ModelState{
-      {}, Tokenizer(nullptr), std::nullopt, {}, {}, 0, options.reference, nullptr, nullptr, nullptr});
+      {}, Tokenizer(nullptr), std::nullopt, {}, 0, options.reference, nullptr, nullptr, nullptr});
   state->kernels = &kernels::choose_kernels();
   Described described = describe(*file, options);
   state->info = std::move(described.info);

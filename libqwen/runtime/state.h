@@ -17,7 +17,6 @@ struct ModelState {
   ModelInfo info;
   Tokenizer tokenizer;
   std::optional<ChatTemplate> chat_template;
-  std::string chat_template_error;  // why there is no chat_template
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
   bool reference = false;
