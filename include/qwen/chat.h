@@ -31,7 +31,9 @@ struct ChatOptions {
   std::optional<int> max_new_tokens{};
   std::optional<SamplingOptions> sampling{};
   std::optional<std::string> system{};  // system prompt; "" is an empty one, not the model's default
-  bool thinking = false;                // Qwen3 only: it may think before it answers
+  // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()). A thought
+  // is a part of the reply's text; ThoughtSplitter separates the two.
+  bool thinking = false;
 };
 
 struct SayOptions {

@@ -71,6 +71,9 @@ class QWEN_API ChatTemplate {
     always,    // every prompt opens a thought, or the template refuses to turn thinking off
   };
   Thinking thinking() const noexcept { return thinking_; }
+  // RenderOptions::enable_thinking for a caller who wants a thought, or not: true also if the template cannot turn
+  // thinking off.
+  bool enable_thinking(bool wanted) const noexcept { return wanted || thinking_ == Thinking::always; }
 
   struct RenderOptions {
     bool add_generation_prompt = true;  // end with the beginning of an assistant's message

@@ -63,7 +63,7 @@ class QWEN_API Classifier {
   // texts.
   // Throws Error(invalid_argument) for a task of another kind, one that breaks the rules of its file format, or labels
   // with the same tokens.
-  // Throws Error(unsupported) if the model has no chat template.
+  // Throws Error(unsupported) if the model has no chat template, or one that always begins a thought.
   Classifier(std::shared_ptr<Engine> engine, Task task, const ClassifierOptions& options = {});
   Classifier(Classifier&&) noexcept;
   Classifier& operator=(Classifier&&) noexcept;

@@ -67,7 +67,7 @@ struct Chat::State {
     if (options.system && messages.front().role != "system")
       messages.insert(messages.begin(), {"system", ""});  // a task cannot express an empty one
     ChatTemplate::RenderOptions out;
-    out.enable_thinking = options.thinking;
+    out.enable_thinking = model.chat_template().enable_thinking(options.thinking);
     return model.chat_template().render(messages, out);
   }
 

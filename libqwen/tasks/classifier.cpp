@@ -297,6 +297,10 @@ Classifier::Classifier(std::shared_ptr<Engine> engine, Task task, const Classifi
   if (task.kind != TaskKind::classify)
     fail(ErrorCode::invalid_argument, "task ", task.name, " is a chat task; expected a classifier");
   tasks::require_valid(task);
+  // A label after the beginning of a thought is not an answer.
+  if (engine->model().chat_template().thinking() == ChatTemplate::Thinking::always)
+    fail(ErrorCode::unsupported, "task ", task.name,
+         ": the model's chat template always begins a thought; a classifier needs one that can do without");
   state_ = std::make_unique<State>(std::move(engine), std::move(task), options);
 }
 

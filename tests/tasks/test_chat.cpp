@@ -155,6 +155,19 @@ TEST_CASE("thinking is a matter of the prompt's end", "[tasks]") {
   CHECK(std::equal(thinks.begin(), thinks.end(), answers.begin()));
 }
 
+TEST_CASE("a chat with a template that cannot turn thinking off lets the model think", "[tasks]") {
+  LoadOptions load;
+  load.chat_template =
+      "{{ raise_exception('this model always thinks') if not enable_thinking }}"
+      "{% for m in messages %}{{ m.content }}{% endfor %}<think>";
+  const Model model = Model::load(QWEN_TEST_DATA "/tiny.gguf", load);
+  REQUIRE(model.chat_template().thinking() == ChatTemplate::Thinking::always);
+  Chat chat(model, reply_task());
+  const std::string prompt = model.tokenizer().decode(chat.prompt("hello").tokens, true);
+  CHECK_THAT(prompt, Catch::EndsWith("hello<think>"));
+  CHECK_NOTHROW(chat.say("hello"));
+}
+
 TEST_CASE("without history every message is the first", "[tasks]") {
   const Model model = task_model();
   ChatOptions options;

@@ -125,6 +125,16 @@ TEST_CASE("labels that are the same tokens are refused", "[tasks]") {
   CHECK_THROWS_AS(Classifier(task_model(), reply_task()), Error);
 }
 
+TEST_CASE("a classifier refuses a template that always begins a thought", "[tasks]") {
+  for (const char* text :
+       {"{{ messages[0].content }}<think>\n", "{{ raise_exception('no') if not enable_thinking }}x"}) {
+    LoadOptions load;
+    load.chat_template = text;
+    const Model model = Model::load(QWEN_TEST_DATA "/tiny.gguf", load);
+    CHECK_THROWS_WITH(Classifier(model, label_task({"a", "b"})), Catch::Contains("always begins a thought"));
+  }
+}
+
 TEST_CASE("a result has the same bits alone, in a batch, cached or not, in any order", "[tasks]") {
   const std::vector<std::string> texts = some_texts();
   for (const TensorType type : {TensorType::q8_0, TensorType::f32}) {

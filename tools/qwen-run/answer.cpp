@@ -159,7 +159,7 @@ int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFl
   if (chat.system) messages.push_back({"system", *chat.system});
   messages.push_back({"user", text});
   qwen::ChatTemplate::RenderOptions render;
-  render.enable_thinking = chat.think;
+  render.enable_thinking = model.chat_template().enable_thinking(chat.think);
   qwen::Session session(model, flags.session.get());
   answer(session, model.chat_template().render(messages, render), flags.answer.options(model), flags,
          load_seconds);
