@@ -2,13 +2,14 @@
 //
 // Errors. A function that can fail returns a code (QWEN_OK is 0) and takes a qwen_error* last, which may be
 // NULL; it receives the code and a message of one line. There is no global or per-thread error state, and no
-// exception leaves the library. If a call fails, its results are NULL or 0.
+// exception leaves the library. If a call fails, the pointers that it returns are NULL, the counts 0, and the structs
+// that it fills unchanged.
 //
 // Options. Every struct of options begins with its own size; all other members are zero for the defaults:
 //   qwen_load_options options = {.struct_size = sizeof options};
-// NULL means all defaults. Later versions append members: an old program works with a newer library, and a new
-// program with an older one if the members unknown to it are zero (otherwise QWEN_UNSUPPORTED). The caller also sets
-// struct_size in structs that the library fills.
+// NULL means all defaults. QWEN_ZERO is the number 0 for a member whose 0 means another default. Later versions append
+// members: an old program works with a newer library, and a new program with an older one if the members unknown to it
+// are zero (otherwise QWEN_UNSUPPORTED). The caller also sets struct_size in structs that the library fills.
 //
 // Handles. Each NAME_free accepts NULL. Handles may be freed in any order: a handle keeps alive what it was made
 // from. A qwen_model, qwen_engine, qwen_classifier or qwen_cancel may be used by many threads at once,
@@ -30,6 +31,8 @@ extern "C" {
 
 // A length: the text ends with a NUL.
 #define QWEN_NUL_TERMINATED ((size_t)-1)
+// See "Options" above.
+#define QWEN_ZERO (-1)
 
 // Result codes. The numbers never change.
 enum {
@@ -64,24 +67,22 @@ QWEN_API void qwen_free(void* memory);
 // Immutable weights, tokenizer and threads.
 typedef struct qwen_model qwen_model;
 
-// Gets the stage of a load ("map", "tokenizer", "pack") and how much of all is done, 0 to 1. Other than 0
-// stops.
+// Gets the stage of a load ("map", "tokenizer", "pack") and the fraction done, 0 to 1. Returns 0 to continue.
 typedef int32_t (*qwen_progress_fn)(void* user, const char* stage, double fraction);
 // Gets a line worth a warning. The library itself never prints.
 typedef void (*qwen_log_fn)(void* user, const char* line, size_t length);
 
-// What the matrices of a float checkpoint become while it is loaded.
+// Types for the matrices of a float checkpoint, as QuantizeOnLoad in qwen/model.h.
 enum { QWEN_QUANTIZE_NONE = 0, QWEN_QUANTIZE_INT8 = 1, QWEN_QUANTIZE_Q4 = 2, QWEN_QUANTIZE_Q4_K = 3 };
 
-// How to load a model.
 typedef struct qwen_load_options {
   size_t struct_size;
   int32_t threads;      // 0: the physical cores that this process may use
-  int32_t pin_threads;  // 1: each thread on one core
-  int32_t reference;    // 1: float throughout; slow, the reference
+  int32_t pin_threads;  // 1: bind each thread to one core
+  int32_t reference;    // 1: float weights and activations everywhere: the slow reference path
   int32_t quantize;     // QWEN_QUANTIZE_...
-  const char*
-      chat_template;  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" or Jinja text
+  // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" or Jinja text.
+  const char* chat_template;
   qwen_progress_fn on_progress;  // may be NULL
   void* progress_user;           // passed to on_progress
   qwen_log_fn on_log;            // may be NULL
@@ -95,12 +96,12 @@ QWEN_API int32_t qwen_model_load(const char* path, const qwen_load_options* opti
 QWEN_API int32_t qwen_model_builtin(const qwen_load_options* options, qwen_model** model, qwen_error* error);
 QWEN_API void qwen_model_free(qwen_model* model);
 
-// What is known of a model. The texts belong to it.
+// The texts belong to the model.
 typedef struct qwen_model_info {
   size_t struct_size;
-  const char* name;           // the file's own
+  const char* name;           // general.name, or the file's name
   const char* architecture;   // "qwen2" or "qwen3"
-  const char* chat_template;  // the template's name; "" where the model has none that is known
+  const char* chat_template;  // the template's name; "" if the model has no usable one
   const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
   int32_t layers, hidden, heads, kv_heads, head_dim, ffn;  // the shape (docs/model.md)
   int32_t embedding_rows;                                  // logits of a token
@@ -111,7 +112,6 @@ typedef struct qwen_model_info {
   uint64_t weight_bytes;                                   // in memory
   uint64_t fingerprint;                                    // of configuration, tokenizer and weights
 } qwen_model_info;
-// Fills `info`, whose struct_size is set.
 QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* info, qwen_error* error);
 
 // ---- Tokens
@@ -122,7 +122,7 @@ QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* i
 #define QWEN_SHOW_CONTROL 1u
 // Flags of qwen_apply_chat_template: the prompt does not end with the beginning of a reply.
 #define QWEN_NO_GENERATION_PROMPT 1u
-// Flags of qwen_apply_chat_template: Qwen3 may think before it answers.
+// Flags of qwen_apply_chat_template: the model may think before it answers, if its template can turn that on.
 #define QWEN_ENABLE_THINKING 2u
 
 // Token ids of a text. Free `*tokens` with qwen_free.
@@ -132,7 +132,7 @@ QWEN_API int32_t qwen_tokenize(const qwen_model* model, const char* text, size_t
 QWEN_API int32_t qwen_detokenize(const qwen_model* model, const int32_t* tokens, size_t count, uint32_t flags,
                                  char** text, size_t* length, qwen_error* error);
 
-// A message of a conversation; both end with a NUL.
+// A message of a conversation; both texts end with a NUL.
 typedef struct qwen_message {
   const char* role;     // "system", "user" or "assistant"
   const char* content;  // control tokens in it are ordinary text
@@ -146,16 +146,15 @@ QWEN_API int32_t qwen_apply_chat_template(const qwen_model* model, const qwen_me
 
 // A sequence of tokens with the model's state after them.
 typedef struct qwen_session qwen_session;
-// A copy of a session's tokens and state, for going back to it.
+// A copy of a session's tokens and state.
 typedef struct qwen_snapshot qwen_snapshot;
 
-// In which numbers keys and values are kept.
+// The number type of keys and values.
 enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
 
-// Options for qwen_session_create.
 typedef struct qwen_session_options {
   size_t struct_size;
-  int32_t context;        // tokens; 0: 2048, or what the model was trained for where that is less
+  int32_t context;        // tokens; 0: the smaller of 2048 and the model's max_context
   int32_t kv_type;        // QWEN_KV_...
   int32_t prefill_chunk;  // prompt tokens computed at once; 0: 512
 } qwen_session_options;
@@ -172,30 +171,29 @@ QWEN_API int32_t qwen_session_context(const qwen_session* session);
 // until its next call; `logits` may be NULL.
 QWEN_API int32_t qwen_session_forward(qwen_session* session, const int32_t* tokens, size_t count,
                                       const float** logits, qwen_error* error);
-// Forgets all but the first `length` tokens.
+// Removes all but the first `length` tokens.
 QWEN_API int32_t qwen_session_rewind(qwen_session* session, int32_t length, qwen_error* error);
 // Writes the session to a file.
 QWEN_API int32_t qwen_session_save(const qwen_session* session, const char* path, qwen_error* error);
-// Reads what qwen_session_save wrote, with the same model.
+// Reads a file that qwen_session_save wrote with the same model.
 QWEN_API int32_t qwen_session_load(qwen_session* session, const char* path, qwen_error* error);
-// Copies what the session holds; this is cheap.
+// Snapshots the session's tokens and state; KV pages are shared, not copied.
 QWEN_API int32_t qwen_snapshot_create(const qwen_session* session, qwen_snapshot** snapshot,
                                       qwen_error* error);
 QWEN_API void qwen_snapshot_free(qwen_snapshot* snapshot);
-// Puts the snapshot in the place of what the session holds.
+// Replaces the session's tokens and state with the snapshot's.
 QWEN_API int32_t qwen_session_restore(qwen_session* session, const qwen_snapshot* snapshot,
                                       qwen_error* error);
 
 // ---- Text
 
-// Gets whole UTF-8 characters as they become final, without a NUL. A result other than 0 ends the work.
+// Gets whole UTF-8 characters as they become final, without a NUL. Returns 0 to continue.
 typedef int32_t (*qwen_text_fn)(void* user, const char* text, size_t length);
 
-// A flag that any thread may set; work that was given the flag ends before its next token.
+// A flag that any thread may set; generation with this flag ends before its next token.
 typedef struct qwen_cancel qwen_cancel;
-// Creates a cancel flag (not set).
 QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
-// Sets the flag permanently.
+// Sets the flag; nothing clears it.
 QWEN_API void qwen_cancel_request(const qwen_cancel* cancel);
 QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
 
@@ -204,39 +202,38 @@ typedef struct qwen_token_bias {
   float bias;
 } qwen_token_bias;
 
-// How the next token is chosen. Fill it with qwen_sampling_init: zeros are values here, not defaults.
+// Fill it with qwen_sampling_init: zeros are values here, not defaults.
 typedef struct qwen_sampling {
   size_t struct_size;
-  float temperature;                          // 0: the likeliest token
+  float temperature;                          // 0: greedy
   int32_t top_k;                              // 0: all
   float top_p;                                // 1: all
   float min_p;                                // 0: all
   float repetition_penalty;                   // 1: off
   float presence_penalty, frequency_penalty;  // 0: off
   int32_t penalty_last_n;                     // tokens that the penalties look back at; 0: all
-  int32_t use_seed;                           // 1: `seed` is used: same seed, same tokens; 0: a random one
+  int32_t use_seed;                           // 1: `seed` is used: same seed, same tokens; 0: a random seed
   uint64_t seed;
   const qwen_token_bias* logit_bias;  // added to the logits of these tokens; -INFINITY forbids a token
   size_t logit_bias_count;
 } qwen_sampling;
-// The defaults of the model, or of the library where `model` is NULL. struct_size is set by the caller.
+// The defaults of the model, or of the library if `model` is NULL.
 QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
 
-// How to generate.
 typedef struct qwen_generate_options {
   size_t struct_size;
-  int32_t max_new_tokens;         // 0: 512; -1: none, only the prompt is computed
-  int32_t ignore_end_of_turn;     // 1: goes on where the model would end
+  int32_t max_new_tokens;         // 0: 512; QWEN_ZERO: only the prompt is computed
+  int32_t ignore_end_of_turn;     // 1: end-of-turn tokens do not end the reply
   const qwen_sampling* sampling;  // NULL: the model's defaults
-  const char* const* stop;        // texts that end the reply; they are no part of it
+  const char* const* stop;        // texts that end the reply; they never appear in it
   size_t stop_count;
   const qwen_cancel* cancel;
   qwen_text_fn on_text;
   void* user;        // passed to on_text
-  int32_t logprobs;  // 0: none; n: the log-probability of each token and of the n - 1 most probable ones
+  int32_t logprobs;  // 0: none; n: those of each token and of n - 1 alternatives
 } qwen_generate_options;
 
-// Why a text ended.
+// Why a reply ended.
 enum {
   QWEN_FINISH_END_OF_TURN = 0,
   QWEN_FINISH_STOP_STRING = 1,
@@ -245,10 +242,9 @@ enum {
   QWEN_FINISH_CANCELLED = 4
 };
 
-// A text that was generated.
 typedef struct qwen_reply qwen_reply;
 QWEN_API void qwen_reply_free(qwen_reply* reply);
-// The text, ended by a NUL; `length`, which may be NULL, gets its bytes.
+// The text, ended by a NUL; `length` may be NULL.
 QWEN_API const char* qwen_reply_text(const qwen_reply* reply, size_t* length);
 // Its tokens, [*count].
 QWEN_API const int32_t* qwen_reply_tokens(const qwen_reply* reply, size_t* count);
@@ -264,19 +260,17 @@ typedef struct qwen_token_probability {
 QWEN_API const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, size_t index,
                                                            size_t* count);
 
-// What a reply took.
 typedef struct qwen_timings {
   size_t struct_size;
-  int32_t prompt_tokens;       // of the whole prompt
-  int32_t cached_tokens;       // of these, known before
-  int32_t generated_tokens;    // of the reply
-  int32_t dropped_turns;       // qwen_chat_say: turns that left the window
-  int32_t truncated_tokens;    // of the text, left out because it did not fit
-  double prefill_seconds;      // the prompt
+  int32_t prompt_tokens;  // of the whole prompt
+  int32_t cached_tokens;  // of these, not computed again
+  int32_t generated_tokens;
+  int32_t dropped_turns;     // qwen_chat_say: oldest turns that left the window
+  int32_t truncated_tokens;  // of the text, left out because it did not fit
+  double prefill_seconds;
   double first_token_seconds;  // from the call to the first token
   double decode_seconds;       // from the first token to the last
 } qwen_timings;
-// Fills `timings`, whose struct_size is set.
 QWEN_API int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error);
 
 // Appends the prompt to the session and generates. `reply` may be NULL if on_text is all you need.
@@ -286,7 +280,6 @@ QWEN_API int32_t qwen_generate(qwen_session* session, const int32_t* prompt, siz
 // ---- Generation step by step: qwen_session_forward, qwen_sampler_sample, qwen_text_stream_push, until
 // qwen_is_end_of_turn
 
-// Chooses tokens from logits.
 typedef struct qwen_sampler qwen_sampler;
 // `sampling` NULL: the defaults of the model, or of the library if `model` is NULL.
 QWEN_API int32_t qwen_sampler_create(const qwen_model* model, const qwen_sampling* sampling,
@@ -301,7 +294,7 @@ QWEN_API int32_t qwen_sampler_sample(qwen_sampler* sampler, const float* logits,
 // Whether the token ends the model's turn: 1 or 0.
 QWEN_API int32_t qwen_is_end_of_turn(const qwen_model* model, int32_t token);
 
-// Turns tokens into whole UTF-8 characters.
+// Decodes tokens into whole UTF-8 characters.
 typedef struct qwen_text_stream qwen_text_stream;
 QWEN_API int32_t qwen_text_stream_create(const qwen_model* model, qwen_text_stream** stream,
                                          qwen_error* error);
@@ -319,8 +312,8 @@ typedef struct qwen_batch_item {
   const int32_t* tokens;  // at least one
   size_t count;
   int32_t want_logits;  // 1: `logits` of the last token
-  const float*
-      logits;  // out: [embedding_rows], valid until a session of the batch is used; NULL if not wanted
+  // Out: [embedding_rows], valid until a session of the batch is used; NULL if not wanted.
+  const float* logits;
 } qwen_batch_item;
 // Appends the tokens of all sessions in one pass over the weights. Results have the bits of qwen_session_forward.
 QWEN_API int32_t qwen_session_forward_batch(qwen_batch_item* items, size_t count, qwen_error* error);
@@ -333,23 +326,22 @@ typedef struct qwen_engine_options {
   int32_t context;        // tokens of each request, as qwen_session_options
   int32_t kv_type;        // QWEN_KV_...
   int32_t max_sequences;  // requests computed at the same time; 0: 8
-  int32_t max_queued;     // requests that wait; 0: 64; -1: none
+  int32_t max_queued;     // requests that wait; 0: 64
 } qwen_engine_options;
 QWEN_API int32_t qwen_engine_create(const qwen_model* model, const qwen_engine_options* options,
                                     qwen_engine** engine, qwen_error* error);
 // Cancels all requests and waits for the current pass.
 QWEN_API void qwen_engine_free(qwen_engine* engine);
 
-// A submitted request.
 typedef struct qwen_job qwen_job;
 // Submits a prompt. options->on_text runs on the engine's thread. QWEN_BUSY if the queue is full.
 QWEN_API int32_t qwen_engine_submit(qwen_engine* engine, const int32_t* prompt, size_t count,
                                     const qwen_generate_options* options, qwen_job** job, qwen_error* error);
-// Waits for text: at most this many milliseconds, or without a limit if -1. `*length` 0: there is none yet, or, if
-// `*done` is 1, there will be no more. The text ends with a NUL and belongs to the job until the next call.
+// Waits for text: at most this many milliseconds, or without a limit if -1. `*length` 0: there is no text yet or, if
+// `*done` is 1, no more. The text ends with a NUL and belongs to the job until the next call.
 QWEN_API int32_t qwen_job_next(qwen_job* job, int64_t wait_milliseconds, const char** text, size_t* length,
                                int32_t* done, qwen_error* error);
-// Waits for the end. Returns the request's error, if it failed.
+// Waits for the end. Fails with the request's error.
 QWEN_API int32_t qwen_job_result(qwen_job* job, qwen_reply** reply, qwen_error* error);
 QWEN_API void qwen_job_cancel(const qwen_job* job);
 // Also cancels the request.
@@ -357,7 +349,7 @@ QWEN_API void qwen_job_free(qwen_job* job);
 
 // ---- Model files
 
-// Memory in bytes.
+// In bytes.
 typedef struct qwen_memory_estimate {
   size_t struct_size;
   uint64_t weights;   // packed
@@ -374,7 +366,7 @@ QWEN_API int32_t qwen_model_estimate(const char* path, int32_t context, int32_t 
 typedef struct qwen_model_file qwen_model_file;
 QWEN_API int32_t qwen_model_file_open(const char* path, qwen_model_file** file, qwen_error* error);
 QWEN_API void qwen_model_file_free(qwen_model_file* file);
-// Fills `info` (its struct_size is set); isa is "", threads, weight_bytes and fingerprint are 0.
+// isa is "", threads, weight_bytes and fingerprint are 0.
 QWEN_API int32_t qwen_model_file_get_info(const qwen_model_file* file, qwen_model_info* info,
                                           qwen_error* error);
 
@@ -383,8 +375,8 @@ typedef struct qwen_quantize_options {
   const char* type;              // storage type or preset; NULL: "Q4_K_M"
   const char* output_type;       // storage type of the output head; NULL: as `type` says
   const char* embedding_type;    // storage type of the token embedding; NULL: as `type` says
-  int32_t pure;                  // 1: every matrix in the type that the preset is named for
-  int32_t threads;               // 0: the physical cores that this process may use
+  int32_t pure;                  // 1: every matrix in the preset's main type
+  int32_t threads;               // as in qwen_load_options
   int32_t overwrite;             // 1: `out` may exist
   qwen_progress_fn on_progress;  // gets the name of the tensor as `stage`
   void* user;                    // passed to on_progress
@@ -395,24 +387,23 @@ QWEN_API int32_t qwen_quantize(const char* in, const char* out, const qwen_quant
 
 // ---- Tasks
 
-// Tasks by name: prompts and what to do with their answers. docs/tasks.md says how to write one.
+// Tasks by name. docs/tasks.md describes them.
 typedef struct qwen_tasks qwen_tasks;
-// The built-in tasks.
+// With the built-in tasks.
 QWEN_API int32_t qwen_tasks_create(qwen_tasks** tasks, qwen_error* error);
 QWEN_API void qwen_tasks_free(qwen_tasks* tasks);
 // Adds the NAME.yaml files of a folder, with their calibrations.
 QWEN_API int32_t qwen_tasks_add_folder(qwen_tasks* tasks, const char* path, qwen_error* error);
-// Adds a task from the text of such a file.
+// Adds a task from YAML text.
 QWEN_API int32_t qwen_tasks_add_yaml(qwen_tasks* tasks, const char* yaml, size_t length, qwen_error* error);
 // Number of tasks; 0 for NULL.
 QWEN_API size_t qwen_tasks_count(const qwen_tasks* tasks);
 // A task's name, in alphabetical order; NULL beyond the last. Valid until tasks are added.
 QWEN_API const char* qwen_tasks_name(const qwen_tasks* tasks, size_t index);
 
-// A task that answers with one of its labels, on a model.
+// A task of kind classify on a model.
 typedef struct qwen_classifier qwen_classifier;
 
-// Options for qwen_classifier_create.
 typedef struct qwen_classifier_options {
   size_t struct_size;
   int32_t context;  // tokens, as qwen_session_options
@@ -423,7 +414,7 @@ typedef struct qwen_classifier_options {
 QWEN_API int32_t qwen_classifier_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
                                         const qwen_classifier_options* options, qwen_classifier** classifier,
                                         qwen_error* error);
-// A classifier into these labels, by a general prompt that lists them.
+// A classifier with a general prompt that lists these labels.
 QWEN_API int32_t qwen_classifier_create_labels(const qwen_model* model, const char* const* labels,
                                                size_t count, const qwen_classifier_options* options,
                                                qwen_classifier** classifier, qwen_error* error);
@@ -431,62 +422,58 @@ QWEN_API void qwen_classifier_free(qwen_classifier* classifier);
 // Number of labels; 0 for NULL.
 QWEN_API size_t qwen_classifier_label_count(const qwen_classifier* classifier);
 
-// A label's texts, which belong to the classifier.
+// The texts belong to the classifier.
 typedef struct qwen_label {
   size_t struct_size;
   const char* text;     // what the model answers
   const char* display;  // for people
   const char* emoji;    // "" for none
 } qwen_label;
-// Fills `label`, whose struct_size is set.
 QWEN_API int32_t qwen_classifier_get_label(const qwen_classifier* classifier, size_t index, qwen_label* label,
                                            qwen_error* error);
 
-// A text's label.
 typedef struct qwen_classification {
   size_t struct_size;
-  int32_t label;       // the best label's index
-  int32_t abstained;   // 1: less probable than the task wants of an answer
-  double probability;  // of that label
-  double margin;       // the best probability less the second best
+  int32_t label;                                           // the best label's index
+  int32_t abstained;                                       // 1: less probable than the task's abstain_below
+  double probability;                                      // of that label
+  double margin;                                           // the best probability less the second best
   int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
-  double seconds;                                          // for this text
+  double seconds;                                          // from the call to the answer
 } qwen_classification;
-// Fills `result`, whose struct_size is set, and `probabilities` [label_count], which may be NULL.
+// Fills `result` and `probabilities` [label_count], which may be NULL.
 QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, size_t length,
                                qwen_classification* result, double* probabilities, qwen_error* error);
 
-// A conversation by a task that answers with text.
+// A conversation by a task of kind generate.
 typedef struct qwen_chat qwen_chat;
 
-// Options for qwen_chat_create.
 typedef struct qwen_chat_options {
   size_t struct_size;
   int32_t context;                // tokens, as qwen_session_options
   int32_t kv_type;                // QWEN_KV_...
-  int32_t history_turns;          // turns before the new message that the model sees; 0: 3; -1: none
-  int32_t history_tokens;         // at most this many tokens of prompt with them; 0: as many as fit
-  int32_t max_new_tokens;         // 0: what the task says
-  const qwen_sampling* sampling;  // NULL: what the task says
-  const char* system;             // NULL: what the task says
+  int32_t history_turns;          // turns before the new message that the model sees; 0: 3
+  int32_t history_tokens;         // tokens of the prompt with history at most; 0: what fits into the context
+  int32_t max_new_tokens;         // 0: the task's
+  const qwen_sampling* sampling;  // NULL: the task's
+  const char* system;             // NULL: the task's; "" is an empty system prompt
 } qwen_chat_options;
 
 // A conversation by a task of `tasks` (NULL: the built-in ones); `task` NULL is "chat".
 QWEN_API int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, const char* task,
                                   const qwen_chat_options* options, qwen_chat** chat, qwen_error* error);
 QWEN_API void qwen_chat_free(qwen_chat* chat);
-// Turns that are kept; 0 for NULL.
+// Number of turns that are kept; 0 for NULL.
 QWEN_API size_t qwen_chat_turn_count(const qwen_chat* chat);
-// Forgets all turns.
+// Removes all turns.
 QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
 
-// How to answer one message.
 typedef struct qwen_say_options {
   size_t struct_size;
   const qwen_cancel* cancel;
-  int32_t use_seed;         // 1: `seed` counts, for this reply; 0: qwen_chat_options.sampling decides
-  uint64_t seed;            // of this reply's draws
-  const char* const* stop;  // texts that end the reply; they are no part of it
+  int32_t use_seed;  // 1: `seed` counts, for this reply; 0: qwen_chat_options.sampling decides
+  uint64_t seed;
+  const char* const* stop;  // texts that end the reply; they never appear in it
   size_t stop_count;
   qwen_text_fn on_text;
   void* user;  // passed to on_text
@@ -495,9 +482,9 @@ typedef struct qwen_say_options {
 QWEN_API int32_t qwen_chat_say(qwen_chat* chat, const char* text, size_t length,
                                const qwen_say_options* options, qwen_reply** reply, qwen_error* error);
 
-// Gets the label as soon as it is known. Other than 0 ends the work there.
+// Gets the label as soon as it is known. Returns 0 to continue with the reply.
 typedef int32_t (*qwen_label_fn)(void* user, const qwen_classification* result);
-// The label first, then a reply that knows it. `result` as in qwen_classify; `on_label` (which gets
+// The label first, then a reply, as qwen::analyze. `result` as in qwen_classify; `on_label` (which gets
 // options->user), `probabilities` and `reply` may be NULL.
 QWEN_API int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const char* text, size_t length,
                               qwen_label_fn on_label, const qwen_say_options* options,

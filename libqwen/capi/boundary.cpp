@@ -107,7 +107,7 @@ SamplingOptions sampling_of(const qwen_sampling& given) {
 GenerateOptions generate_options_of(const qwen_generate_options* options) {
   const qwen_generate_options from = read_sized(options, "qwen_generate_options");
   GenerateOptions out;
-  if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens == -1 ? 0 : from.max_new_tokens;
+  out.max_new_tokens = value_or(from.max_new_tokens, out.max_new_tokens);
   out.stop_at_end_of_turn = from.ignore_end_of_turn == 0;
   if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
   out.stop = texts_of(from.stop, from.stop_count, "stop");

@@ -1,5 +1,4 @@
-// The border between C and C++: exceptions become codes, sized structs are read and filled, memory changes
-// hands.
+// Between C and C++: exceptions become codes, sized structs are read and filled, memory changes its owner.
 #pragma once
 #include <algorithm>
 #include <cstdlib>
@@ -43,7 +42,7 @@ T& require_not_null(T* pointer, const char* name) {
   return *pointer;
 }
 
-// An array that may be NULL where it is empty.
+// An array that may be NULL if it is empty.
 template <class T>
 std::span<const T> as_span(const T* data, std::size_t count, const char* name) {
   if (count > 0) require_not_null(data, name);
@@ -53,14 +52,14 @@ std::span<const T> as_span(const T* data, std::size_t count, const char* name) {
 std::string_view text_of(const char* text, std::size_t length, const char* name);
 std::vector<std::string> texts_of(const char* const* texts, std::size_t count, const char* name);
 
-// The size of a struct in its first version: what every caller has. One that grows gets a specialisation.
+// The size of a struct in its first version: what every caller has. A struct that grows gets a specialization.
 template <class T>
 constexpr std::size_t kFirstSize = sizeof(T);
 
-// Refuses a struct smaller than `first`, and one with other than 0 where nothing is `known`.
+// Throws invalid_argument for a struct smaller than `first`, unsupported if a byte beyond `known` is not 0.
 void check_sized(const void* given, std::size_t size, std::size_t first, std::size_t known, const char* name);
 
-// Options as this library knows them; what the caller does not know is 0.
+// Options as this library knows them; members unknown to the caller are 0.
 template <class T>
 T read_sized(const T* given, const char* name) {
   T out{};
@@ -72,17 +71,29 @@ T read_sized(const T* given, const char* name) {
   return out;
 }
 
-// Fills the caller's struct as far as both sides know it; what only the caller knows becomes 0.
+// The size of a struct to fill, checked.
 template <class T>
-void write_sized(T* out, const T& value, const char* name) {
+std::size_t size_to_fill(T* out, const char* name) {
   const std::size_t size = require_not_null(out, name).struct_size;
   if (size < kFirstSize<T>) invalid_size(name, kFirstSize<T>, size);
+  return size;
+}
+
+// Fills the caller's struct as far as both sides know it; members that only the caller knows become 0.
+template <class T>
+void write_sized(T* out, const T& value, const char* name) {
+  const std::size_t size = size_to_fill(out, name);
   std::memset(static_cast<void*>(out), 0, size);
   std::memcpy(static_cast<void*>(out), &value, std::min(size, sizeof(T)));
   out->struct_size = size;
 }
 
-// Makes a handle; `out` is NULL until it is there.
+// An option whose 0 means a default: QWEN_ZERO is the number 0.
+inline std::int32_t value_or(std::int32_t given, std::int32_t otherwise) noexcept {
+  return given == 0 ? otherwise : given == QWEN_ZERO ? 0 : given;
+}
+
+// Makes a handle; `out` is NULL if that fails.
 template <class Handle, class Make>
 std::int32_t create(Handle** out, qwen_error* error, Make&& make) {
   return call(error, [&] {
@@ -91,7 +102,7 @@ std::int32_t create(Handle** out, qwen_error* error, Make&& make) {
   });
 }
 
-// A copy for the caller to free, with one zero behind it.
+// A copy for the caller to free, followed by one zero.
 template <class T>
 T* copy_out(const T* data, std::size_t count) {
   T* copy = static_cast<T*>(std::calloc(count + 1, sizeof(T)));
@@ -101,7 +112,7 @@ T* copy_out(const T* data, std::size_t count) {
 }
 
 LoadOptions load_options_of(const qwen_load_options* options);
-// What is known from the file; isa, threads, weight_bytes and fingerprint stay empty.
+// isa, threads, weight_bytes and fingerprint are empty.
 qwen_model_info info_of(const ModelInfo& from);
 KvType kv_type_of(std::int32_t value);
 // Between SamplingOptions and qwen_sampling, either way: their fields have the same names.
@@ -120,9 +131,8 @@ void copy_sampling(const From& from, To& to) {
 SamplingOptions sampling_of(const qwen_sampling& sampling);
 GenerateOptions generate_options_of(const qwen_generate_options* options);
 CancelToken cancel_of(const qwen_cancel* cancel);
-// on_text as the library wants it; empty for none.
 TextCallback text_callback(qwen_text_fn on_text, void* user);
-// Hands a reply over where the caller wants it.
+// Does nothing if `out` is null.
 void write_reply(qwen_reply** out, GenerateResult&& generation, const qwen_timings& more);
 
 }  // namespace qwen::capi

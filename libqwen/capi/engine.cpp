@@ -8,9 +8,15 @@ using namespace qwen::capi;
 
 namespace {
 
-void write_text(std::string& kept, std::string&& text, const char** out, std::size_t* length) {
-  kept = std::move(text);
-  require_not_null(out, "text") = kept.c_str();
+// The results while the call has not succeeded.
+void clear_text(const char** text, std::size_t* length) {
+  require_not_null(text, "text") = nullptr;
+  if (length != nullptr) *length = 0;
+}
+
+void write_text(std::string& kept, std::string&& from, const char** text, std::size_t* length) {
+  kept = std::move(from);
+  *text = kept.c_str();
   if (length != nullptr) *length = kept.size();
 }
 
@@ -67,6 +73,7 @@ void qwen_text_stream_free(qwen_text_stream* stream) {
 std::int32_t qwen_text_stream_push(qwen_text_stream* stream, std::int32_t token, const char** text,
                                    std::size_t* length, qwen_error* error) {
   return call(error, [&] {
+    clear_text(text, length);
     qwen_text_stream& of = require_not_null(stream, "stream");
     write_text(of.text, of.stream.push(token), text, length);
   });
@@ -75,6 +82,7 @@ std::int32_t qwen_text_stream_push(qwen_text_stream* stream, std::int32_t token,
 std::int32_t qwen_text_stream_finish(qwen_text_stream* stream, const char** text, std::size_t* length,
                                      qwen_error* error) {
   return call(error, [&] {
+    clear_text(text, length);
     qwen_text_stream& of = require_not_null(stream, "stream");
     write_text(of.text, of.stream.finish(), text, length);
   });
@@ -88,7 +96,7 @@ std::int32_t qwen_engine_create(const qwen_model* model, const qwen_engine_optio
     out.context = from.context;
     out.kv_type = kv_type_of(from.kv_type);
     if (from.max_sequences != 0) out.max_sequences = from.max_sequences;
-    if (from.max_queued != 0) out.max_queued = from.max_queued == -1 ? 0 : from.max_queued;
+    out.max_queued = value_or(from.max_queued, out.max_queued);
     return std::make_shared<Engine>(require_not_null(model, "model").model, out);
   });
 }
@@ -115,12 +123,14 @@ std::int32_t qwen_engine_submit(qwen_engine* engine, const std::int32_t* prompt,
 std::int32_t qwen_job_next(qwen_job* job, std::int64_t wait_milliseconds, const char** text,
                            std::size_t* length, std::int32_t* done, qwen_error* error) {
   return call(error, [&] {
+    clear_text(text, length);
+    if (done != nullptr) *done = 0;
     qwen_job& of = require_not_null(job, "job");
     if (wait_milliseconds < -1)
       invalid_argument("wait_milliseconds: expected -1 or more, found " + std::to_string(wait_milliseconds));
-    const auto chunk =
+    auto chunk =
         wait_milliseconds == -1 ? of.job.next() : of.job.next(std::chrono::milliseconds(wait_milliseconds));
-    write_text(of.text, chunk ? std::string(chunk->text) : std::string(), text, length);
+    write_text(of.text, chunk ? std::move(chunk->text) : std::string(), text, length);
     if (done != nullptr) *done = of.job.done() ? 1 : 0;
   });
 }

@@ -1,4 +1,4 @@
-// What stands behind the handles of qwen/qwen_c.h.
+// The handles of qwen/qwen_c.h.
 #pragma once
 #include <memory>
 #include <string>

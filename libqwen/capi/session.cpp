@@ -45,13 +45,14 @@ std::int32_t qwen_session_forward(qwen_session* session, const std::int32_t* tok
 
 std::int32_t qwen_session_forward_batch(qwen_batch_item* items, std::size_t count, qwen_error* error) {
   return call(error, [&] {
+    const std::span<const qwen_batch_item> given = as_span<qwen_batch_item>(items, count, "items");
+    for (std::size_t i = 0; i < count; ++i) items[i].logits = nullptr;
     std::vector<Session::BatchItem> batch;
-    for (const qwen_batch_item& item : as_span(items, count, "items"))
+    for (const qwen_batch_item& item : given)
       batch.push_back({&require_not_null(item.session, "session").session,
                        as_span(item.tokens, item.count, "tokens"),
                        item.want_logits != 0,
                        {}});
-    for (std::size_t i = 0; i < count; ++i) items[i].logits = nullptr;
     Session::forward_batch(batch);
     for (std::size_t i = 0; i < count; ++i)
       if (batch[i].want_logits) items[i].logits = batch[i].logits.data();

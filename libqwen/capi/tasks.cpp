@@ -149,7 +149,7 @@ std::int32_t qwen_classifier_get_label(const qwen_classifier* classifier, std::s
 std::int32_t qwen_classify(qwen_classifier* classifier, const char* text, std::size_t length,
                            qwen_classification* result, double* probabilities, qwen_error* error) {
   return call(error, [&] {
-    require_not_null(result, "result");
+    size_to_fill(result, "result");
     const Classification found =
         require_not_null(classifier, "classifier").classifier.classify(text_of(text, length, "text"));
     write_classification(found, result, probabilities);
@@ -166,16 +166,13 @@ std::int32_t qwen_chat_create(const qwen_model* model, const qwen_tasks* tasks, 
     engine.max_sequences = 1;
     engine.prefix_bytes = std::numeric_limits<std::size_t>::max();  // the conversation, however long
     ChatOptions out;
-    if (from.history_turns == -1)
-      out.history = false;
-    else if (from.history_turns != 0)
-      out.history_turns = from.history_turns;
+    out.history_turns = value_or(from.history_turns, out.history_turns);
+    if (out.history_turns == 0) out.history = false;
     out.history_tokens = from.history_tokens;
-    if (from.max_new_tokens != 0) out.max_new_tokens = from.max_new_tokens;
+    if (from.max_new_tokens != 0) out.max_new_tokens = value_or(from.max_new_tokens, 0);
     if (from.sampling != nullptr) out.sampling = sampling_of(*from.sampling);
-    Task by = find_task(tasks, task != nullptr ? task : "chat");
-    if (from.system != nullptr) by.system = from.system;
-    return Chat(inline_engine(model, engine), std::move(by), out);
+    if (from.system != nullptr) out.system = from.system;
+    return Chat(inline_engine(model, engine), find_task(tasks, task != nullptr ? task : "chat"), out);
   });
 }
 
@@ -209,7 +206,7 @@ std::int32_t qwen_analyze(qwen_classifier* classifier, qwen_chat* chat, const ch
                           qwen_error* error) {
   return call(error, [&] {
     if (reply != nullptr) *reply = nullptr;
-    require_not_null(result, "result");
+    size_to_fill(result, "result");
     const qwen_say_options from = read_sized(options, "qwen_say_options");
     Callback<const Classification&> label;
     if (on_label != nullptr)

@@ -92,7 +92,7 @@ TEST_CASE("C: log-probabilities, logit bias and a reply of no tokens", "[capi]")
   CHECK(qwen_reply_tokens(reply.get(), &tokens)[0] != forbidden.token);
   CHECK(qwen_reply_logprobs(reply.get(), 0, &count) == nullptr);
 
-  options.max_new_tokens = -1;
+  options.max_new_tokens = QWEN_ZERO;
   const auto session = session_of(model);
   ok(qwen_generate(session.get(), prompt.data(), prompt.size(), &options, &made, &error), error);
   reply.reset(made);
