@@ -1,5 +1,5 @@
-// Constraints on text: JSON, JSON that matches a schema, a regular expression, one of a list. Not yet an option of
-// generate(): docs/constraints.md says what is connected.
+// Constraints on text: JSON, JSON that matches a schema, a regular expression, one of a list. They check texts;
+// generation has no option for them yet.
 #pragma once
 #include <memory>
 #include <span>
@@ -22,7 +22,7 @@ enum class JsonSpacing {
 };
 
 struct JsonOptions {
-  JsonSpacing spacing = JsonSpacing::spaced;  // of generated JSON; there are never other spaces or newlines
+  JsonSpacing spacing = JsonSpacing::spaced;  // of shortest(); accepts() takes either
 };
 
 struct ToolOptions {
@@ -32,7 +32,7 @@ struct ToolOptions {
   JsonOptions json{};
 };
 
-// What a generated text must be. Immutable; copies share it; safe to use from many threads. Compiling is bounded:
+// What a text must be. Immutable; copies share it; safe to use from many threads. Compiling is bounded:
 // whatever the input, it takes at most about 50 ms and 16 MB.
 class QWEN_API Constraint {
  public:
@@ -62,15 +62,13 @@ class QWEN_API Constraint {
   static Constraint tools(std::span<const ToolFunction> functions, const ToolOptions& options = {});
 
   // Whether `text` satisfies the constraint. In JSON every spelling of a value counts: any escapes, 1.0 for an
-  // integer, either spacing, names that the schema does not list if it allows them. Generation writes only one
-  // spelling: characters that need no escape as they are, integers without a fraction, the spacing of JsonOptions,
-  // and unlisted names only if the schema has additionalProperties or patternProperties, or lists no names.
+  // integer, either spacing, names that the schema does not list if it allows them.
   bool accepts(std::string_view text) const;
   // Whether `text` is the beginning of a text that satisfies the constraint.
   bool allows_prefix(std::string_view text) const;
-  // Whether no text satisfies the constraint (the schema `false`). Generation refuses such a constraint.
+  // Whether no text satisfies the constraint (the schema `false`).
   bool is_empty() const noexcept;
-  // The shortest text that can be generated; "" if is_empty().
+  // The shortest text that satisfies it, in the spelling that docs/constraints.md describes; "" if is_empty().
   std::string shortest() const;
 
   const std::shared_ptr<const constraints::Program>& program() const noexcept {
