@@ -143,8 +143,10 @@ class QWEN_API Model {
   // Throws Error(cancelled) if on_progress returned false.
   // Throws Error(out_of_memory) if the system refuses memory or threads.
   static Model load(const std::string& path, const LoadOptions& options = {});
-  // Loads a GGUF file from memory. The bytes must stay valid and unchanged as long as a copy of the model exists.
-  // Throws as load().
+  // Loads a GGUF file from memory. The bytes must start at a multiple of 64, and stay valid and unchanged as long as a
+  // copy of the model exists.
+  // Throws Error(invalid_argument) if they start elsewhere, Error(unsupported) for a part of a split file, and as
+  // load().
   static Model load_memory(std::span<const std::byte> gguf, const LoadOptions& options = {});
   // The bundled demonstration model. Throws Error(unsupported) if the library was built without it.
   static Model builtin(const LoadOptions& options = {});
