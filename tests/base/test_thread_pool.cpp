@@ -79,10 +79,21 @@ TEST_CASE("an idle pool sleeps", "[base]") {
   CHECK(cpu_seconds() - before < 0.02);
 }
 
-TEST_CASE("pools come and go", "[base]") {
+TEST_CASE("pools can be created and destroyed repeatedly", "[base]") {
   for (int round = 0; round < 50; ++round) {
-    ThreadPool pool(1 + round % 4);
-    if (round % 3 != 0) pool.run([&](int) { pool.barrier(); });
+    const int threads = 1 + round % 4;
+    const bool used = round % 3 != 0;  // some are destroyed without a run
+    std::atomic<int> runs{0}, missing{0};
+    {
+      ThreadPool pool(threads);
+      if (used)
+        pool.run([&](int) {
+          ++runs;
+          pool.barrier();
+          missing += runs != threads;  // after the barrier every thread has run
+        });
+    }
+    CHECK(runs == (used ? threads : 0));
+    CHECK(missing == 0);
   }
-  SUCCEED();
 }
