@@ -1,5 +1,5 @@
-// Many requests at once: the engine computes them together, in passes that they share. Requests may come from
-// any thread; here one thread hands them all in, streams the first reply, and then takes the others.
+// Many requests at once: the engine computes them together, in shared passes. Requests may come from any thread; here
+// one thread submits all of them, streams the first reply, and then waits for the others.
 #include <qwen/qwen.h>
 
 #include <iostream>

@@ -1,5 +1,5 @@
-// Eight threads, each with its own session, on one model: the weights are in memory once, and every thread
-// gets what it would have got alone.
+// Eight threads, each with its own session, on one model: the weights are in memory once, and each thread gets the same
+// reply as alone.
 #include <qwen/qwen.h>
 
 #include <array>

@@ -28,7 +28,7 @@ struct TaskLabel {
   std::string text;                  // exactly what the model answers
   std::string display;               // for people
   std::string emoji;                 // "" for none
-  std::vector<std::string> aliases;  // other names in files of labelled texts
+  std::vector<std::string> aliases;  // other names in files of labeled texts
 };
 
 // A turn that the model sees before the text.
@@ -36,7 +36,7 @@ struct TaskExample {
   std::string text, answer;
 };
 
-// Fitted to labelled texts (fit_calibration): probabilities are softmax(score / temperature + offset).
+// Fitted to labeled texts (fit_calibration): probabilities are softmax(score / temperature + offset).
 struct Calibration {
   std::uint64_t model = 0;      // Model::fingerprint() that it was fitted with
   std::uint64_t prompt = 0;     // Task::prompt_digest() that it was fitted with

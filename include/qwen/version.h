@@ -1,4 +1,4 @@
-// The version of these headers; qwen::version() and qwen_version() tell that of the library that is linked.
+// The version of these headers; qwen::version() and qwen_version() return the version of the linked library.
 // For C and C++; CMake reads it here.
 #ifndef QWEN_VERSION_H
 #define QWEN_VERSION_H

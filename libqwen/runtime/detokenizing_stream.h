@@ -1,5 +1,4 @@
-// From generated tokens to the text that a caller gets: whole characters, and nothing that belongs to a stop
-// string.
+// Generated tokens as text: whole characters, without stop strings.
 #pragma once
 #include <string>
 #include <string_view>
@@ -14,13 +13,12 @@ namespace qwen::runtime {
 // become a stop string is held back.
 class StopStringFilter {
  public:
-  // Error(invalid_argument) for a stop string that is empty or no valid UTF-8.
+  // Throws Error(invalid_argument) if a stop string is empty or not valid UTF-8.
   explicit StopStringFilter(std::vector<std::string> stops);
 
-  // Adds text (whole characters) and returns what is final now, whole characters again. Nothing after a
-  // match.
+  // Adds text (whole characters) and returns the text that is final, whole characters again. Empty after a match.
   std::string push(std::string_view text);
-  // Ends the stream: what was held back without becoming a stop string.
+  // Ends the stream and returns the text that was held back.
   std::string finish();
   bool matched() const noexcept { return matched_; }
 
@@ -38,7 +36,7 @@ class DetokenizingStream {
 
   // The text that is final with this token: often empty, always whole characters.
   std::string push(Token token) { return matcher_.push(stream_.push(token)); }
-  // The rest, where generation ended for another reason than a stop string.
+  // The rest, if generation did not end with a stop string.
   std::string finish() {
     std::string text = matcher_.push(stream_.finish());
     return text += matcher_.finish();

@@ -86,7 +86,7 @@ class EngineCore {
   RequestPointer enqueue(RequestPointer request, bool beyond_limits);
   bool queues_empty() const { return high_.empty() && normal_.empty(); }
 
-  // ---- the thread, or whoever waits
+  // ---- the thread, or inline a waiting thread
   void loop();
   // One pass. Returns false if there is nothing to do.
   bool run_pass();

@@ -1,5 +1,4 @@
-// What a model needs before it is loaded: the same code as a load, with nothing allocated but its
-// activations.
+// The memory that a model will need, by the code of a load; only the activations are allocated.
 #include <algorithm>
 
 #include "base/checked.h"
@@ -13,8 +12,8 @@ namespace {
 // The program itself with its libraries, the allocator's reserve and the threads' stacks: measured.
 constexpr std::uint64_t kProgramBytes = 9'000'000;
 
-// What the tokeniser keeps: beside its text about 36 bytes for each token, and 20 for each merge (hash tables
-// are up to half empty).
+// The tokenizer holds its text, about 36 bytes for each token, and 20 for each merge (hash tables are up to half
+// empty).
 std::uint64_t tokenizer_bytes(const formats::ModelFile& file) {
   std::uint64_t bytes = 0;
   if (const auto* tokens = file.strings("tokenizer.ggml.tokens"))
@@ -57,10 +56,10 @@ MemoryEstimate Model::estimate(const std::string& path, int context, int sequenc
   MemoryEstimate result;
   result.weights = weights->bytes;
   for (const formats::Tensor& tensor : file->tensors()) {
-    // Read in place: the exact path's matrices, and the rows of a separate embedding, a few pages for each
+    // Read in place: the reference path's matrices, and the rows of a separate embedding, a few pages for each
     // token.
     const bool embedding = tensor.name == "token_embd.weight" && !shape.tied_head;
-    constexpr std::uint64_t kBytesPerLookUp = 16 * 4096;  // the kernel maps a page's neighbours with it
+    constexpr std::uint64_t kBytesPerLookUp = 16 * 4096;  // the kernel maps a page's neighbors with it
     if (embedding) {
       const auto lookups = static_cast<std::uint64_t>(context) * static_cast<std::uint64_t>(sequences);
       result.weights += std::min<std::uint64_t>(tensor.data.size(), lookups * kBytesPerLookUp);

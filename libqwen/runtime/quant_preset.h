@@ -20,9 +20,9 @@ struct QuantPreset {
 };
 
 std::span<const QuantPreset> all_quant_presets() noexcept;
-// By name or alias, in any letter case. Null where there is none.
+// By name or alias, in any letter case. Null if there is none.
 const QuantPreset* find_quant_preset(std::string_view name) noexcept;
-// By general.file_type. Null where there is none.
+// By general.file_type. Null if there is none.
 const QuantPreset* find_quant_preset(std::uint32_t file_type) noexcept;
 
 // What the rules look at.

@@ -55,7 +55,7 @@ bool matches(std::string_view pattern, std::string_view name) {
 
 TensorType parse_storage_type(std::string_view name, std::string_view option) {
   const TensorTypeInfo* info = find_tensor_type(name);
-  if (!info) fail(ErrorCode::invalid_argument, option, ": ", quoted(name), " is no storage type");
+  if (!info) fail(ErrorCode::invalid_argument, option, ": ", quoted(name), " is not a storage type");
   return info->type;
 }
 
@@ -64,7 +64,7 @@ const QuantPreset& parse_quant_preset(std::string_view name) {
   std::string known;
   for (const QuantPreset& preset : runtime::all_quant_presets())
     known += cat(known.empty() ? "" : ", ", preset.name);
-  fail(ErrorCode::invalid_argument, quoted(name), " is no type to quantise to: expected one of ", known);
+  fail(ErrorCode::invalid_argument, "type: expected one of ", known, ", found ", quoted(name));
 }
 
 struct Rule {
@@ -236,7 +236,7 @@ void note_sources(const std::vector<Plan>& plans, QuantizeReport& report) {
   if (again > 0)
     report.notes.push_back(
         cat(again, again == 1 ? " matrix was" : " matrices were",
-            " quantised in the source already: their errors add up, a float source gives better files"));
+            " quantized in the source already: their errors add up, a float source gives better files"));
 }
 
 void summarize(const std::vector<Plan>& plans, QuantizeReport& report) {
@@ -286,7 +286,7 @@ QuantizeReport quantize_file(const std::string& in, const std::string& out, cons
     fail(ErrorCode::invalid_argument, "threads: expected 0 or more, found ", options.threads);
   const std::shared_ptr<const formats::ModelFile> source = formats::open_model_file(in);
   if (source->tensors().empty())
-    fail(ErrorCode::bad_format, in, " holds no tensors: there is nothing to quantise");
+    fail(ErrorCode::bad_format, in, " holds no tensors: there is nothing to quantize");
   Planner planner(*source, options);
   const std::vector<Plan> plans = planner.plan();
 

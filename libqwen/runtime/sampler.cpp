@@ -14,7 +14,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// The largest finite score; -infinity where there is none. Eight independent lanes, so that it is bound by
+// The largest finite score; -infinity if there is none. Eight independent lanes, so that it is bound by
 // memory and not by the latency of a comparison.
 float largest_finite(std::span<const float> scores) {
   float lanes[8];
@@ -26,7 +26,7 @@ float largest_finite(std::span<const float> scores) {
   float largest = *std::max_element(std::begin(lanes), std::end(lanes));
   for (; i < scores.size(); ++i) largest = scores[i] > largest ? scores[i] : largest;
   if (largest != kInfinity) return largest;
-  largest = -kInfinity;  // rare: somewhere stands +infinity
+  largest = -kInfinity;  // rare: a score is +infinity
   for (const float score : scores) {
     if (score > largest && score < kInfinity) largest = score;
   }

@@ -33,7 +33,7 @@ Header header_of(const Sequence& s) {
   return header;
 }
 
-// Hashes what passes through.
+// Writes and hashes.
 class Writer {
  public:
   explicit Writer(const std::string& path) : file_(path) {}

@@ -12,7 +12,7 @@
 
 namespace qwen::runtime {
 
-// Immutable but for the pool, which serialises its users.
+// Immutable but for the pool, which serializes its users.
 struct ModelState {
   ModelInfo info;
   Tokenizer tokenizer;

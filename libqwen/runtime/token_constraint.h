@@ -1,4 +1,4 @@
-// What may come next in an answer, and what could.
+// Constraints on the tokens of an answer, and drafts of them.
 #pragma once
 #include <span>
 #include <vector>

@@ -15,8 +15,8 @@ using Eigen::VectorXd;
 constexpr double kMinSharpness = 1e-2, kMaxSharpness = 1e2;  // 1 / temperature
 constexpr double kPull = 1;  // weight of the pull to sharpness 1 and offsets 0, in texts
 
-// The log loss of labelled scores under softmax(sharpness * score + offset). Parameters: sharpness, then the
-// offsets where they are fitted. Convex: the exponent is linear in them.
+// The log loss of labeled scores under softmax(sharpness * score + offset). Parameters: sharpness, then the
+// offsets if they are fitted. Convex: the exponent is linear in them.
 class LogLoss {
  public:
   LogLoss(MatrixXd scores, std::vector<int> labels, bool offsets)

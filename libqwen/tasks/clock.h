@@ -1,4 +1,4 @@
-// What results tell of their times.
+// Times of results.
 #pragma once
 #include <chrono>
 

@@ -12,11 +12,12 @@ using Prompt = Classifier::Prompt;
 // The tokens of the whole prompt for a text.
 using Render = std::function<std::vector<Token>(std::string_view text)>;
 
-// Error(context_full) where it is longer than `limit` and the task refuses to cut, or nothing is left to cut.
+// Throws Error(context_full) if it is longer than `limit` and the task refuses to truncate, or nothing is left to
+// truncate.
 Prompt make_prompt(const Model& model, const Task& task, std::string_view text, int limit,
                    const Render& render);
 
-// The beginning that the prompts of all texts share, as far as a few very different texts tell.
+// The common beginning of the prompts of a few very different texts.
 std::vector<Token> fixed_prefix(const Render& render);
 
 }  // namespace qwen::tasks

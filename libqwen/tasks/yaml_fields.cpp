@@ -107,7 +107,7 @@ Fields::Fields(const YAML::Node& map, const std::string& source, std::string whe
       fail_at(entry.first, "", "unknown key ", quoted(key), "; expected one of ", known);
     }
     if (std::find(seen.begin(), seen.end(), key) != seen.end())
-      fail_at(entry.first, key, "stands here twice");
+      fail_at(entry.first, key, "duplicate key");
     seen.push_back(key);
   }
 }

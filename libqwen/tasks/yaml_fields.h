@@ -14,13 +14,13 @@
 
 namespace qwen::tasks {
 
-// One document whose top is a mapping. Error(bad_format) where it is anything else.
+// Throws Error(bad_format) if the text is not one document whose top is a mapping.
 YAML::Node parse_yaml(std::string_view yaml, const std::string& source);
-// The text of a file of at most 1 MiB. Error(not_found), Error(io) or Error(bad_format).
+// The text of a file of at most 1 MiB. Throws Error(not_found), Error(io) or Error(bad_format).
 std::string read_text_file(const std::string& path);
 
-// The whole of `text` as a decimal number. Not YAML's own conversion: its streams call it no number where
-// memory ends.
+// The whole of `text` as a decimal number. YAML's own conversion uses streams, which report a lack of memory as a
+// malformed number.
 template <class T>
 bool parse_number(std::string_view text, T& value) {
   if (text.starts_with('+')) text.remove_prefix(1);
@@ -31,7 +31,7 @@ bool parse_number(std::string_view text, T& value) {
 // A mapping with the keys it may have.
 class Fields {
  public:
-  // `where` stands in messages: "" at the top, else for example "labels[2]".
+  // `where` is for messages: "" at the top, else for example "labels[2]".
   Fields(const YAML::Node& map, const std::string& source, std::string where,
          std::initializer_list<std::string_view> allowed);
 
@@ -42,7 +42,7 @@ class Fields {
   std::string text(const YAML::Node& node, std::string_view key, std::size_t limit, bool filled) const;
   std::string text(const char* key, std::size_t limit, bool filled) const;
   std::vector<std::string> texts(const char* key, std::size_t count, std::size_t limit) const;
-  // The items of a list of at most `count`; none where the key is missing.
+  // The items of a list of at most `count`; none if the key is missing.
   std::vector<YAML::Node> list(const char* key, std::size_t count) const;
   bool flag(const char* key, bool otherwise) const;
   double number(const char* key, double low, double high, double otherwise) const;

@@ -198,13 +198,13 @@ int main() {
   check_answers(model);
   try_all("tokens of a text", [&] { model.tokenizer().encode("e\xCC\x81 the 你好 \n\n 12345 x"); });
   try_all("built-in tasks", [] { TaskRegistry registry; });
-  const std::string out = folder / "quantised.gguf";
+  const std::string out = folder / "quantized.gguf";
   QuantizeOptions quantize;
   quantize.type = "Q4_0";
   quantize.threads = 2;
   quantize.overwrite = true;
   try_all(
-      "quantising a file", [&] { quantize_file(tiny, out, quantize); },
-      [&] { return folder.count("quantised.gguf") == 1; });
+      "quantizing a file", [&] { quantize_file(tiny, out, quantize); },
+      [&] { return folder.count("quantized.gguf") == 1; });
   return g_failures == 0 ? 0 : 1;
 }

@@ -67,16 +67,16 @@ void run_mixed(const Model& model, const EngineOptions& options, const std::vect
   for (unsigned t = 0; t < 3; ++t)
     threads.emplace_back([&, t] {
       std::mt19937 random(seed + t);
-      std::vector<EngineJob> neighbours;
+      std::vector<EngineJob> neighbors;
       for (std::size_t i = t; i < cases.size(); i += 3) {
         const std::size_t other = random() % cases.size();
         const Priority priority = random() % 3 == 0 ? Priority::high : Priority::normal;
-        neighbours.push_back(
+        neighbors.push_back(
             engine.submit(request_of(cases[other].prompt, cases[other].generation, priority)));
         EngineJob job = engine.submit(request_of(cases[i].prompt, cases[i].generation, priority));
         if (random() % 2 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
-        if (random() % 2 == 0) neighbours[random() % neighbours.size()].cancel();
-        if (random() % 2 == 0) neighbours.erase(neighbours.begin());
+        if (random() % 2 == 0) neighbors[random() % neighbors.size()].cancel();
+        if (random() % 2 == 0) neighbors.erase(neighbors.begin());
         std::string text;
         while (auto chunk = job.next()) text += chunk->text;
         const std::lock_guard lock(results_mutex);

@@ -12,7 +12,7 @@ using namespace qwen::test;
 
 namespace {
 
-// A Q8_0 head with rows of padding; from a file of another type it is quantised while loading.
+// A Q8_0 head with rows of padding; from a file of another type it is quantized while loading.
 Model wide_model(const char* isa, TensorType type = TensorType::q8_0) {
   const TestFolder folder("wide");
   TinyModel tiny;
@@ -77,7 +77,7 @@ TEST_CASE("forward_top gives the largest logits exactly and the same ones at eve
   }
 }
 
-TEST_CASE("a head that is quantised while loading is shortened too", "[runtime]") {
+TEST_CASE("a head that is quantized while loading is shortened too", "[runtime]") {
   const Model model = wide_model(nullptr, TensorType::f16);
   Session full(model), top(model);
   const Token token = 7;

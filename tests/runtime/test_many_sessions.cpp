@@ -1,4 +1,4 @@
-// Many conversations on several models at once. Run under the thread sanitiser too (scripts/sanitize.sh).
+// Many conversations on several models at once. Run under the thread sanitizer too (scripts/sanitize.sh).
 #include <barrier>
 #include <catch2/catch.hpp>
 #include <thread>
@@ -73,7 +73,7 @@ TEST_CASE("two models and eight sessions on eight threads: the same bits as alon
   }
 }
 
-TEST_CASE("sessions of one model share a snapshot and a tokeniser from many threads", "[runtime][engine]") {
+TEST_CASE("sessions of one model share a snapshot and a tokenizer from many threads", "[runtime][engine]") {
   const Model model = load_case({"q4_0", odd_shape(TensorType::q4_0)}, 2);
   Session first(model);
   first.forward(random_ids(model, 30));

@@ -102,7 +102,7 @@ TEST_CASE("names and numbers of the presets", "[runtime]") {
   CHECK(find_quant_preset(std::uint32_t{4}) == nullptr);
 }
 
-TEST_CASE("types of weights that are quantised while they load", "[runtime]") {
+TEST_CASE("types of weights that are quantized while they load", "[runtime]") {
   const TensorRole body{"blk.0.attn_q.weight", 0, 24, 7, false}, output{"token_embd.weight", 0, 24, 7, true};
   using Load = QuantizeOnLoad;
   CHECK(type_on_load(Load::none, body, bf16, 896) == bf16);

@@ -109,7 +109,7 @@ std::string message_of(const std::function<void()>& action, ErrorCode code) {
 
 }  // namespace
 
-TEST_CASE("every type: the file holds what the scalar quantiser makes of the source", "[runtime]") {
+TEST_CASE("every type: the file holds what the scalar quantizer makes of the source", "[runtime]") {
   const TestFolder folder("quantize");
   const std::string source = make_model(folder);
   for (const QuantizeType& type : quantize_types()) {
@@ -201,7 +201,7 @@ TEST_CASE("a source of blocks: same type is copied, another is said", "[runtime]
     CHECK(std::memcmp(tensor.data.data(), b->find_tensor(tensor.name)->data.data(), tensor.data.size()) == 0);
   report = convert(source, folder / "smaller.gguf", options_of("Q4_1"));
   REQUIRE(report.notes.size() == 2);
-  CHECK_THAT(report.notes[1], Contains("6 matrices were quantised in the source already"));
+  CHECK_THAT(report.notes[1], Contains("6 matrices were quantized in the source already"));
 }
 
 TEST_CASE("the bytes do not depend on the number of threads", "[runtime]") {
@@ -219,7 +219,7 @@ TEST_CASE("the bytes do not depend on the number of threads", "[runtime]") {
   }
 }
 
-TEST_CASE("nothing is left where quantisation fails", "[runtime]") {
+TEST_CASE("nothing is left where quantization fails", "[runtime]") {
   const TestFolder folder("quantize");
   const std::string source = make_model(folder), out = folder / "out.gguf";
   const auto files = [&] {
@@ -236,7 +236,7 @@ TEST_CASE("nothing is left where quantisation fails", "[runtime]") {
 
   QuantizeOptions options = options_of("Q7_Z");
   CHECK_THAT(fails(options, ErrorCode::invalid_argument, source),
-             Contains("\"Q7_Z\" is no type") && Contains("Q4_K_M"));
+             Contains("found \"Q7_Z\"") && Contains("Q4_K_M"));
   options = options_of("Q4_0");
   options.output_type = "Q4_K_M";
   CHECK_THAT(fails(options, ErrorCode::invalid_argument, source),

@@ -35,7 +35,7 @@ std::vector<float> logits_for(const Model& model) {
 
 }  // namespace
 
-TEST_CASE("quantised while loading: the same model as the quantised file", "[runtime]") {
+TEST_CASE("quantized while loading: the same model as the quantized file", "[runtime]") {
   const TestFolder folder("quantize-on-load");
   TinyModel tiny;
   tiny.hidden = 256;
@@ -68,7 +68,7 @@ TEST_CASE("quantised while loading: the same model as the quantised file", "[run
   }
 }
 
-TEST_CASE("quantising while loading keeps what is quantised already and needs less memory", "[runtime]") {
+TEST_CASE("quantizing while loading keeps what is quantized already and needs less memory", "[runtime]") {
   const TestFolder folder("quantize-on-load");
   TinyModel tiny;
   const std::string floats = write_tiny_model(tiny, folder / "float.gguf");
@@ -80,7 +80,7 @@ TEST_CASE("quantising while loading keeps what is quantised already and needs le
         load(floats, QuantizeOnLoad::none, false).weight_bytes() / 2);
 }
 
-TEST_CASE("weights that cannot be quantised stop the load by name", "[runtime]") {
+TEST_CASE("weights that cannot be quantized stop the load by name", "[runtime]") {
   const TestFolder folder("quantize-on-load");
   TinyModel tiny;
   tiny.edit = [](TinyTensor& tensor) {

@@ -103,7 +103,7 @@ TEST_CASE("bad task files are refused with file, line and reason", "[tasks]") {
     CHECK(message.find('\n') == std::string::npos);
   };
   check(task_yaml("colour: red\n"), "t.yaml:8:", "unknown key \"colour\"");
-  check(task_yaml("name: again\n"), "t.yaml:8:", "twice");
+  check(task_yaml("name: again\n"), "t.yaml:8:", "duplicate key");
   check(task_yaml("version: x\n"), "t.yaml:8: version:", "whole number");
   check(task_yaml("version: 0\n"), "t.yaml:8: version:", "1 to 1000000");
   check(task_yaml("history: maybe\n"), "t.yaml:8: history:", "true or false");
