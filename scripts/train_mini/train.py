@@ -44,7 +44,6 @@ def arguments():
     a.add_argument("--dim", type=int, default=256)
     a.add_argument("--ffn", type=int, default=704)
     a.add_argument("--lr", type=float, default=2e-3)
-    a.add_argument("--drop", type=float, default=0.0)
     a.add_argument("--blank", type=float, default=0.05, help="share of text tokens whose embedding is dropped")
     a.add_argument("--decay", type=float, default=0.1)
     a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a text")
@@ -220,9 +219,8 @@ def work(worker, args, cache, shared, barrier, state):
     params = {k: v.detach().requires_grad_() for k, v in shared.views(shared.params).items()}
     for name, grad in shared.views(shared.grads[worker]).items():
         params[name].grad = grad
-    net = nn.Net(config, params, args.drop, not args.f32)
-    net.training = True
-    plain = nn.Net(config, shared.views(shared.params), 0, not args.f32)
+    net = nn.Net(config, params, not args.f32)
+    plain = nn.Net(config, shared.views(shared.params), not args.f32)
     data = drawing.Data(cache, worker, args.workers)
     seeds = Seeds(args, worker, data)
     step, end = state["step"], args.stop_at or args.steps
