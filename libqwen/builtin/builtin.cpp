@@ -1,4 +1,4 @@
-// The bundled demonstration model. QWEN_BUILTIN_MODEL is 1 where mini_model.S is part of the library.
+// The bundled demonstration model. QWEN_BUILTIN_MODEL is 1 if mini_model.S is part of the library.
 #include "base/fail.h"
 #include "formats/model_file.h"
 #include "runtime/load.h"

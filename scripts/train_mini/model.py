@@ -13,12 +13,12 @@ import torch.nn.functional as F
 
 @dataclass
 class Config:
-    vocab: int = 12288
-    dim: int = 256
-    layers: int = 5
+    vocab: int
+    dim: int
+    layers: int
+    ffn: int
     heads: int = 4
     kv_heads: int = 2
-    ffn: int = 704
     theta: float = 10000.0
     eps: float = 1e-6
     context: int = 1024
@@ -49,27 +49,9 @@ def init_params(c, seed):
         p[n + "mlp.up_proj.weight"] = normal(c.ffn, c.dim, std=0.04)
         p[n + "mlp.down_proj.weight"] = normal(c.dim, c.ffn, std=out_std)
     p["model.norm.weight"] = torch.ones(c.dim)
-    # Reads the polarity off every token of a review while training; no part of the model that is written.
+    # Reads the polarity from every token of a text while training; not part of the model that is written.
     p["probe.weight"] = torch.zeros(1, c.dim)
     return p
-
-
-class Dropout(torch.autograd.Function):
-    """Dropout in steps of 1/256, with one random byte per value: torch's own costs more than a GEMM here."""
-
-    @staticmethod
-    def forward(ctx, x, cut):
-        n = x.numel()
-        bits = torch.empty((n + 7) // 8, dtype=torch.int64, device=x.device).random_(-2**63, 2**63 - 1)
-        mask = bits.view(torch.uint8)[:n].view(x.shape) >= cut
-        ctx.save_for_backward(mask)
-        ctx.scale = 256.0 / (256 - cut)
-        return x * mask * ctx.scale
-
-    @staticmethod
-    def backward(ctx, g):
-        (mask,) = ctx.saved_tensors
-        return g * mask * ctx.scale, None
 
 
 class RmsNorm(torch.autograd.Function):
@@ -137,16 +119,14 @@ def rotate(x, cos, sin):
 
 
 class Net:
-    def __init__(self, config, params, drop=0.0, half=False):
+    def __init__(self, config, params, half=False):
         self.c = config
         self.p = params
-        self.drop = int(round(drop * 256))
         self.half = half
         inv = config.theta ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
         angle = torch.arange(config.context).float()[:, None] * inv
         self.device = params["model.norm.weight"].device
         self.cos, self.sin = angle.cos().to(self.device), angle.sin().to(self.device)
-        self.training = False
 
     def linear(self, x, w, b=None):
         """The product, in bfloat16 where that is allowed."""
@@ -154,9 +134,6 @@ class Net:
 
     def bmm(self, a, b):
         return torch.bmm(a.bfloat16(), b.bfloat16()).float() if self.half else torch.bmm(a, b)
-
-    def dropout(self, x):
-        return Dropout.apply(x, self.drop) if self.training and self.drop else x
 
     def attention(self, q, k, v, batch, time, prefix):
         """q [rows, dim], k and v [rows, kv]: the prefix's rows first, then batch * time."""
@@ -209,7 +186,6 @@ class Net:
         x = F.embedding(flat, p["model.embed_tokens.weight"])
         if blank is not None:
             x = x * (~blank).unsqueeze(1)
-        x = self.dropout(x)
         for i in range(c.layers):
             w = f"model.layers.{i}."
             h = RmsNorm.apply(x, p[w + "input_layernorm.weight"], c.eps)
@@ -219,10 +195,10 @@ class Net:
             kv = c.kv_heads * c.head_dim
             q, k, v = wide.float().split((c.dim, kv, kv), 1)
             o = self.attention(q, k, v, batch, time, n)
-            x = x + self.dropout(self.linear(o, p[a + "o_proj.weight"]).float())
+            x = x + self.linear(o, p[a + "o_proj.weight"]).float()
             h = RmsNorm.apply(x, p[w + "post_attention_layernorm.weight"], c.eps)
             gu = self.linear(h, torch.cat([p[w + "mlp.gate_proj.weight"], p[w + "mlp.up_proj.weight"]]))
-            x = x + self.dropout(self.linear(SwiGlu.apply(gu), p[w + "mlp.down_proj.weight"]).float())
+            x = x + self.linear(SwiGlu.apply(gu), p[w + "mlp.down_proj.weight"]).float()
         return RmsNorm.apply(x, p["model.norm.weight"], c.eps)
 
     def logits(self, rows):

@@ -35,10 +35,9 @@ class Shared:
         self.shapes = {n: shapes[n] for n in order}
         self.size = sum(torch.Size(s).numel() for s in shapes.values())
         self.matrix_size = sum(torch.Size(shapes[n]).numel() for n in matrices)
-        self.params, self.ema, self.m, self.v = (self.block() for _ in range(4))
+        self.params, self.m, self.v = (self.block() for _ in range(3))
         self.grads = [self.block() for _ in range(workers)]
         self.norms = torch.zeros(workers, dtype=torch.float64).share_memory_()
-        self.done = torch.zeros(1, dtype=torch.float64).share_memory_()
         self.own, at, loads = [[] for _ in range(workers)], 0, [0] * workers
         for name in matrices:
             n = torch.Size(shapes[name]).numel()
@@ -62,7 +61,7 @@ class Shared:
         return out
 
     def update(self, worker, barrier, lr, step, args):
-        """One step, with gradients clipped to norm 1, and the running average of the weights."""
+        """One step, with gradients clipped to norm 1."""
         count = len(self.grads)
         rest = self.size - self.matrix_size
         spans = [(a, n) for a, n, _ in self.own[worker]]
@@ -78,7 +77,6 @@ class Shared:
         self.norms[worker] = sum(g.pow(2).sum().item() for g in grads)
         barrier.wait()
         norm = float(self.norms.sum()) ** 0.5
-        keep = min(0.999, step / (step + 10.0))
         for i, ((a, n), g) in enumerate(zip(spans, grads)):
             if norm > 1:
                 g /= norm
@@ -95,6 +93,5 @@ class Shared:
                 v.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
                 p.sub_(p * self.decay[a:a + n], alpha=lr * args.decay)
                 p.addcdiv_(m, (v / (1 - BETA2 ** step)).sqrt_().add_(1e-9), value=-lr / (1 - BETA1 ** step))
-            self.ema[a:a + n].mul_(keep).add_(p, alpha=1 - keep)
         self.grads[worker].zero_()
         barrier.wait()

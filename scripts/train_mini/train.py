@@ -44,7 +44,6 @@ def arguments():
     a.add_argument("--dim", type=int, default=256)
     a.add_argument("--ffn", type=int, default=704)
     a.add_argument("--lr", type=float, default=2e-3)
-    a.add_argument("--drop", type=float, default=0.0)
     a.add_argument("--blank", type=float, default=0.05, help="share of text tokens whose embedding is dropped")
     a.add_argument("--decay", type=float, default=0.1)
     a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a text")
@@ -220,9 +219,8 @@ def work(worker, args, cache, shared, barrier, state):
     params = {k: v.detach().requires_grad_() for k, v in shared.views(shared.params).items()}
     for name, grad in shared.views(shared.grads[worker]).items():
         params[name].grad = grad
-    net = nn.Net(config, params, args.drop, not args.f32)
-    net.training = True
-    average = nn.Net(config, shared.views(shared.ema), 0, not args.f32)
+    net = nn.Net(config, params, not args.f32)
+    plain = nn.Net(config, shared.views(shared.params), not args.f32)
     data = drawing.Data(cache, worker, args.workers)
     seeds = Seeds(args, worker, data)
     step, end = state["step"], args.stop_at or args.steps
@@ -246,7 +244,7 @@ def work(worker, args, cache, shared, barrier, state):
             save(args, shared, step, progress.spent())
         if step % args.eval_every == 0:
             with torch.no_grad():
-                evaluate.glance(average, data, cache["dev"], progress.log, talking)
+                evaluate.glance(plain, data, cache["dev"], progress.log, talking)
 
 
 class Progress:
@@ -296,14 +294,13 @@ def start(args, cache, log):
     path = os.path.join(args.out, "state.pt")
     if os.path.exists(path):
         old = torch.load(path)
-        for name in ("params", "ema", "m", "v"):
+        for name in ("params", "m", "v"):
             getattr(shared, name).copy_(old[name])
         state.update(step=old["step"], spent=old["spent"])
         log(f"resumed at step {old['step']}, {old['spent'] / 60:.1f} min")
     else:
-        for flat in (shared.params, shared.ema):
-            for name, view in shared.views(flat).items():
-                view.copy_(first[name])
+        for name, view in shared.views(shared.params).items():
+            view.copy_(first[name])
         log(f"{shared.size} parameters; {config}; {vars(args)}")
     return shared, state
 
@@ -324,7 +321,7 @@ def main():
     work(0, args, cache, shared, barrier, state)
     if args.stop_at:
         return
-    weights = {k: v.cpu() for k, v in shared.views(shared.ema).items()}
+    weights = {k: v.cpu() for k, v in shared.views(shared.params).items()}
     export.write(os.path.join(args.out, "hf"), state["config"], weights, cache["bpe"])
     evaluate.report(nn.Net(state["config"], weights), drawing.EmptyData(cache["bpe"]), cache["dev"], log)
 

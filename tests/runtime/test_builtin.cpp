@@ -1,4 +1,4 @@
-// The bundled model from end to end: it loads from memory, tells good reviews from bad ones, and talks.
+// The bundled model from end to end: it loads from memory, classifies reviews and chats.
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <optional>
@@ -9,7 +9,7 @@ using namespace qwen;
 
 namespace {
 
-// Null, and said aloud, where the library was built without it.
+// Null, with a warning in the output, if the library was built without it.
 std::optional<Model> bundled_model(const LoadOptions& options = {}) {
   try {
     return Model::builtin(options);
@@ -21,7 +21,7 @@ std::optional<Model> bundled_model(const LoadOptions& options = {}) {
 }
 
 struct Review {
-  int label;  // 0 where the review is positive, as the first label of the sentiment tasks
+  int label;  // of the sentiment tasks: 0 positive, 1 negative
   std::string text;
 };
 

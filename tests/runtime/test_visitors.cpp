@@ -1,4 +1,6 @@
 // What visitors type first, and what the bundled model makes of it: tests/data/visitors.tsv and visitors-kinds.tsv.
+// The model's bounds are regression bounds, set after its results were known: one text below what the present weights
+// reach, for instruction sets that round differently. The goals are in docs/bundled-model.md; not all are met.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
@@ -126,17 +128,17 @@ std::optional<Model> bundled_model() {
 
 }  // namespace
 
-TEST_CASE("the visitors' table knows every kind and has 200 inputs", "[visitors]") {
+TEST_CASE("the visitors' table knows every kind and has 207 inputs", "[visitors]") {
   const auto kinds = read_kinds();
   const auto visitors = read_visitors();
-  CHECK(visitors.size() >= 200);
+  CHECK(visitors.size() == 207);  // the bounds below are counts of them
   for (const Visitor& visitor : visitors) {
     CAPTURE(visitor.kind, visitor.turns);
     CHECK(kinds.contains(visitor.kind));
   }
 }
 
-TEST_CASE("a reply of the wrong kind or language is told apart", "[visitors]") {
+TEST_CASE("a reply of the wrong kind or language is wrong", "[visitors]") {
   const auto kinds = read_kinds();
   const auto right = [&](const char* kind, const char* text, const char* reply, const char* expected = "") {
     return is_right({kind, 'n', {text}, expected}, kinds.at(kind), reply);
@@ -150,7 +152,7 @@ TEST_CASE("a reply of the wrong kind or language is told apart", "[visitors]") {
   CHECK_FALSE(right("name", "我叫小明", "你好，小红！", "小明"));
 }
 
-TEST_CASE("the bundled model replies to visitors with the right kind of answer", "[visitors]") {
+TEST_CASE("regression: 187 of 207 visitors get the right kind of reply; the goal of 95 % is 197", "[visitors]") {
   const auto model = bundled_model();
   if (!model) return;
   const Task task = TaskRegistry().get("chat");
@@ -166,10 +168,10 @@ TEST_CASE("the bundled model replies to visitors with the right kind of answer",
       wrong << visitor.kind << ": " << visitor.turns.back() << " -> " << reply << '\n';
   }
   INFO(right << " of " << visitors.size() << " right; wrong:\n" << wrong.str());
-  CHECK(right * 100 >= visitors.size() * 90);
+  CHECK(right >= 187);  // 188 when the bound was set
 }
 
-TEST_CASE("the bundled model abstains on visitors' neutral inputs and judges the others", "[visitors]") {
+TEST_CASE("regression: abstains on 131 of 138 neutral visitors' inputs, judges 40 of 54 others rightly", "[visitors]") {
   const auto model = bundled_model();
   if (!model) return;
   for (const char* name : {"sentiment", "sentiment_brief"}) {
@@ -193,8 +195,10 @@ TEST_CASE("the bundled model abstains on visitors' neutral inputs and judges the
     INFO(abstained << " of " << neutral << " neutral abstained, " << judged << " of " << polar
                    << " polar judged rightly:\n"
                    << wrong.str());
-    CHECK(abstained * 100 >= neutral * 93);
-    CHECK(judged * 100 >= polar * 70);
-    CHECK(reversed * 20 <= judged);
+    CHECK(neutral == 138);
+    CHECK(polar == 54);
+    CHECK(abstained >= 131);  // 132 when the bound was set: 95.7 %, where the goal is 95 %
+    CHECK(judged >= 40);      // 41 (sentiment) and 42 (sentiment_brief): 76 % and 78 %, far from good
+    CHECK(reversed == 0);
   }
 }
