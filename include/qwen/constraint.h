@@ -56,9 +56,11 @@ class QWEN_API Constraint {
 
   // Calls of `functions` in the form of Qwen2.5 and Qwen3:
   //   <tool_call>\n{"name": "...", "arguments": {...}}\n</tool_call>
-  // Inside a call the name is that of a function and the arguments match its parameters.
-  // Throws Error(invalid_argument) for no functions, an empty name, or ToolOptions::name that is not among them.
-  // Throws what json_schema() throws for the parameters.
+  // Inside a call the name is that of a function and the arguments are an object that matches its parameters.
+  // Outside of the arguments accepts() takes only the spelling that is generated.
+  // Throws Error(invalid_argument) if there are no functions, or a name is empty or not UTF-8.
+  // Throws Error(invalid_argument) if ToolOptions::name is not among the functions.
+  // Throws what json_schema() throws for the parameters, with the name of the function.
   static Constraint tools(std::span<const ToolFunction> functions, const ToolOptions& options = {});
 
   // Whether `text` satisfies the constraint. In JSON every spelling of a value counts: any escapes, 1.0 for an

@@ -262,7 +262,8 @@ std::shared_ptr<const Program> compile_schema(std::string_view schema, const Jso
 
 namespace {
 
-// All texts in which `word` (ASCII, no two of its characters alike at the start) does not occur.
+// All texts in which `word` does not occur. Its first character must occur in it only once: then after a mismatch
+// at most that character is matched.
 CharDfa texts_without(std::string_view word) {
   CharDfa dfa;
   for (std::size_t i = 0; i < word.size(); ++i) {
@@ -318,6 +319,23 @@ std::shared_ptr<const Program> compile_choice(std::span<const std::string> choic
   return compile_text(literal_strings(choices, budget), budget);
 }
 
+namespace {
+
+// The arguments of a function: an object that matches its parameters.
+RuleId arguments_rule(const ToolFunction& function, ProgramBuilder& builder, const AnyJson& any,
+                      CompileBudget& budget) {
+  if (function.parameters.empty()) return any.object;
+  static const JsonTree kObject = parse_json_tree(R"({"type": "object"})", "schema");
+  try {
+    const JsonTree tree = parse_json_tree(function.parameters, "schema");
+    return SchemaCompiler(tree, builder, any, budget).compile(&kObject);
+  } catch (const Error& error) {
+    fail(error.code(), "parameters of ", quoted(function.name), ": ", error.what());
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> functions,
                                              const ToolOptions& options) {
   if (functions.empty()) fail(ErrorCode::invalid_argument, "tools: expected at least 1 function");
@@ -326,19 +344,15 @@ std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> funct
   const AnyJson any = add_any_json(builder, budget);
   const RuleId root = builder.add_rule();
   const StateId call = builder.add_state(), body = builder.add_state(), object_end = builder.add_state(),
-                body_end = builder.add_state(), after = builder.add_state();
-  const bool spaced = options.json.spacing == JsonSpacing::spaced;
-  static const JsonTree kObject = parse_json_tree(R"({"type": "object"})", "schema");
-  std::vector<std::unique_ptr<JsonTree>> trees;
+                after = builder.add_state();
+  const std::string gap = options.json.spacing == JsonSpacing::spaced ? " " : "";
+  bool found = false;
   for (const ToolFunction& function : functions) {
     if (function.name.empty() || !is_valid_utf8(function.name))
       fail(ErrorCode::invalid_argument, "tools: expected a function name, found ", quoted(function.name));
     if (!options.name.empty() && function.name != options.name) continue;
-    const std::string where = cat("parameters of ", quoted(function.name));
-    trees.push_back(std::make_unique<JsonTree>(
-        function.parameters.empty() ? kObject : parse_json_tree(function.parameters, where)));
-    const RuleId arguments = SchemaCompiler(*trees.back(), builder, any, budget).compile(&kObject);
-    const std::string gap = spaced ? " " : "";
+    found = true;
+    const RuleId arguments = arguments_rule(function, builder, any, budget);
     const StateId before = builder.add_state(), behind = builder.add_state();
     builder.literal(body,
                     "{\"name\":" + gap + to_json_string(function.name) + "," + gap + "\"arguments\":" + gap,
@@ -346,11 +360,10 @@ std::shared_ptr<const Program> compile_tools(std::span<const ToolFunction> funct
     builder.call(before, arguments, behind);
     builder.byte(behind, '}', object_end);
   }
-  if (trees.empty()) fail(ErrorCode::invalid_argument, "tools: no function ", quoted(options.name));
+  if (!found) fail(ErrorCode::invalid_argument, "tools: no function ", quoted(options.name));
   const std::string open(kToolCallBegin), close(kToolCallEnd);
   builder.literal(call, open + "\n", body);
-  builder.literal(object_end, "\n" + close, body_end);
-  builder.empty(body_end, after);
+  builder.literal(object_end, "\n" + close, after);
   const StateId exit = builder.exit_of(root);
   builder.empty(after, exit);
   if (options.parallel) builder.literal(after, "\n" + open + "\n", body);

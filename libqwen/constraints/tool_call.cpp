@@ -1,6 +1,7 @@
 #include "qwen/tool_call.h"
 
 #include <optional>
+#include <utility>
 
 #include "base/fail.h"
 #include "constraints/json_tree.h"
@@ -8,6 +9,9 @@
 
 namespace qwen {
 namespace {
+
+using constraints::kToolCallBegin;
+using constraints::kToolCallEnd;
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
@@ -30,27 +34,48 @@ std::optional<ToolCall> read_call(std::string_view block) {
   }
 }
 
+// Where the block that begins at `from` ends: the first </tool_call> outside of JSON strings. npos: there is none, or
+// the block is not JSON.
+std::size_t find_end(std::string_view answer, std::size_t from) {
+  bool in_string = false;
+  for (std::size_t i = from; i < answer.size(); ++i) {
+    if (answer[i] == '"') {
+      in_string = !in_string;
+    } else if (answer[i] == '\\') {
+      if (!in_string) return std::string_view::npos;
+      ++i;  // an escape
+    } else if (!in_string && answer.substr(i).starts_with(kToolCallEnd)) {
+      return i;
+    }
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 ToolCalls parse_tool_calls(std::string_view answer) {
-  constexpr std::string_view kBegin = constraints::kToolCallBegin, kEnd = constraints::kToolCallEnd;
+  constexpr std::size_t npos = std::string_view::npos;
   ToolCalls out;
-  while (!answer.empty()) {
-    const std::size_t begin = answer.find(kBegin);
-    const std::size_t end = begin == std::string_view::npos ? begin : answer.find(kEnd, begin);
-    if (end == std::string_view::npos) break;
-    const std::string_view before = trimmed(answer.substr(0, begin));
-    const std::size_t body = begin + kBegin.size();
-    const auto call = read_call(answer.substr(body, end - body));
-    const std::string_view kept = call ? before : answer.substr(0, end + kEnd.size());
-    if (!out.content.empty() && !trimmed(kept).empty()) out.content += "\n";
-    out.content += trimmed(kept);
-    if (call) out.calls.push_back(*call);
-    answer.remove_prefix(end + kEnd.size());
+  const auto keep = [&](std::string_view text) {
+    text = trimmed(text);
+    if (text.empty()) return;
+    if (!out.content.empty()) out.content += '\n';
+    out.content += text;
+  };
+  for (;;) {
+    const std::size_t begin = answer.find(kToolCallBegin);
+    std::size_t end = begin == npos ? npos : answer.find(kToolCallEnd, begin);
+    if (end == npos) break;
+    const std::size_t body = begin + kToolCallBegin.size();
+    std::optional<ToolCall> call;
+    if (const std::size_t json_end = find_end(answer, body); json_end != npos)
+      if ((call = read_call(answer.substr(body, json_end - body)))) end = json_end;
+    const std::size_t next = end + kToolCallEnd.size();
+    keep(answer.substr(0, call ? begin : next));
+    if (call) out.calls.push_back(std::move(*call));
+    answer.remove_prefix(next);
   }
-  const std::string_view rest = trimmed(answer);
-  if (!out.content.empty() && !rest.empty()) out.content += "\n";
-  out.content += rest;
+  keep(answer);
   return out;
 }
 

@@ -19,6 +19,12 @@ template <class... Parts>
   fail(ErrorCode::bad_format, "chat template, line ", place.line, ", column ", place.column, ": ", parts...);
 }
 
+// The template uses a part of Jinja that is not implemented. Throws Error(unsupported) with line and column.
+[[noreturn]] inline void fail_unsupported_at(Place place, std::string_view what) {
+  fail(ErrorCode::unsupported, "chat template, line ", place.line, ", column ", place.column, ": ", what,
+       " is not supported");
+}
+
 enum class TokenKind {
   data,            // text between the tags, white space control applied
   variable_begin,  // {{

@@ -42,6 +42,7 @@ def is_cased(c):
 cased = [c for c in range(0x110000) if is_cased(c) and unicodedata.category(chr(c)) not in ("Lu", "Ll", "Lt")
          and not 0x1df25 <= c <= 0x1df2a]  # Ll in later versions of Unicode
 print(f"// Made by make_unicode_tables.py (Unicode {unicodedata.unidata_version}). Do not edit.")
+print("// clang-format off")
 mapping("kLongUpper", str.upper)
 mapping("kLongTitle", str.title)
 print("// Lowercase and uppercase characters outside of the categories Lu, Ll and Lt: first, last, is uppercase.")

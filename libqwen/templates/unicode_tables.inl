@@ -1,509 +1,78 @@
 // Made by make_unicode_tables.py (Unicode 14.0.0). Do not edit.
+// clang-format off
 // Characters whose upper() is longer than one character.
 constexpr LongMapping kLongUpper[] = {
-    {0xdf,
-     U"\x53"
-     U"\x53"},
-    {0x149,
-     U"\x2bc"
-     U"\x4e"},
-    {0x1f0,
-     U"\x4a"
-     U"\x30c"},
-    {0x390,
-     U"\x399"
-     U"\x308"
-     U"\x301"},
-    {0x3b0,
-     U"\x3a5"
-     U"\x308"
-     U"\x301"},
-    {0x587,
-     U"\x535"
-     U"\x552"},
-    {0x1e96,
-     U"\x48"
-     U"\x331"},
-    {0x1e97,
-     U"\x54"
-     U"\x308"},
-    {0x1e98,
-     U"\x57"
-     U"\x30a"},
-    {0x1e99,
-     U"\x59"
-     U"\x30a"},
-    {0x1e9a,
-     U"\x41"
-     U"\x2be"},
-    {0x1f50,
-     U"\x3a5"
-     U"\x313"},
-    {0x1f52,
-     U"\x3a5"
-     U"\x313"
-     U"\x300"},
-    {0x1f54,
-     U"\x3a5"
-     U"\x313"
-     U"\x301"},
-    {0x1f56,
-     U"\x3a5"
-     U"\x313"
-     U"\x342"},
-    {0x1f80,
-     U"\x1f08"
-     U"\x399"},
-    {0x1f81,
-     U"\x1f09"
-     U"\x399"},
-    {0x1f82,
-     U"\x1f0a"
-     U"\x399"},
-    {0x1f83,
-     U"\x1f0b"
-     U"\x399"},
-    {0x1f84,
-     U"\x1f0c"
-     U"\x399"},
-    {0x1f85,
-     U"\x1f0d"
-     U"\x399"},
-    {0x1f86,
-     U"\x1f0e"
-     U"\x399"},
-    {0x1f87,
-     U"\x1f0f"
-     U"\x399"},
-    {0x1f88,
-     U"\x1f08"
-     U"\x399"},
-    {0x1f89,
-     U"\x1f09"
-     U"\x399"},
-    {0x1f8a,
-     U"\x1f0a"
-     U"\x399"},
-    {0x1f8b,
-     U"\x1f0b"
-     U"\x399"},
-    {0x1f8c,
-     U"\x1f0c"
-     U"\x399"},
-    {0x1f8d,
-     U"\x1f0d"
-     U"\x399"},
-    {0x1f8e,
-     U"\x1f0e"
-     U"\x399"},
-    {0x1f8f,
-     U"\x1f0f"
-     U"\x399"},
-    {0x1f90,
-     U"\x1f28"
-     U"\x399"},
-    {0x1f91,
-     U"\x1f29"
-     U"\x399"},
-    {0x1f92,
-     U"\x1f2a"
-     U"\x399"},
-    {0x1f93,
-     U"\x1f2b"
-     U"\x399"},
-    {0x1f94,
-     U"\x1f2c"
-     U"\x399"},
-    {0x1f95,
-     U"\x1f2d"
-     U"\x399"},
-    {0x1f96,
-     U"\x1f2e"
-     U"\x399"},
-    {0x1f97,
-     U"\x1f2f"
-     U"\x399"},
-    {0x1f98,
-     U"\x1f28"
-     U"\x399"},
-    {0x1f99,
-     U"\x1f29"
-     U"\x399"},
-    {0x1f9a,
-     U"\x1f2a"
-     U"\x399"},
-    {0x1f9b,
-     U"\x1f2b"
-     U"\x399"},
-    {0x1f9c,
-     U"\x1f2c"
-     U"\x399"},
-    {0x1f9d,
-     U"\x1f2d"
-     U"\x399"},
-    {0x1f9e,
-     U"\x1f2e"
-     U"\x399"},
-    {0x1f9f,
-     U"\x1f2f"
-     U"\x399"},
-    {0x1fa0,
-     U"\x1f68"
-     U"\x399"},
-    {0x1fa1,
-     U"\x1f69"
-     U"\x399"},
-    {0x1fa2,
-     U"\x1f6a"
-     U"\x399"},
-    {0x1fa3,
-     U"\x1f6b"
-     U"\x399"},
-    {0x1fa4,
-     U"\x1f6c"
-     U"\x399"},
-    {0x1fa5,
-     U"\x1f6d"
-     U"\x399"},
-    {0x1fa6,
-     U"\x1f6e"
-     U"\x399"},
-    {0x1fa7,
-     U"\x1f6f"
-     U"\x399"},
-    {0x1fa8,
-     U"\x1f68"
-     U"\x399"},
-    {0x1fa9,
-     U"\x1f69"
-     U"\x399"},
-    {0x1faa,
-     U"\x1f6a"
-     U"\x399"},
-    {0x1fab,
-     U"\x1f6b"
-     U"\x399"},
-    {0x1fac,
-     U"\x1f6c"
-     U"\x399"},
-    {0x1fad,
-     U"\x1f6d"
-     U"\x399"},
-    {0x1fae,
-     U"\x1f6e"
-     U"\x399"},
-    {0x1faf,
-     U"\x1f6f"
-     U"\x399"},
-    {0x1fb2,
-     U"\x1fba"
-     U"\x399"},
-    {0x1fb3,
-     U"\x391"
-     U"\x399"},
-    {0x1fb4,
-     U"\x386"
-     U"\x399"},
-    {0x1fb6,
-     U"\x391"
-     U"\x342"},
-    {0x1fb7,
-     U"\x391"
-     U"\x342"
-     U"\x399"},
-    {0x1fbc,
-     U"\x391"
-     U"\x399"},
-    {0x1fc2,
-     U"\x1fca"
-     U"\x399"},
-    {0x1fc3,
-     U"\x397"
-     U"\x399"},
-    {0x1fc4,
-     U"\x389"
-     U"\x399"},
-    {0x1fc6,
-     U"\x397"
-     U"\x342"},
-    {0x1fc7,
-     U"\x397"
-     U"\x342"
-     U"\x399"},
-    {0x1fcc,
-     U"\x397"
-     U"\x399"},
-    {0x1fd2,
-     U"\x399"
-     U"\x308"
-     U"\x300"},
-    {0x1fd3,
-     U"\x399"
-     U"\x308"
-     U"\x301"},
-    {0x1fd6,
-     U"\x399"
-     U"\x342"},
-    {0x1fd7,
-     U"\x399"
-     U"\x308"
-     U"\x342"},
-    {0x1fe2,
-     U"\x3a5"
-     U"\x308"
-     U"\x300"},
-    {0x1fe3,
-     U"\x3a5"
-     U"\x308"
-     U"\x301"},
-    {0x1fe4,
-     U"\x3a1"
-     U"\x313"},
-    {0x1fe6,
-     U"\x3a5"
-     U"\x342"},
-    {0x1fe7,
-     U"\x3a5"
-     U"\x308"
-     U"\x342"},
-    {0x1ff2,
-     U"\x1ffa"
-     U"\x399"},
-    {0x1ff3,
-     U"\x3a9"
-     U"\x399"},
-    {0x1ff4,
-     U"\x38f"
-     U"\x399"},
-    {0x1ff6,
-     U"\x3a9"
-     U"\x342"},
-    {0x1ff7,
-     U"\x3a9"
-     U"\x342"
-     U"\x399"},
-    {0x1ffc,
-     U"\x3a9"
-     U"\x399"},
-    {0xfb00,
-     U"\x46"
-     U"\x46"},
-    {0xfb01,
-     U"\x46"
-     U"\x49"},
-    {0xfb02,
-     U"\x46"
-     U"\x4c"},
-    {0xfb03,
-     U"\x46"
-     U"\x46"
-     U"\x49"},
-    {0xfb04,
-     U"\x46"
-     U"\x46"
-     U"\x4c"},
-    {0xfb05,
-     U"\x53"
-     U"\x54"},
-    {0xfb06,
-     U"\x53"
-     U"\x54"},
-    {0xfb13,
-     U"\x544"
-     U"\x546"},
-    {0xfb14,
-     U"\x544"
-     U"\x535"},
-    {0xfb15,
-     U"\x544"
-     U"\x53b"},
-    {0xfb16,
-     U"\x54e"
-     U"\x546"},
-    {0xfb17,
-     U"\x544"
-     U"\x53d"},
+    {0xdf, U"\x53" U"\x53"}, {0x149, U"\x2bc" U"\x4e"}, {0x1f0, U"\x4a" U"\x30c"},
+    {0x390, U"\x399" U"\x308" U"\x301"}, {0x3b0, U"\x3a5" U"\x308" U"\x301"}, {0x587, U"\x535" U"\x552"},
+    {0x1e96, U"\x48" U"\x331"}, {0x1e97, U"\x54" U"\x308"}, {0x1e98, U"\x57" U"\x30a"},
+    {0x1e99, U"\x59" U"\x30a"}, {0x1e9a, U"\x41" U"\x2be"}, {0x1f50, U"\x3a5" U"\x313"},
+    {0x1f52, U"\x3a5" U"\x313" U"\x300"}, {0x1f54, U"\x3a5" U"\x313" U"\x301"},
+    {0x1f56, U"\x3a5" U"\x313" U"\x342"}, {0x1f80, U"\x1f08" U"\x399"}, {0x1f81, U"\x1f09" U"\x399"},
+    {0x1f82, U"\x1f0a" U"\x399"}, {0x1f83, U"\x1f0b" U"\x399"}, {0x1f84, U"\x1f0c" U"\x399"},
+    {0x1f85, U"\x1f0d" U"\x399"}, {0x1f86, U"\x1f0e" U"\x399"}, {0x1f87, U"\x1f0f" U"\x399"},
+    {0x1f88, U"\x1f08" U"\x399"}, {0x1f89, U"\x1f09" U"\x399"}, {0x1f8a, U"\x1f0a" U"\x399"},
+    {0x1f8b, U"\x1f0b" U"\x399"}, {0x1f8c, U"\x1f0c" U"\x399"}, {0x1f8d, U"\x1f0d" U"\x399"},
+    {0x1f8e, U"\x1f0e" U"\x399"}, {0x1f8f, U"\x1f0f" U"\x399"}, {0x1f90, U"\x1f28" U"\x399"},
+    {0x1f91, U"\x1f29" U"\x399"}, {0x1f92, U"\x1f2a" U"\x399"}, {0x1f93, U"\x1f2b" U"\x399"},
+    {0x1f94, U"\x1f2c" U"\x399"}, {0x1f95, U"\x1f2d" U"\x399"}, {0x1f96, U"\x1f2e" U"\x399"},
+    {0x1f97, U"\x1f2f" U"\x399"}, {0x1f98, U"\x1f28" U"\x399"}, {0x1f99, U"\x1f29" U"\x399"},
+    {0x1f9a, U"\x1f2a" U"\x399"}, {0x1f9b, U"\x1f2b" U"\x399"}, {0x1f9c, U"\x1f2c" U"\x399"},
+    {0x1f9d, U"\x1f2d" U"\x399"}, {0x1f9e, U"\x1f2e" U"\x399"}, {0x1f9f, U"\x1f2f" U"\x399"},
+    {0x1fa0, U"\x1f68" U"\x399"}, {0x1fa1, U"\x1f69" U"\x399"}, {0x1fa2, U"\x1f6a" U"\x399"},
+    {0x1fa3, U"\x1f6b" U"\x399"}, {0x1fa4, U"\x1f6c" U"\x399"}, {0x1fa5, U"\x1f6d" U"\x399"},
+    {0x1fa6, U"\x1f6e" U"\x399"}, {0x1fa7, U"\x1f6f" U"\x399"}, {0x1fa8, U"\x1f68" U"\x399"},
+    {0x1fa9, U"\x1f69" U"\x399"}, {0x1faa, U"\x1f6a" U"\x399"}, {0x1fab, U"\x1f6b" U"\x399"},
+    {0x1fac, U"\x1f6c" U"\x399"}, {0x1fad, U"\x1f6d" U"\x399"}, {0x1fae, U"\x1f6e" U"\x399"},
+    {0x1faf, U"\x1f6f" U"\x399"}, {0x1fb2, U"\x1fba" U"\x399"}, {0x1fb3, U"\x391" U"\x399"},
+    {0x1fb4, U"\x386" U"\x399"}, {0x1fb6, U"\x391" U"\x342"}, {0x1fb7, U"\x391" U"\x342" U"\x399"},
+    {0x1fbc, U"\x391" U"\x399"}, {0x1fc2, U"\x1fca" U"\x399"}, {0x1fc3, U"\x397" U"\x399"},
+    {0x1fc4, U"\x389" U"\x399"}, {0x1fc6, U"\x397" U"\x342"}, {0x1fc7, U"\x397" U"\x342" U"\x399"},
+    {0x1fcc, U"\x397" U"\x399"}, {0x1fd2, U"\x399" U"\x308" U"\x300"}, {0x1fd3, U"\x399" U"\x308" U"\x301"},
+    {0x1fd6, U"\x399" U"\x342"}, {0x1fd7, U"\x399" U"\x308" U"\x342"}, {0x1fe2, U"\x3a5" U"\x308" U"\x300"},
+    {0x1fe3, U"\x3a5" U"\x308" U"\x301"}, {0x1fe4, U"\x3a1" U"\x313"}, {0x1fe6, U"\x3a5" U"\x342"},
+    {0x1fe7, U"\x3a5" U"\x308" U"\x342"}, {0x1ff2, U"\x1ffa" U"\x399"}, {0x1ff3, U"\x3a9" U"\x399"},
+    {0x1ff4, U"\x38f" U"\x399"}, {0x1ff6, U"\x3a9" U"\x342"}, {0x1ff7, U"\x3a9" U"\x342" U"\x399"},
+    {0x1ffc, U"\x3a9" U"\x399"}, {0xfb00, U"\x46" U"\x46"}, {0xfb01, U"\x46" U"\x49"},
+    {0xfb02, U"\x46" U"\x4c"}, {0xfb03, U"\x46" U"\x46" U"\x49"}, {0xfb04, U"\x46" U"\x46" U"\x4c"},
+    {0xfb05, U"\x53" U"\x54"}, {0xfb06, U"\x53" U"\x54"}, {0xfb13, U"\x544" U"\x546"},
+    {0xfb14, U"\x544" U"\x535"}, {0xfb15, U"\x544" U"\x53b"}, {0xfb16, U"\x54e" U"\x546"},
+    {0xfb17, U"\x544" U"\x53d"},
 };
 // Characters whose title() is longer than one character.
 constexpr LongMapping kLongTitle[] = {
-    {0xdf,
-     U"\x53"
-     U"\x73"},
-    {0x149,
-     U"\x2bc"
-     U"\x4e"},
-    {0x1f0,
-     U"\x4a"
-     U"\x30c"},
-    {0x390,
-     U"\x399"
-     U"\x308"
-     U"\x301"},
-    {0x3b0,
-     U"\x3a5"
-     U"\x308"
-     U"\x301"},
-    {0x587,
-     U"\x535"
-     U"\x582"},
-    {0x1e96,
-     U"\x48"
-     U"\x331"},
-    {0x1e97,
-     U"\x54"
-     U"\x308"},
-    {0x1e98,
-     U"\x57"
-     U"\x30a"},
-    {0x1e99,
-     U"\x59"
-     U"\x30a"},
-    {0x1e9a,
-     U"\x41"
-     U"\x2be"},
-    {0x1f50,
-     U"\x3a5"
-     U"\x313"},
-    {0x1f52,
-     U"\x3a5"
-     U"\x313"
-     U"\x300"},
-    {0x1f54,
-     U"\x3a5"
-     U"\x313"
-     U"\x301"},
-    {0x1f56,
-     U"\x3a5"
-     U"\x313"
-     U"\x342"},
-    {0x1fb2,
-     U"\x1fba"
-     U"\x345"},
-    {0x1fb4,
-     U"\x386"
-     U"\x345"},
-    {0x1fb6,
-     U"\x391"
-     U"\x342"},
-    {0x1fb7,
-     U"\x391"
-     U"\x342"
-     U"\x345"},
-    {0x1fc2,
-     U"\x1fca"
-     U"\x345"},
-    {0x1fc4,
-     U"\x389"
-     U"\x345"},
-    {0x1fc6,
-     U"\x397"
-     U"\x342"},
-    {0x1fc7,
-     U"\x397"
-     U"\x342"
-     U"\x345"},
-    {0x1fd2,
-     U"\x399"
-     U"\x308"
-     U"\x300"},
-    {0x1fd3,
-     U"\x399"
-     U"\x308"
-     U"\x301"},
-    {0x1fd6,
-     U"\x399"
-     U"\x342"},
-    {0x1fd7,
-     U"\x399"
-     U"\x308"
-     U"\x342"},
-    {0x1fe2,
-     U"\x3a5"
-     U"\x308"
-     U"\x300"},
-    {0x1fe3,
-     U"\x3a5"
-     U"\x308"
-     U"\x301"},
-    {0x1fe4,
-     U"\x3a1"
-     U"\x313"},
-    {0x1fe6,
-     U"\x3a5"
-     U"\x342"},
-    {0x1fe7,
-     U"\x3a5"
-     U"\x308"
-     U"\x342"},
-    {0x1ff2,
-     U"\x1ffa"
-     U"\x345"},
-    {0x1ff4,
-     U"\x38f"
-     U"\x345"},
-    {0x1ff6,
-     U"\x3a9"
-     U"\x342"},
-    {0x1ff7,
-     U"\x3a9"
-     U"\x342"
-     U"\x345"},
-    {0xfb00,
-     U"\x46"
-     U"\x66"},
-    {0xfb01,
-     U"\x46"
-     U"\x69"},
-    {0xfb02,
-     U"\x46"
-     U"\x6c"},
-    {0xfb03,
-     U"\x46"
-     U"\x66"
-     U"\x69"},
-    {0xfb04,
-     U"\x46"
-     U"\x66"
-     U"\x6c"},
-    {0xfb05,
-     U"\x53"
-     U"\x74"},
-    {0xfb06,
-     U"\x53"
-     U"\x74"},
-    {0xfb13,
-     U"\x544"
-     U"\x576"},
-    {0xfb14,
-     U"\x544"
-     U"\x565"},
-    {0xfb15,
-     U"\x544"
-     U"\x56b"},
-    {0xfb16,
-     U"\x54e"
-     U"\x576"},
-    {0xfb17,
-     U"\x544"
-     U"\x56d"},
+    {0xdf, U"\x53" U"\x73"}, {0x149, U"\x2bc" U"\x4e"}, {0x1f0, U"\x4a" U"\x30c"},
+    {0x390, U"\x399" U"\x308" U"\x301"}, {0x3b0, U"\x3a5" U"\x308" U"\x301"}, {0x587, U"\x535" U"\x582"},
+    {0x1e96, U"\x48" U"\x331"}, {0x1e97, U"\x54" U"\x308"}, {0x1e98, U"\x57" U"\x30a"},
+    {0x1e99, U"\x59" U"\x30a"}, {0x1e9a, U"\x41" U"\x2be"}, {0x1f50, U"\x3a5" U"\x313"},
+    {0x1f52, U"\x3a5" U"\x313" U"\x300"}, {0x1f54, U"\x3a5" U"\x313" U"\x301"},
+    {0x1f56, U"\x3a5" U"\x313" U"\x342"}, {0x1fb2, U"\x1fba" U"\x345"}, {0x1fb4, U"\x386" U"\x345"},
+    {0x1fb6, U"\x391" U"\x342"}, {0x1fb7, U"\x391" U"\x342" U"\x345"}, {0x1fc2, U"\x1fca" U"\x345"},
+    {0x1fc4, U"\x389" U"\x345"}, {0x1fc6, U"\x397" U"\x342"}, {0x1fc7, U"\x397" U"\x342" U"\x345"},
+    {0x1fd2, U"\x399" U"\x308" U"\x300"}, {0x1fd3, U"\x399" U"\x308" U"\x301"}, {0x1fd6, U"\x399" U"\x342"},
+    {0x1fd7, U"\x399" U"\x308" U"\x342"}, {0x1fe2, U"\x3a5" U"\x308" U"\x300"},
+    {0x1fe3, U"\x3a5" U"\x308" U"\x301"}, {0x1fe4, U"\x3a1" U"\x313"}, {0x1fe6, U"\x3a5" U"\x342"},
+    {0x1fe7, U"\x3a5" U"\x308" U"\x342"}, {0x1ff2, U"\x1ffa" U"\x345"}, {0x1ff4, U"\x38f" U"\x345"},
+    {0x1ff6, U"\x3a9" U"\x342"}, {0x1ff7, U"\x3a9" U"\x342" U"\x345"}, {0xfb00, U"\x46" U"\x66"},
+    {0xfb01, U"\x46" U"\x69"}, {0xfb02, U"\x46" U"\x6c"}, {0xfb03, U"\x46" U"\x66" U"\x69"},
+    {0xfb04, U"\x46" U"\x66" U"\x6c"}, {0xfb05, U"\x53" U"\x74"}, {0xfb06, U"\x53" U"\x74"},
+    {0xfb13, U"\x544" U"\x576"}, {0xfb14, U"\x544" U"\x565"}, {0xfb15, U"\x544" U"\x56b"},
+    {0xfb16, U"\x54e" U"\x576"}, {0xfb17, U"\x544" U"\x56d"},
 };
 // Lowercase and uppercase characters outside of the categories Lu, Ll and Lt: first, last, is uppercase.
 constexpr CasedRange kOtherCased[] = {
-    {0xaa, 0xaa, false},       {0xba, 0xba, false},       {0x2b0, 0x2b8, false},
-    {0x2c0, 0x2c1, false},     {0x2e0, 0x2e4, false},     {0x345, 0x345, false},
-    {0x37a, 0x37a, false},     {0x1d2c, 0x1d6a, false},   {0x1d78, 0x1d78, false},
-    {0x1d9b, 0x1dbf, false},   {0x2071, 0x2071, false},   {0x207f, 0x207f, false},
-    {0x2090, 0x209c, false},   {0x2160, 0x216f, true},    {0x2170, 0x217f, false},
-    {0x24b6, 0x24cf, true},    {0x24d0, 0x24e9, false},   {0x2c7c, 0x2c7d, false},
-    {0xa69c, 0xa69d, false},   {0xa770, 0xa770, false},   {0xa7f8, 0xa7f9, false},
-    {0xab5c, 0xab5f, false},   {0x10780, 0x10780, false}, {0x10783, 0x10785, false},
-    {0x10787, 0x107b0, false}, {0x107b2, 0x107ba, false}, {0x1f130, 0x1f149, true},
-    {0x1f150, 0x1f169, true},  {0x1f170, 0x1f189, true},
+    {0xaa, 0xaa, false}, {0xba, 0xba, false}, {0x2b0, 0x2b8, false}, {0x2c0, 0x2c1, false},
+    {0x2e0, 0x2e4, false}, {0x345, 0x345, false}, {0x37a, 0x37a, false}, {0x1d2c, 0x1d6a, false},
+    {0x1d78, 0x1d78, false}, {0x1d9b, 0x1dbf, false}, {0x2071, 0x2071, false}, {0x207f, 0x207f, false},
+    {0x2090, 0x209c, false}, {0x2160, 0x216f, true}, {0x2170, 0x217f, false}, {0x24b6, 0x24cf, true},
+    {0x24d0, 0x24e9, false}, {0x2c7c, 0x2c7d, false}, {0xa69c, 0xa69d, false}, {0xa770, 0xa770, false},
+    {0xa7f8, 0xa7f9, false}, {0xab5c, 0xab5f, false}, {0x10780, 0x10780, false}, {0x10783, 0x10785, false},
+    {0x10787, 0x107b0, false}, {0x107b2, 0x107ba, false}, {0x1f130, 0x1f149, true}, {0x1f150, 0x1f169, true},
+    {0x1f170, 0x1f189, true},
 };
 // isdigit() but not isdecimal(): superscripts and the like.
 constexpr CharRange kOtherDigits[] = {
-    {0xb2, 0xb3},     {0xb9, 0xb9},       {0x1369, 0x1371},   {0x19da, 0x19da},   {0x2070, 0x2070},
-    {0x2074, 0x2079}, {0x2080, 0x2089},   {0x2460, 0x2468},   {0x2474, 0x247c},   {0x2488, 0x2490},
-    {0x24ea, 0x24ea}, {0x24f5, 0x24fd},   {0x24ff, 0x24ff},   {0x2776, 0x277e},   {0x2780, 0x2788},
-    {0x278a, 0x2792}, {0x10a40, 0x10a43}, {0x10e60, 0x10e68}, {0x11052, 0x1105a}, {0x1f100, 0x1f10a},
+    {0xb2, 0xb3}, {0xb9, 0xb9}, {0x1369, 0x1371}, {0x19da, 0x19da}, {0x2070, 0x2070}, {0x2074, 0x2079},
+    {0x2080, 0x2089}, {0x2460, 0x2468}, {0x2474, 0x247c}, {0x2488, 0x2490}, {0x24ea, 0x24ea},
+    {0x24f5, 0x24fd}, {0x24ff, 0x24ff}, {0x2776, 0x277e}, {0x2780, 0x2788}, {0x278a, 0x2792},
+    {0x10a40, 0x10a43}, {0x10e60, 0x10e68}, {0x11052, 0x1105a}, {0x1f100, 0x1f10a},
 };
