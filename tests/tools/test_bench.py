@@ -107,7 +107,7 @@ class Run(unittest.TestCase):
             (["run", "--synthetic", "tiny", "-d", "600"], 1, "context is 512"),
             (["run", "--synthetic", "tiny", "-p", "many"], 2, "many"),
             (["run", "--no-such-flag"], 2, "no-such-flag"),
-            ([], 2, "subcommand"),
+            ([], 2, "expected a command"),
             (["cost", "--watts", "20"], 2, "--price"),
             (["cost", "--watts", "-3", "--price", "1"], 2, "--watts"),
             (["cost", "--watts", "20", "--price", "1", "--versus", "/nonexistent.yaml"], 1, "/nonexistent.yaml"),

@@ -116,7 +116,7 @@ class Subdirectory(unittest.TestCase):
         folder = fresh(name)
         with open(os.path.join(folder, "CMakeLists.txt"), "w", encoding="utf-8") as file:
             file.write(PARENT.replace("SOURCE_TREE", SOURCE))
-        shutil.copy(os.path.join(SOURCE, "examples", "minimal.cpp"), os.path.join(folder, "program.cpp"))
+        shutil.copy(os.path.join(SOURCE, "examples", "minimal.cpp"), os.path.join(folder, "parent_program.cpp"))
         return folder
 
     def test_nothing_leaks(self):
@@ -129,7 +129,7 @@ class Subdirectory(unittest.TestCase):
         known += r"|YAML_CPP_|__pkg_config_|FIND_PACKAGE_|_GNUInstallDirs_|prefix_result$)"  # the last by FindPkgConfig
         self.assertEqual([name for name in new if not re.match(known, name)], [])
 
-        mine = commands["program.cpp"]
+        mine = commands["parent_program.cpp"]
         for flag in ("-W", "-ffp-contract", "-fvisibility", "-fPIC", "-D", "/libqwen ", "eigen3"):
             self.assertNotIn(flag, mine.replace("-DNDEBUG", ""))
         self.assertIn(os.path.join(SOURCE, "include"), mine)
@@ -147,7 +147,7 @@ class Subdirectory(unittest.TestCase):
 
     def test_optimized_without_a_build_type(self):
         _, commands = self.configure(self.parent("no-build-type"), "-DCMAKE_BUILD_TYPE=")
-        self.assertNotRegex(commands["program.cpp"], r" -O\d")
+        self.assertNotRegex(commands["parent_program.cpp"], r" -O\d")
         library = {name: command for name, command in commands.items() if "qwen-objects.dir" in command}
         self.assertGreater(len(library), 80)
         for name, command in library.items():

@@ -45,7 +45,7 @@ class Classify(WithFolder):
     def test_label_line(self):
         result = run("sentiment", "今天的实验终于成功了，太棒了！")
         self.assertEqual((result.stderr, result.returncode), ("", 0))
-        self.assertRegex(result.stdout, r"^((😄 LLM 情感判断: 正面|😢 LLM 情感判断: 负面)|LLM 情感判断: not sure, perhaps (正面|负面)) \([01]\.\d\d\)\n$")
+        self.assertRegex(result.stdout, r"^((😄 LLM 情感判断: 正面|😢 LLM 情感判断: 负面)|🤔 LLM 情感判断: not sure, perhaps (正面|负面)) \([01]\.\d\d\)\n$")
         self.assertEqual(run("classify", "sentiment", "今天的实验终于成功了，太棒了！").stdout, result.stdout)
         self.assertEqual(run("sentiment", stdin="今天的实验终于成功了，太棒了！\n").stdout, result.stdout)
 

@@ -104,8 +104,8 @@ std::string label_line(const qwen::Task& task, const qwen::Classification& resul
     std::snprintf(text, sizeof text, " (%.2f)", result.probabilities[index]);
     probability = text;
   }
-  if (result.abstained) return heading + ": not sure, perhaps " + label.display + probability;
-  return label.emoji + (label.emoji.empty() ? "" : " ") + heading + ": " + label.display + probability;
+  const std::string emoji = label.emoji.empty() ? "" : (result.abstained ? "🤔" : label.emoji) + " ";
+  return emoji + heading + (result.abstained ? ": not sure, perhaps " : ": ") + label.display + probability;
 }
 
 Json label_json(const qwen::Task& task, const qwen::Classification& result) {
