@@ -1,6 +1,7 @@
 // The characters of a JSON string, byte by byte: UTF-8 and escapes.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 
 namespace qwen::constraints {
 

@@ -124,9 +124,9 @@ Value partition(const Value& self, const Text& separator, bool from_right) {
   if (separator.empty()) fail_render("empty separator");
   const std::size_t at =
       from_right ? text.bytes().rfind(separator.bytes()) : text.bytes().find(separator.bytes());
-  const Value all = self, nothing = Value::string(Text());
+  const Value nothing = Value::string(Text());
   if (at == std::string::npos)
-    return from_right ? Value::tuple({nothing, nothing, all}) : Value::tuple({all, nothing, nothing});
+    return from_right ? Value::tuple({nothing, nothing, self}) : Value::tuple({self, nothing, nothing});
   const std::size_t end = at + separator.size_bytes();
   return Value::tuple({Value::string(text.sub_bytes(0, at)), Value::string(text.sub_bytes(at, end)),
                        Value::string(text.sub_bytes(end, text.size_bytes()))});

@@ -26,10 +26,10 @@ class Doxygen(unittest.TestCase):
     def test_it_would_notice(self):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "x.h"), "w", encoding="utf-8") as file:
-                file.write("// A header.\n#pragma once\n// A class, see @nosuchcommand.\nclass A {\n public:\n  void f();\n};\n")
+                file.write("// A header.\n#pragma once\n// A class without an end.\nclass A {\n public:\n  void f();\n")
             result = self.build(f"OUTPUT_DIRECTORY = {folder}", f"INPUT = {folder}")
             self.assertNotEqual(result.returncode, 0)
-            self.assertIn("nosuchcommand", result.stderr)
+            self.assertIn("x.h:7: error: reached end of file", result.stderr)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ endforeach()
 get_cmake_property(cache_after CACHE_VARIABLES)
 list(REMOVE_ITEM cache_after ${cache_before})
 file(WRITE ${CMAKE_BINARY_DIR}/new-cache.txt "${cache_after}")
-add_executable(program program.cpp)
+add_executable(program parent_program.cpp)
 target_link_libraries(program PRIVATE qwen::qwen)
 install(TARGETS program DESTINATION bin)
 """
