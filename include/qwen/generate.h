@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "qwen/callback.h"
+#include "qwen/constraint.h"
 #include "qwen/export.h"
 #include "qwen/sampler.h"
 #include "qwen/session.h"
@@ -32,11 +33,24 @@ class CancelToken {
 // without these changes.
 using LogitsProcessor = std::function<void(std::span<const Token> generated, std::span<float> logits)>;
 
+// Whether an answer has a thought (<think>...</think>) before its text.
+enum class Thought {
+  none,       // all of the answer is its text
+  may_begin,  // the model may begin with <think>
+  begun,      // the prompt has opened the thought: RenderedPrompt::opens_thought
+};
+
 struct GenerateOptions {
   int max_new_tokens = 512;                   // 0 or more
   std::optional<SamplingOptions> sampling{};  // none: the model's own defaults, ModelInfo::sampling
   std::vector<std::string> stop{};            // texts that end generation; they never appear in the result
   bool stop_at_end_of_turn = true;            // at <|im_end|>, <|endoftext|> and the model's own end tokens
+  // What the text must be; the thought before it is free. The text is complete within max_new_tokens and the context,
+  // and generation ends with it. Only a stop text and a cancellation end it before.
+  std::optional<Constraint> constraint{};
+  Thought thought = Thought::none;  // with a constraint, may_begin begins a thought
+  // Tokens of the thought at most; then generation ends the thought and goes on to the text. -1: no limit.
+  int thought_tokens = -1;
   int logprobs = -1;  // >= 0: record the log-probability of each token, and of this many alternatives
   LogitsProcessor logits_processor{};
   CancelToken cancel{};
@@ -66,6 +80,9 @@ struct GenerateResult {
 // and the generated tokens but the last. An empty prompt continues after the session's last token.
 // If the context fills up during generation, that is FinishReason::context_full, not an error.
 // Throws Error(invalid_argument) if there is no last token to continue from, an id is out of range, or an option is.
+// Throws Error(invalid_argument) if no text satisfies the constraint, or none fits into max_new_tokens.
+// Throws Error(unsupported) if a thought must be ended and the vocabulary has no token </think>.
+// Throws Error(unsupported) for a constraint if the vocabulary has no tokens for single bytes.
 // Throws Error(context_full) if the prompt does not fit.
 // Throws Error(io) if the model file has changed since it was loaded.
 // Throws Error(unsupported) in a process that was forked after the model was loaded.

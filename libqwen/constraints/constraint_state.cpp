@@ -197,6 +197,14 @@ const TokenSet& ConstraintState::allowed() {
   return last_.tokens;
 }
 
+std::vector<Token> ConstraintState::few_allowed(std::size_t limit) {
+  // The walk through the vocabulary is short if few bytes can come next.
+  constexpr std::size_t kFewBytes = 12;
+  if (!masks_.contains(config_) && automaton_.next_bytes(config_).count() > kFewBytes) return {};
+  const TokenSet& set = allowed();
+  return set.count() <= limit ? set.tokens() : std::vector<Token>();
+}
+
 std::vector<Token> ConstraintState::forced() {
   const std::string text = automaton_.forced(config_, kMaxForced);
   if (text.empty()) return {};

@@ -34,6 +34,8 @@ class ConstraintState {
   // All tokens that may come next; valid until the next call of another function. Remembered for each
   // configuration of the automaton.
   const TokenSet& allowed();
+  // The tokens that may come next, in ascending order, if they are at most `limit` and quickly found; else empty.
+  std::vector<Token> few_allowed(std::size_t limit);
   // The tokens that must come next, whatever the model says; often none. They are those that the tokenizer makes of
   // the text so far and what is forced, as far as these do not depend on what follows. They must be accepted one by
   // one.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #include "base/utf8.h"
 
@@ -33,6 +34,21 @@ std::size_t TokenSet::count() const noexcept {
   std::size_t count = 0;
   for (const std::uint64_t word : words_) count += static_cast<std::size_t>(std::popcount(word));
   return count;
+}
+
+void TokenSet::mask(std::span<float> logits) const noexcept {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (std::size_t w = 0; w * 64 < logits.size(); ++w) {
+    const std::uint64_t word = w < words_.size() ? words_[w] : 0;
+    if (word == ~std::uint64_t{0}) continue;
+    const std::span<float> part = logits.subspan(w * 64, std::min<std::size_t>(64, logits.size() - w * 64));
+    if (word == 0) {
+      std::ranges::fill(part, kNever);
+      continue;
+    }
+    for (std::size_t i = 0; i < part.size(); ++i)
+      if ((word >> i & 1) == 0) part[i] = kNever;
+  }
 }
 
 std::vector<Token> TokenSet::tokens() const {

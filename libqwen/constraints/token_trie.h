@@ -27,6 +27,8 @@ class TokenSet {
   std::span<const std::uint64_t> words() const noexcept { return words_; }
   // In ascending order.
   std::vector<Token> tokens() const;
+  // Sets the logits [at most size()] of all other tokens to -infinity.
+  void mask(std::span<float> logits) const noexcept;
 
  private:
   static std::size_t word(Token token) noexcept { return static_cast<std::size_t>(token) / 64; }

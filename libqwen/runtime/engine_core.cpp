@@ -110,7 +110,7 @@ void EngineCore::stop() {
 EngineCore::RequestPointer EngineCore::submit(EngineRequest request) {
   process.require_same("engine");
   check_prompt(model, options, request.prompt);
-  return enqueue(std::make_shared<RequestState>(model, std::move(request)), false);
+  return enqueue(std::make_shared<RequestState>(model, std::move(request), options.context), false);
 }
 
 EngineCore::RequestPointer EngineCore::submit(PromptRequest request) {

@@ -12,6 +12,11 @@ constexpr int kWorthWaiting = 32;
 // Draft tokens in a pass for one answer.
 constexpr int kMaxDraft = 7;
 
+void request_logits(Generation& generation, StepItem& item) {
+  item.only = generation.few_allowed();
+  item.request = generation.required_logits();
+}
+
 }  // namespace
 
 void EngineCore::step() {
@@ -106,13 +111,14 @@ void EngineCore::add_items(Running& running) {
   Sequence& sequence = *running.sequence;
   if (running.stage == Stage::prefilling && running.rows > 0) {
     const bool last = running.missing() == 0;
+    const bool samples = last && running.request->generation && !running.request->generation->begins_forced();
     add(sequence,
         std::span(running.prompt())
             .subspan(static_cast<std::size_t>(sequence.position()), static_cast<std::size_t>(running.rows)),
-        last ? 1 : 0, last && running.request->generation.has_value(), -1);
-    if (last && running.request->generation) {
+        last ? 1 : 0, samples, -1);
+    if (samples) {
       running.request->generation->accept_prompt(running.prompt());
-      items_.back().request = running.request->generation->required_logits();
+      request_logits(*running.request->generation, items_.back());
     }
   } else if (running.stage == Stage::decoding) {
     Generation& generation = *running.request->generation;
@@ -124,7 +130,7 @@ void EngineCore::add_items(Running& running) {
     running.drafted = draft.size();
     running.input.insert(running.input.end(), draft.begin(), draft.end());
     add(sequence, running.input, static_cast<int>(draft.size()) + 1, true, -1);
-    items_.back().request = generation.required_logits();
+    if (draft.empty()) request_logits(generation, items_.back());
   } else if (running.stage == Stage::scoring) {
     const auto& nodes = running.request->tree().nodes;
     for (std::size_t i = 0; i < running.active.size(); ++i) {
@@ -184,7 +190,14 @@ bool EngineCore::start_decoding(Running& running) {
   generation.accept_prompt(running.prompt());
   generation.start_decoding(running.sequence->position() - running.request->draft.cached_tokens);
   running.stage = Stage::decoding;
-  return generation.should_continue(false);
+  const auto forced = static_cast<int>(generation.result().tokens.size());
+  if (forced > 0) {
+    running.request->first_token();
+    running.request->publish();
+    const std::lock_guard lock(mutex_);
+    counters_.generated_tokens += static_cast<std::uint64_t>(forced);
+  }
+  return generation.should_continue(running.sequence->room() < forced);
 }
 
 // Samples for every answer whose logits are known.
@@ -194,6 +207,8 @@ void EngineCore::sample_all() {
   known.reserve(running_.size());
   for (const auto& running : running_) {
     if (running->stage != Stage::decoding) continue;
+    const int cached = running->sequence->position() - static_cast<int>(running->prompt().size());
+    if (!running->request->generation->is_cached(cached)) continue;  // forced tokens after the prompt
     const auto item =
         std::ranges::find_if(owners_, [&](const Owner& o) { return o.running == running.get(); });
     if (item != owners_.end()) {
@@ -203,7 +218,7 @@ void EngineCore::sample_all() {
     StepItem& only_logits = known.emplace_back();
     only_logits.sequence = running->sequence.get();
     only_logits.logits = true;
-    only_logits.request = running->request->generation->required_logits();
+    request_logits(*running->request->generation, only_logits);
     sampling_.emplace_back(running.get(), &only_logits);
   }
   owners_.clear();

@@ -64,7 +64,7 @@ void EngineCore::score_children(Running& running, const Branch& branch, const fl
     for (std::size_t i = 0; i < tokens.size(); ++i) values[i] = logits[tokens[i]];
     normalizer = log_sum_exp({logits, static_cast<std::size_t>(model.tokenizer().size())});
   } else {
-    executor_->logits_for(*branch.sequence, tokens, values.data());
+    executor_->logits_for(branch.sequence->hidden.data(), tokens, values.data());
   }
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const TokenTree::Node& child = nodes[static_cast<std::size_t>(node.children[i])];

@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/checked.h"
 #include "model/lm_head.h"
@@ -82,6 +83,16 @@ void Executor::compute_logits(std::span<StepItem> items) {
     single = &item;
   }
   if (rows == 0) return;
+  if (rows == 1 && !single->only.empty()) {
+    single->first_row = logits_buffer(1);
+    single->partial = true;
+    std::fill_n(single->first_row, stride_, -std::numeric_limits<float>::infinity());
+    only_.resize(single->only.size());
+    logits_for(states_.data(), single->only, only_.data());
+    for (std::size_t i = 0; i < only_.size(); ++i)
+      single->first_row[static_cast<std::size_t>(single->only[i])] = only_[i];
+    return;
+  }
   if (rows == 1 && single->request) {
     workspace_.reserve(1, 1, 1);  // the state may come from another executor's step
     single->first_row = logits_buffer(1);
@@ -114,9 +125,9 @@ float* Executor::logits(const float* states, int count) {
   return out;
 }
 
-void Executor::logits_for(const Sequence& sequence, std::span<const Token> ids, float* out) {
-  workspace_.reserve(1, 1, 1);
-  model::lm_head_logits_for(model_.engine(), workspace_, sequence.hidden.data(), ids, out);
+void Executor::logits_for(const float* state, std::span<const Token> ids, float* out) {
+  workspace_.reserve(1, 1, 1);  // the state may come from another executor's step
+  model::lm_head_logits_for(model_.engine(), workspace_, state, ids, out);
 }
 
 }  // namespace qwen::runtime

@@ -21,10 +21,11 @@ struct StepItem {
   bool logits = false;  // of these rows
   // If set and no other logits are computed in the step, only these are exact; the others may be minus infinity.
   std::optional<Sampler::LogitsRequest> request{};
+  std::span<const Token> only{};  // instead of `request`: the logits of these tokens
 
   // Results.
   float* first_row = nullptr;  // logits [rows][Executor::stride()], valid until the next step
-  bool partial = false;        // only the logits of `request` are exact
+  bool partial = false;        // only the logits of `request` or `only` are exact
   std::exception_ptr error{};  // no memory for this sequence's KV: it was left out
 };
 
@@ -47,8 +48,8 @@ class Executor {
   const float* states() const noexcept { return workspace_.hidden; }
   // Logits of `count` states [count][hidden]: [count][stride()], valid until the next call.
   float* logits(const float* states, int count);
-  // out[i] is the logit of ids[i] after the sequence's last token.
-  void logits_for(const Sequence& sequence, std::span<const Token> ids, float* out);
+  // out[i] is the logit of ids[i] for one state [hidden].
+  void logits_for(const float* state, std::span<const Token> ids, float* out);
 
   std::size_t stride() const noexcept { return stride_; }  // floats from one row of logits to the next
   std::size_t bytes() const noexcept { return workspace_.bytes() + logits_.size(); }
@@ -64,6 +65,7 @@ class Executor {
   model::Workspace workspace_;
   std::vector<model::SequenceInput> inputs_;
   std::vector<float> states_;  // [rows][hidden] of the rows whose logits are wanted
+  std::vector<float> only_;    // logits of StepItem::only
   AlignedBuffer logits_;       // [rows][stride]
   std::uint64_t rows_computed_ = 0;
 };

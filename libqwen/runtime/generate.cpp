@@ -35,7 +35,7 @@ GenerateResult generate(Session& session, std::span<const Token> prompt, const G
   request.generate = options;
   request.on_text = on_text;
   runtime::EngineCore engine(s);
-  const auto state = std::make_shared<runtime::RequestState>(s.model, std::move(request));
+  const auto state = std::make_shared<runtime::RequestState>(s.model, std::move(request), sequence.context);
   // The callback sees the new part of the prompt.
   const int before = sequence.position(), total = static_cast<int>(prompt.size());
   if (s.on_prefill) state->on_prefill = [&](int done, int) { return s.on_prefill(done - before, total); };

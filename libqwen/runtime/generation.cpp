@@ -7,13 +7,13 @@
 
 namespace qwen::runtime {
 
-Generation::Generation(Model model, const GenerateOptions& options, TextCallback on_text,
-                       std::unique_ptr<TokenConstraint> constraint, std::shared_ptr<DraftSource> drafts)
+Generation::Generation(Model model, const GenerateOptions& options, int room, TextCallback on_text,
+                       std::shared_ptr<DraftSource> drafts)
     : model_(std::move(model)),
       options_(options),
       on_text_(std::move(on_text)),
-      constraint_(std::move(constraint)),
       drafts_(std::move(drafts)),
+      rules_(model_, options, room),
       sampler_(options.sampling.value_or(model_.info().sampling)),
       output_(model_.tokenizer(), options.stop) {
   if (options.max_new_tokens < 0)
@@ -23,6 +23,7 @@ Generation::Generation(Model model, const GenerateOptions& options, TextCallback
       fail(ErrorCode::invalid_argument, "logit_bias: token ", token, " is outside of the vocabulary of ",
            model_.tokenizer().size());
   result_.seed = *sampler_.options().seed;
+  if (options_.logprobs < 0) forced_ = rules_.forced();  // forced tokens have no log-probabilities
 }
 
 void Generation::accept_prompt(std::span<const Token> tokens) {
@@ -34,6 +35,7 @@ void Generation::accept_prompt(std::span<const Token> tokens) {
 void Generation::start_decoding(int computed) {
   result_.prompt_tokens = computed;
   result_.prefill_seconds = seconds();
+  append_forced();
 }
 
 bool Generation::should_continue(bool full) {
@@ -51,19 +53,21 @@ bool Generation::should_continue(bool full) {
 std::span<const Token> Generation::draft(int limit) {
   draft_.clear();
   const int wanted = options_.max_new_tokens - static_cast<int>(result_.tokens.size()) - 1;
-  if (drafts_ && std::min(limit, wanted) > 0) drafts_->propose(context_, std::min(limit, wanted), draft_);
+  // With rules, only the first row of a pass is used.
+  if (drafts_ && !rules_.any() && std::min(limit, wanted) > 0)
+    drafts_->propose(context_, std::min(limit, wanted), draft_);
   return draft_;
 }
 
 // Greedy answers under a constraint are sampled first and checked afterwards: the largest of all logits, if allowed,
 // is the largest of the allowed ones. Truncated random sampling has no such shortcut: the mask comes first.
-bool Generation::needs_all_logits() const noexcept {
-  return options_.logprobs >= 0 || options_.logits_processor ||
-         (constraint_ && sampler_.options().temperature > 0);
+std::optional<Sampler::LogitsRequest> Generation::required_logits() {
+  const bool mask_first = rules_.restricts() && sampler_.options().temperature > 0;
+  return sees_all_logits() || mask_first ? std::nullopt : sampler_.required_logits();
 }
 
-std::optional<Sampler::LogitsRequest> Generation::required_logits() {
-  return needs_all_logits() ? std::nullopt : sampler_.required_logits();
+std::span<const Token> Generation::few_allowed() {
+  return sees_all_logits() ? std::span<const Token>() : rules_.few_allowed();
 }
 
 bool Generation::sample(float* logits, std::size_t stride, bool partial) {
@@ -73,16 +77,18 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     const std::span<float> values(logits + row * stride, static_cast<std::size_t>(model_.tokenizer().size()));
     Sampled next{};
     if (options_.logprobs >= 0) next.alternatives = Sampler::top_logprobs(values, options_.logprobs);
-    const std::vector<float> original = options_.logprobs >= 0 && (options_.logits_processor || constraint_)
-                                            ? std::vector<float>(values.begin(), values.end())
-                                            : std::vector<float>();
+    const std::vector<float> original =
+        options_.logprobs >= 0 && (options_.logits_processor || rules_.restricts())
+            ? std::vector<float>(values.begin(), values.end())
+            : std::vector<float>();
     if (options_.logits_processor) options_.logits_processor(result_.tokens, values);
-    const bool mask_first = constraint_ && sampler_.options().temperature > 0;
-    if (mask_first) constraint_->mask(values);
+    const bool restricted = rules_.restricts();
+    const bool mask_first = restricted && sampler_.options().temperature > 0;
+    if (mask_first) rules_.mask(values);
     next.token = sampler_.peek(values);
-    if (constraint_ && !mask_first && !constraint_->allowed(next.token)) {
+    if (restricted && !mask_first && !rules_.allows(next.token)) {
       if (partial) return false;
-      constraint_->mask(values);
+      rules_.mask(values);
       next.token = sampler_.peek(values);
     }
     sampler_.accept(next.token);
@@ -93,8 +99,8 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     const Token token = next.token;
     sampled_.push_back(std::move(next));
     const bool right = row < draft_.size() && token == draft_[row];
-    // What follows the end of a turn, or changes the constraint or the processor's view, is not a verified row.
-    if (!right || constraint_ || options_.logits_processor ||
+    // What follows the end of a turn, or changes the rules or the processor's view, is not a verified row.
+    if (!right || rules_.any() || options_.logits_processor ||
         (options_.stop_at_end_of_turn && model_.is_end_of_turn(token)))
       return true;
   }
@@ -107,21 +113,28 @@ bool Generation::append() {
     if (!append_token(std::move(sampled))) break;
     accepted += static_cast<std::size_t>(accepted) < draft_.size() &&
                 token == draft_[static_cast<std::size_t>(accepted)];
-    if (!constraint_) continue;
-    constraint_->accept(token);
-    if (options_.logprobs >= 0) continue;  // forced tokens have none
-    forced_.clear();
-    constraint_->forced(forced_);
-    for (const Token forced : forced_) {
-      if (!should_continue(false)) break;
-      sampler_.accept(forced);
-      constraint_->accept(forced);
-      if (!append_token({forced})) break;
-    }
+    if (!rules_.any()) continue;
+    rules_.accept(token);
+    if (options_.logprobs < 0) forced_ = rules_.forced();
+    append_forced();
   }
   if (drafts_ && !draft_.empty()) drafts_->verified(static_cast<int>(draft_.size()), accepted);
   draft_.clear();
   return !ended_;
+}
+
+// Appends the tokens that must come next, and ends a text that is complete.
+void Generation::append_forced() {
+  while (!forced_.empty()) {
+    for (const Token token : forced_) {
+      if (!should_continue(false)) return forced_.clear();
+      sampler_.accept(token);
+      rules_.accept(token);
+      if (!append_token({token})) return forced_.clear();
+    }
+    forced_ = rules_.forced();
+  }
+  if (rules_.any() && !ended_ && rules_.complete()) end(FinishReason::end_of_turn);
 }
 
 bool Generation::append_token(Sampled&& sampled) {

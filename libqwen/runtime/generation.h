@@ -7,8 +7,9 @@
 #include <string_view>
 
 #include "qwen/generate.h"
+#include "runtime/answer_rules.h"
 #include "runtime/detokenizing_stream.h"
-#include "runtime/token_constraint.h"
+#include "runtime/draft_source.h"
 
 namespace qwen::runtime {
 
@@ -17,16 +18,18 @@ namespace qwen::runtime {
 // One thread at a time.
 class Generation {
  public:
-  // Throws Error(invalid_argument) for options out of range. `on_text` gets text that is final; returning false ends
-  // the generation as cancelled.
-  Generation(Model model, const GenerateOptions& options, TextCallback on_text,
-             std::unique_ptr<TokenConstraint> constraint = nullptr,
+  // `room`: tokens that the context has for the answer. `on_text` gets text that is final; returning false ends the
+  // generation as cancelled.
+  // Throws Error(invalid_argument) for options out of range, and as AnswerRules.
+  Generation(Model model, const GenerateOptions& options, int room, TextCallback on_text,
              std::shared_ptr<DraftSource> drafts = nullptr);
 
   // Starts the clock.
   void start() noexcept { start_ = Clock::now(); }
   // The whole prompt, before required_logits() is asked. Only the first call counts.
   void accept_prompt(std::span<const Token> tokens);
+  // Whether the answer begins with tokens that are not sampled: logits of the prompt are of no use.
+  bool begins_forced() const noexcept { return !forced_.empty(); }
   // The prompt is in the KV cache, `computed` tokens of it since start().
   void start_decoding(int computed);
   // Whether another token is wanted; if not, the generation has ended. `full`: the context has no room for it.
@@ -35,13 +38,17 @@ class Generation {
   std::span<const Token> uncached(int first) const {
     return std::span(result_.tokens).subspan(static_cast<std::size_t>(first));
   }
+  // Whether all tokens of the answer are in the KV cache, `cached` of them.
+  bool is_cached(int cached) const noexcept { return static_cast<int>(result_.tokens.size()) <= cached; }
   // Guesses of the next tokens, at most `limit`; valid until append().
   std::span<const Token> draft(int limit);
   // The logits that sample() needs; no value: all.
   std::optional<Sampler::LogitsRequest> required_logits();
+  // If not empty: only the logits of these tokens are needed. Valid until sample().
+  std::span<const Token> few_allowed();
 
   // Chooses the next token from each row of logits, [draft + 1][stride], as long as the draft is right. `partial`:
-  // only the logits of required_logits() are exact; false: all logits of the row are needed, call it again with them.
+  // only the logits of required_logits() or few_allowed() are exact; false: all logits of the row are needed, call it again with them.
   // May run on a thread of the pool, beside the sampling of other answers.
   bool sample(float* logits, std::size_t stride, bool partial);
   // Appends the sampled tokens to the answer. Returns false if the generation has ended.
@@ -62,15 +69,16 @@ class Generation {
     std::vector<TokenProbability> alternatives{};
   };
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-  bool needs_all_logits() const noexcept;
+  bool sees_all_logits() const noexcept { return options_.logprobs >= 0 || options_.logits_processor; }
+  void append_forced();
   bool append_token(Sampled&& sampled);
   bool emit(const std::string& text);
 
   const Model model_;
   const GenerateOptions options_;
   const TextCallback on_text_;
-  const std::unique_ptr<TokenConstraint> constraint_;
   const std::shared_ptr<DraftSource> drafts_;
+  AnswerRules rules_;
   Sampler sampler_;
   DetokenizingStream output_;
   GenerateResult result_;
@@ -79,7 +87,7 @@ class Generation {
   std::vector<Token> context_;  // prompt and answer, if there is a DraftSource
   std::vector<Token> draft_;
   std::vector<Sampled> sampled_;  // not yet appended
-  std::vector<Token> forced_;
+  std::vector<Token> forced_;     // that come next
 };
 
 }  // namespace qwen::runtime

@@ -179,8 +179,8 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
   progress("map", 0.0);
   if (file->tensors().empty())
     fail(ErrorCode::bad_format, file->path(), ": it has a vocabulary but no weights");
-  auto state = std::make_shared<runtime::ModelState>(runtime::ModelState{
-      {}, Tokenizer(nullptr), std::nullopt, {}, 0, options.reference, nullptr, nullptr, nullptr});
+  auto state = std::make_shared<runtime::ModelState>();
+  state->reference = options.reference;
   state->kernels = &kernels::choose_kernels();
   Described described = describe(*file, options);
   state->info = std::move(described.info);
@@ -208,6 +208,12 @@ Model runtime::load_model(std::shared_ptr<const formats::ModelFile> file, const 
     if (!state->info.chat_template_error.empty()) options.on_log(state->info.chat_template_error);
   }
   return runtime::Access::make_model(std::move(state));
+}
+
+std::shared_ptr<const constraints::TokenTrie> runtime::ModelState::token_trie() const {
+  const std::lock_guard lock(trie_mutex_);
+  if (!trie_) trie_ = std::make_shared<const constraints::TokenTrie>(tokenizer);
+  return trie_;
 }
 
 Model Model::load(const std::string& path, const LoadOptions& options) {

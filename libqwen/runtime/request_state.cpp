@@ -62,19 +62,21 @@ Deadline deadline_after(std::chrono::milliseconds wait) {
   return wait >= left ? Deadline() : Deadline(now + wait);
 }
 
-RequestState::RequestState(const Model& model, EngineRequest wanted, std::shared_ptr<DraftSource> drafts)
+RequestState::RequestState(const Model& model, EngineRequest wanted, int context,
+                           std::shared_ptr<DraftSource> drafts)
     : prompt(std::move(wanted.prompt)),
       priority(wanted.priority),
       token_(wanted.generate.cancel),
       on_text_(std::move(wanted.on_text)) {
   draft.prompt_tokens = static_cast<int>(prompt.size());
+  const int room = context - draft.prompt_tokens + 1;  // the last token is never in the cache
   generation.emplace(
-      model, wanted.generate,
+      model, wanted.generate, room,
       [this](std::string_view text) {
         fresh_ += text;
         return on_text_(text);
       },
-      nullptr, std::move(drafts));
+      std::move(drafts));
 }
 
 RequestState::RequestState(PromptRequest wanted)

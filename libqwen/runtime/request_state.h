@@ -32,8 +32,10 @@ class RequestState {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Throws Error(invalid_argument) for options out of range.
-  RequestState(const Model& model, EngineRequest wanted, std::shared_ptr<DraftSource> drafts = nullptr);
+  // `context`: tokens that the prompt and the answer may have in the KV cache.
+  // Throws Error(invalid_argument) for options out of range, and as AnswerRules.
+  RequestState(const Model& model, EngineRequest wanted, int context,
+               std::shared_ptr<DraftSource> drafts = nullptr);
   explicit RequestState(PromptRequest wanted);
   RequestState(const RequestState&) = delete;
   RequestState& operator=(const RequestState&) = delete;

@@ -1,10 +1,12 @@
 // What the public handles hold.
 #pragma once
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "constraints/token_trie.h"
 #include "kernels/kernels.h"
 #include "model/forward.h"
 #include "model/weights.h"
@@ -15,7 +17,7 @@ namespace qwen::runtime {
 // Immutable but for the pool, which serializes its users.
 struct ModelState {
   ModelInfo info;
-  Tokenizer tokenizer;
+  Tokenizer tokenizer{nullptr};
   std::optional<ChatTemplate> chat_template;
   std::vector<Token> end_of_turn;
   std::uint64_t fingerprint = 0;
@@ -25,6 +27,12 @@ struct ModelState {
   std::shared_ptr<const model::Weights> weights;
 
   model::ExecContext engine() const { return {*weights, *kernels, *pool}; }
+  // Of the tokenizer; made when it is first needed. Thread-safe.
+  std::shared_ptr<const constraints::TokenTrie> token_trie() const;
+
+ private:
+  mutable std::mutex trie_mutex_;
+  mutable std::shared_ptr<const constraints::TokenTrie> trie_;
 };
 
 // The KV type for SessionOptions::kv_type.

@@ -1,4 +1,4 @@
-// Constraints, drafts and logits processors in the one generation loop.
+// Drafts and logits processors in the generation loop.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -15,21 +15,6 @@ const Model& shared_model() {
   static const Model loaded = random_model();
   return loaded;
 }
-
-// Allows the tokens whose id has this remainder; counts calls.
-class Remainder : public runtime::TokenConstraint {
- public:
-  Remainder(int divisor, int remainder) : divisor_(divisor), remainder_(remainder) {}
-  bool allowed(Token token) override { return token % divisor_ == remainder_; }
-  void mask(std::span<float> logits) override {
-    for (std::size_t i = 0; i < logits.size(); ++i)
-      if (!allowed(static_cast<Token>(i))) logits[i] = -INFINITY;
-  }
-  void accept(Token token) override { CHECK(allowed(token)); }
-
- private:
-  int divisor_, remainder_;
-};
 
 // Proposes the right answer with a wrong token here and there.
 class Guesses : public runtime::DraftSource {
@@ -80,8 +65,8 @@ TEST_CASE("drafts never change an answer", "[runtime]") {
       Session session(shared_model());
       runtime::SessionState& s = runtime::Access::state(session);
       runtime::EngineCore engine(s);
-      const auto state =
-          std::make_shared<runtime::RequestState>(shared_model(), request_of(prompt, options), guesses);
+      const auto state = std::make_shared<runtime::RequestState>(shared_model(), request_of(prompt, options),
+                                                                 s.sequence.context, guesses);
       engine.submit_on(s.sequence, state);
       engine.wait_for_end(*state);
       const GenerateResult& found = state->result().generation;
@@ -95,53 +80,6 @@ TEST_CASE("drafts never change an answer", "[runtime]") {
       CHECK(session.position() == 30 + 39);
       if (wrong_every == 1000) CHECK(engine.counters().passes < 12);
     }
-  }
-}
-
-TEST_CASE("a constraint gives the same answer as masking all logits", "[runtime]") {
-  const auto size = static_cast<std::size_t>(shared_model().tokenizer().size());
-  for (const GenerateOptions& options : some_options()) {
-    Session session(shared_model());
-    std::vector<Token> expected;
-    Sampler sampler(*options.sampling);
-    const std::vector<Token> prompt = some_prompt(20, 3);
-    sampler.accept_prompt(prompt);
-    Remainder mask(7, 2);
-    std::span<const float> logits = session.forward(prompt);
-    for (int i = 0; i < 20; ++i) {
-      std::vector<float> masked(logits.begin(), logits.begin() + static_cast<std::ptrdiff_t>(size));
-      mask.mask(masked);
-      expected.push_back(sampler.sample(masked));
-      logits = session.forward({&expected.back(), 1});
-    }
-    GenerateOptions limited = options;
-    limited.max_new_tokens = 20;
-    runtime::Generation generation(shared_model(), limited, {}, std::make_unique<Remainder>(7, 2));
-    generation.accept_prompt(prompt);
-    generation.start_decoding(20);
-    Session other(shared_model());
-    std::vector<float> row;
-    const auto take = [&](std::span<const float> from) { row.assign(from.begin(), from.end()); };
-    take(other.forward(prompt));
-    while (generation.should_continue(false)) {
-      bool partial = false;
-      if (const auto request = generation.required_logits();
-          request && generation.result().tokens.size() % 2 == 1) {
-        // As the engine does it: the largest logits first, all of them if the constraint refuses.
-        other.rewind(other.position() - 1);
-        const Token last = generation.result().tokens.back();
-        take(other.forward_top_k({&last, 1}, request->count, request->must_include));
-        partial = true;
-      }
-      if (!generation.sample(row.data(), row.size(), partial)) {
-        take(other.logits());
-        CHECK(generation.sample(row.data(), row.size(), false));
-      }
-      if (!generation.append()) break;
-      const Token last = generation.result().tokens.back();
-      take(other.forward({&last, 1}));
-    }
-    CHECK(generation.result().tokens == expected);
   }
 }
 

@@ -22,7 +22,7 @@ constexpr const char* kWords[] = {"th",   "the",   " the", "in",  "ing",  "er", 
                                   "。",   "正",    "负",   "面",  "正面", "负面", "中", "国", "ll",
                                   "hell", "hello", " w",   " wo", " wor", "\n\n"};
 
-Words make_words() {
+Words make_words(bool thinks) {
   const std::vector<std::string> alphabet = byte_alphabet();
   Words words;
   words.tokens = alphabet;
@@ -49,6 +49,11 @@ Words make_words() {
   for (const char* control : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
     words.tokens.push_back(control);
     words.types.push_back(3);
+  }
+  if (!thinks) return words;
+  for (const char* tag : {"<think>", "</think>"}) {
+    words.tokens.push_back(tag);
+    words.types.push_back(4);
   }
   return words;
 }
@@ -135,7 +140,8 @@ void set_metadata(formats::GgufWriter& writer, const TinyModel& model, const Wor
   writer.set("tokenizer.ggml.token_type",
              meta_numbers(MetaType::i32, std::span<const std::int32_t>(words.types)));
   writer.set("tokenizer.ggml.merges", meta_strings({words.merges.begin(), words.merges.end()}));
-  writer.set("tokenizer.ggml.eos_token_id", meta_u32(static_cast<std::uint32_t>(words.tokens.size() - 1)));
+  writer.set("tokenizer.ggml.eos_token_id",
+             meta_u32(static_cast<std::uint32_t>(words.tokens.size() - (model.thinks ? 3 : 1))));
   if (!model.chat_template.empty()) writer.set("tokenizer.chat_template", meta_string(model.chat_template));
   if (model.metadata) model.metadata(writer);
 }
@@ -151,7 +157,7 @@ std::vector<std::byte> bytes_of(const TinyTensor& tensor) {
 }  // namespace
 
 std::string write_tiny_model(const TinyModel& model, const std::string& path) {
-  const Words words = make_words();
+  const Words words = make_words(model.thinks);
   const Maker maker(model, static_cast<int>(words.tokens.size()) + model.spare_rows);
   formats::GgufWriter writer(path, /*overwrite=*/true);
   set_metadata(writer, model, words);

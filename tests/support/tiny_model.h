@@ -18,7 +18,7 @@ struct TinyTensor {
 
 // The vocabulary is byte-level BPE: the 256 bytes are ids 0..255, then come the tokens of a few merges
 // ("the", "好",
-// ...), then <|endoftext|>, <|im_start|> and <|im_end|>.
+// ...), then <|endoftext|>, <|im_start|> and <|im_end|>, and the tags of thoughts if it has them.
 struct TinyModel {
   std::string architecture = "qwen2";  // or "qwen3"
   int layers = 2, hidden = 64, heads = 4, kv_heads = 2, head_dim = 16, ffn = 96, context = 1024;
@@ -26,6 +26,7 @@ struct TinyModel {
   bool own_head = false;              // output.weight beside token_embd.weight
   TensorType type = TensorType::f32;  // of the matrices; vectors are F32
   unsigned seed = 1;
+  bool thinks = false;  // the vocabulary has <think> and </think>
   std::string chat_template =
       "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
       "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
