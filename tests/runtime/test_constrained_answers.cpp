@@ -25,7 +25,7 @@ const Model& shared_model() {
   return loaded;
 }
 
-const std::vector<Constraint>& constraints() {
+const std::vector<Constraint>& some_constraints() {
   static const std::vector<std::string> words{"hello", "hell", "the end", "你好"};
   static const std::vector<Constraint> list{
       Constraint::json(),
@@ -107,17 +107,17 @@ SplitAnswer split(const GenerateResult& result, bool begun) {
 TEST_CASE("a constrained answer is the one of masked logits, alone and in a batch", "[runtime]") {
   std::vector<EngineRequest> requests;
   std::vector<std::vector<Token>> expected;
-  for (std::size_t c = 0; c < constraints().size(); ++c) {
+  for (std::size_t c = 0; c < some_constraints().size(); ++c) {
     for (const SamplingOptions& sampling : samplings()) {
       const std::vector<Token> prompt = some_prompt(20, static_cast<unsigned>(3 + c));
-      const GenerateOptions options = constrained(constraints()[c], sampling, 80);
-      expected.push_back(by_masking(constraints()[c], sampling, 80, prompt));
+      const GenerateOptions options = constrained(some_constraints()[c], sampling, 80);
+      expected.push_back(by_masking(some_constraints()[c], sampling, 80, prompt));
       Session session(shared_model());
       const GenerateResult found = generate(session, prompt, options);
       CAPTURE(c, sampling.temperature, found.text);
       CHECK(found.tokens == expected.back());
       CHECK(found.finish == FinishReason::end_of_turn);
-      CHECK(constraints()[c].accepts(found.text));
+      CHECK(some_constraints()[c].accepts(found.text));
       requests.push_back(request_of(prompt, options));
     }
   }
@@ -134,11 +134,11 @@ TEST_CASE("a constrained answer is the one of masked logits, alone and in a batc
 
 TEST_CASE("a constrained answer with log-probabilities has those of the model", "[runtime]") {
   const std::vector<Token> prompt = some_prompt(20, 3);
-  GenerateOptions options = constrained(constraints()[1], {.temperature = 0}, 60);
+  GenerateOptions options = constrained(some_constraints()[1], {.temperature = 0}, 60);
   options.logprobs = 2;
   Session session(shared_model());
   const GenerateResult found = generate(session, prompt, options);
-  CHECK(constraints()[1].accepts(found.text));
+  CHECK(some_constraints()[1].accepts(found.text));
   REQUIRE(found.logprobs.size() == found.tokens.size());
   Session other(shared_model());
   std::span<const float> logits = other.forward(prompt);
@@ -151,7 +151,7 @@ TEST_CASE("a constrained answer with log-probabilities has those of the model", 
 }
 
 TEST_CASE("the token limit never breaks a constrained answer", "[runtime]") {
-  for (const Constraint& constraint : constraints()) {
+  for (const Constraint& constraint : some_constraints()) {
     const int least = shortest(constraint);
     for (int extra = 0; extra < 12; ++extra) {
       for (const SamplingOptions& sampling : samplings()) {
@@ -172,7 +172,7 @@ TEST_CASE("the token limit never breaks a constrained answer", "[runtime]") {
 }
 
 TEST_CASE("the end of the context never breaks a constrained answer", "[runtime]") {
-  const Constraint& constraint = constraints()[1];
+  const Constraint& constraint = some_constraints()[1];
   const int least = shortest(constraint), context = 64;
   for (int room = least - 2; room < least + 8; ++room) {
     SessionOptions session_options;
@@ -197,14 +197,14 @@ TEST_CASE("a constraint begins behind the thought, which leaves room for it", "[
     for (const int limit : {-1, 0, 1, 7}) {
       for (const SamplingOptions& sampling : samplings()) {
         for (const int tokens : {150, 151, 190, 260}) {
-          GenerateOptions options = constrained(constraints()[1], sampling, tokens);
+          GenerateOptions options = constrained(some_constraints()[1], sampling, tokens);
           options.thought = thought;
           options.thought_tokens = limit;
           Session session(shared_model());
           const GenerateResult found = generate(session, some_prompt(10, 5), options);
           const SplitAnswer parts = split(found, thought == Thought::begun);
           CAPTURE(limit, tokens, found.text);
-          CHECK(constraints()[1].accepts(parts.text));
+          CHECK(some_constraints()[1].accepts(parts.text));
           CHECK(found.finish == FinishReason::end_of_turn);
           CHECK(static_cast<int>(found.tokens.size()) <= tokens);
           CHECK(found.text.starts_with("<think>\n") == (thought == Thought::may_begin));
@@ -214,7 +214,7 @@ TEST_CASE("a constraint begins behind the thought, which leaves room for it", "[
       }
     }
   }
-  GenerateOptions options = constrained(constraints()[1], {}, 60);
+  GenerateOptions options = constrained(some_constraints()[1], {}, 60);
   options.thought = Thought::begun;
   Session session(shared_model());
   CHECK_THROWS_WITH(generate(session, some_prompt(10, 5), options), Catch::Contains("a thought"));
@@ -255,7 +255,7 @@ TEST_CASE("options of constraints and thoughts that do not fit are refused", "[r
       return std::string(error.what());
     }
   };
-  GenerateOptions options = constrained(constraints()[0], {}, 20);
+  GenerateOptions options = constrained(some_constraints()[0], {}, 20);
   options.stop_at_end_of_turn = false;
   CHECK(refused(options).find("stop_at_end_of_turn") != std::string::npos);
   options = greedy_options(5);
@@ -273,10 +273,10 @@ TEST_CASE("options of constraints and thoughts that do not fit are refused", "[r
 }
 
 TEST_CASE("a stop text ends a constrained answer before it is complete", "[runtime]") {
-  GenerateOptions options = constrained(constraints()[1], {.temperature = 0}, 80);
+  GenerateOptions options = constrained(some_constraints()[1], {.temperature = 0}, 80);
   options.stop = {"\"age\""};
   Session session(shared_model());
   const GenerateResult found = generate(session, some_prompt(10, 5), options);
   CHECK(found.finish == FinishReason::stop_string);
-  CHECK(constraints()[1].allows_prefix(found.text));
+  CHECK(some_constraints()[1].allows_prefix(found.text));
 }
