@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "qwen/export.h"
+#include "qwen/thinking.h"
 #include "qwen/tokenizer.h"
 
 namespace qwen {
@@ -35,9 +36,9 @@ struct RenderedPrompt {
     bool from_template;  // false: the text came from the caller and cannot hold control tokens
   };
   std::vector<Segment> segments;  // none is empty; neighbors differ in from_template
-  // The prompt ends within a thought that the template has opened ("<think>"): the model's first token
-  // continues the thought.
-  bool opens_thought = false;
+  // begun: the template has opened a thought ("<think>"), which the model's first token continues. may_begin: the
+  // template can turn thinking on and off, and it is not off. For GenerateOptions::thought.
+  Thought thought = Thought::none;
   QWEN_API std::string text() const;  // all segments joined
 };
 
@@ -124,6 +125,7 @@ class QWEN_API ChatTemplate {
   Thinking thinking_ = Thinking::none;
 
   Thinking find_thinking() const;
+  RenderedPrompt finish(RenderedPrompt prompt, const RenderOptions& options) const;
 };
 
 }  // namespace qwen

@@ -14,6 +14,7 @@
 #include "qwen/export.h"
 #include "qwen/sampler.h"
 #include "qwen/session.h"
+#include "qwen/thinking.h"
 
 namespace qwen {
 
@@ -33,13 +34,6 @@ class CancelToken {
 // without these changes.
 using LogitsProcessor = std::function<void(std::span<const Token> generated, std::span<float> logits)>;
 
-// Whether an answer has a thought (<think>...</think>) before its text.
-enum class Thought {
-  none,       // all of the answer is its text
-  may_begin,  // the model may begin with <think>
-  begun,      // the prompt has opened the thought: RenderedPrompt::opens_thought
-};
-
 struct GenerateOptions {
   int max_new_tokens = 512;                   // 0 or more
   std::optional<SamplingOptions> sampling{};  // none: the model's own defaults, ModelInfo::sampling
@@ -48,7 +42,7 @@ struct GenerateOptions {
   // What the text must be; the thought before it is free. The text is complete within max_new_tokens and the context,
   // and generation ends with it. Only a stop text and a cancellation end it before.
   std::optional<Constraint> constraint{};
-  Thought thought = Thought::none;  // with a constraint, may_begin begins a thought
+  Thought thought = Thought::none;  // RenderedPrompt::thought. With a constraint, may_begin does begin a thought
   // Tokens of the thought at most; then generation ends the thought and goes on to the text. -1: no limit.
   int thought_tokens = -1;
   int logprobs = -1;  // >= 0: record the log-probability of each token, and of this many alternatives

@@ -7,12 +7,19 @@
 
 namespace qwen {
 
+// Whether an answer has a thought (<think>...</think>) before its text.
+enum class Thought {
+  none,       // all of the answer is its text
+  may_begin,  // the model may begin with <think>
+  begun,      // the prompt ends within the thought
+};
+
 // Splits the text of an answer, as it is generated, into the thought ("<think>...</think>" at its beginning) and
 // the answer proper. The tags and the white space around them belong to neither. One answer each; one thread at a
 // time.
 class QWEN_API ThoughtSplitter {
  public:
-  // `in_thought`: the prompt has opened the thought already (RenderedPrompt::opens_thought).
+  // `in_thought`: the prompt ends within the thought (Thought::begun).
   explicit ThoughtSplitter(bool in_thought) : state_(in_thought ? State::thought_begin : State::begin) {}
 
   // Text that is final. At most one thought comes before the answer: one call may return both.

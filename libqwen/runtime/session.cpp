@@ -218,7 +218,7 @@ void Session::logits_for(std::span<const Token> ids, std::span<float> out) const
     fail(ErrorCode::invalid_argument, "logits_for: expected room for ", ids.size(), " logits, found ",
          out.size());
   check_ids(s.m(), ids, "logits_for");
-  s.executor->logits_for(s.sequence, ids, out.data());
+  s.executor->logits_for(s.sequence.hidden.data(), ids, out.data());
 }
 
 void Session::rewind(int length) {

@@ -141,7 +141,7 @@ RenderedPrompt segments_of(const Text& text) {
   }
   if (!prompt.segments.empty() && prompt.segments.back().from_template) {
     const Text last(prompt.segments.back().text, Origin::template_text);
-    prompt.opens_thought = strip(last, templates::Side::right).bytes().ends_with("<think>");
+    if (strip(last, templates::Side::right).bytes().ends_with("<think>")) prompt.thought = Thought::begun;
   }
   return prompt;
 }
@@ -244,7 +244,7 @@ ChatTemplate::Thinking ChatTemplate::find_thinking() const {
   if (!on) return Thinking::none;
   if (!off) return Thinking::always;
   if (on->text() != off->text()) return Thinking::optional;
-  return on->opens_thought ? Thinking::always : Thinking::none;
+  return on->thought == Thought::begun ? Thinking::always : Thinking::none;
 }
 
 ChatTemplate::ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer)
@@ -254,10 +254,19 @@ std::string_view ChatTemplate::name() const noexcept {
   return parsed_->name;
 }
 
+// Adds what only the template as a whole tells: whether the model may think.
+RenderedPrompt ChatTemplate::finish(RenderedPrompt prompt, const RenderOptions& options) const {
+  const bool wanted = enable_thinking(options.enable_thinking.value_or(true));
+  const bool answers = options.add_generation_prompt && !options.continue_final_message;
+  if (prompt.thought == Thought::none && thinking_ != Thinking::none && wanted && answers)
+    prompt.thought = Thought::may_begin;
+  return prompt;
+}
+
 RenderedPrompt ChatTemplate::apply(std::span<const Message> messages, const RenderOptions& options) const {
   std::vector<Value> values;
   for (std::size_t i = 0; i < messages.size(); ++i) values.push_back(message_value(messages[i], i));
-  return render_values(*parsed_, tokens_, std::move(values), options);
+  return finish(render_values(*parsed_, tokens_, std::move(values), options), options);
 }
 
 RenderedPrompt ChatTemplate::apply(std::string_view messages_json, const RenderOptions& options) const {
@@ -269,7 +278,7 @@ RenderedPrompt ChatTemplate::apply(std::string_view messages_json, const RenderO
     if (const Value* role = member(values[i], "role"))
       values[i] = with_member(values[i], "role", role_text(*role));
   }
-  return render_values(*parsed_, tokens_, std::move(values), options);
+  return finish(render_values(*parsed_, tokens_, std::move(values), options), options);
 }
 
 std::vector<Token> ChatTemplate::encode(const RenderedPrompt& prompt) const {

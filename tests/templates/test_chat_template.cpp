@@ -255,7 +255,7 @@ TEST_CASE("how a template treats enable_thinking", "[templates]") {
   const ChatTemplate opens("{{ messages[0].content }}{{ '<think>\n' if enable_thinking }}",
                            test::small_tokenizer());
   ChatTemplate::RenderOptions options;
-  CHECK_FALSE(opens.apply(Messages{{"user", "<think>"}}, options).opens_thought);
+  CHECK(opens.apply(Messages{{"user", "<think>"}}, options).thought == Thought::none);
   options.enable_thinking = true;
-  CHECK(opens.apply(Messages{{"user", "a"}}, options).opens_thought);
+  CHECK(opens.apply(Messages{{"user", "a"}}, options).thought == Thought::begun);
 }
