@@ -2,22 +2,15 @@
 
 #include <algorithm>
 
+#include "templates/tag_search.h"
+
 namespace qwen {
 namespace {
 
-constexpr std::string_view kOpen = "<think>", kClose = "</think>", kSpace = " \t\r\n";
+constexpr std::string_view kOpen = "<think>", kClose = "</think>", kSpace = templates::kTagSpace;
 
 void drop_leading_space(std::string& text) {
   text.erase(0, std::min(text.find_first_not_of(kSpace), text.size()));
-}
-
-// Length of the longest end of `text` that begins `tag`, white space before it included.
-std::size_t tag_beginning(std::string_view text, std::string_view tag) {
-  std::size_t size = std::min(text.size(), tag.size() - 1);
-  while (size > 0 && !tag.starts_with(text.substr(text.size() - size))) --size;
-  const std::string_view before = text.substr(0, text.size() - size);
-  const std::size_t last = before.find_last_not_of(kSpace);
-  return text.size() - (last == std::string_view::npos ? 0 : last + 1);
 }
 
 }  // namespace
@@ -51,7 +44,8 @@ bool ThoughtSplitter::step(Parts& parts, bool last) {
         state_ = State::answer_begin;
         return true;
       }
-      const std::size_t certain = last ? held_.size() : held_.size() - tag_beginning(held_, kClose);
+      const std::size_t certain =
+          last ? held_.size() : held_.size() - templates::tag_beginning(held_, kClose);
       parts.reasoning += held_.substr(0, certain);
       held_.erase(0, certain);
       return false;

@@ -199,3 +199,83 @@ TEST_CASE("parse_tool_calls leaves malformed and unfinished blocks in the conten
     CHECK(parse_tool_calls(answer).calls.empty());
   }
 }
+
+namespace {
+
+struct SplitCalls {
+  std::string text;
+  std::vector<ToolCall> calls;
+};
+
+// The answer in pieces of `size` bytes.
+SplitCalls split_calls(std::string_view answer, std::size_t size) {
+  ToolCallSplitter splitter;
+  SplitCalls out;
+  const auto add = [&](const ToolCallSplitter::Parts& parts) {
+    out.text += parts.text;
+    for (const ToolCallPiece& piece : parts.calls) {
+      REQUIRE(piece.index + 1 >= out.calls.size());
+      if (piece.index == out.calls.size()) {
+        CHECK_FALSE(piece.name.empty());
+        out.calls.push_back({piece.name, {}});
+      } else {
+        CHECK(piece.name.empty());
+      }
+      out.calls[piece.index].arguments += piece.arguments;
+    }
+  };
+  for (std::size_t at = 0; at < answer.size(); at += size) add(splitter.push(answer.substr(at, size)));
+  add(splitter.finish());
+  CHECK(splitter.calls() == out.calls.size());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("calls are found while an answer is generated, however it is cut", "[constraints]") {
+  const std::vector<std::string> answers{
+      "",
+      "Hello <tool_cal",
+      "a < b",
+      call("time", "{}"),
+      "Let me see.\n" + call("time", R"({"zone": "a\n</tool_call>"})"),
+      call("weather", R"({"city": "Oslo", "days": 3})") + "\n" + call("time", R"({"a": {"b": [1, {}]}})"),
+      call(R"(a\", \"arguments\": 1)", R"({"\"arguments\":": 2})")};
+  for (const std::string& answer : answers) {
+    const ToolCalls whole = parse_tool_calls(answer);
+    for (std::size_t size = 1; size <= answer.size() + 1; ++size) {
+      CAPTURE(answer, size);
+      const SplitCalls found = split_calls(answer, size);
+      CHECK(found.text == whole.content);
+      REQUIRE(found.calls.size() == whole.calls.size());
+      for (std::size_t i = 0; i < whole.calls.size(); ++i) {
+        CHECK(found.calls[i].name == whole.calls[i].name);
+        CHECK(found.calls[i].arguments == whole.calls[i].arguments);
+      }
+    }
+  }
+}
+
+TEST_CASE("blocks that are no calls are text while an answer is generated", "[constraints]") {
+  for (const std::string& answer :
+       {std::string("<tool_call>"), std::string("x <tool_call> y </tool_call> z"),
+        std::string("<tool_call>\n{\"arguments\": {}}\n</tool_call>"), "<tool_call>" + std::string(5000, '{'),
+        "<tool_call>\n{\"name\": 5, \"arguments\": {}}\n</tool_call>"}) {
+    for (const std::size_t size : {1, 3, 100'000}) {
+      CAPTURE(answer.substr(0, 60), size);
+      const SplitCalls found = split_calls(answer, size);
+      CHECK(found.calls.empty());
+      std::string without_space;
+      for (const char c : answer)
+        if (c != ' ') without_space += c;
+      std::string text;
+      for (const char c : found.text)
+        if (c != ' ') text += c;
+      CHECK(text == without_space);
+    }
+  }
+  // Cut within a call: what is known is delivered.
+  const SplitCalls cut = split_calls("<tool_call>\n{\"name\": \"time\", \"arguments\": {\"zone\": \"Os", 2);
+  REQUIRE(cut.calls.size() == 1);
+  CHECK(cut.calls[0].arguments == "{\"zone\": \"Os");
+}
