@@ -14,17 +14,19 @@
 
 namespace qwen {
 
+// How far a conversion has come.
 struct QuantizeProgress {
-  std::string_view tensor;  // that is being converted
+  std::string_view tensor;  // the tensor that is being converted; "" in the last call
   double fraction = 0;      // of all weights, 0 to 1
 };
 
+// Which types the tensors get.
 struct QuantizeOptions {
   // A name of quantize_types(): a storage type or a preset such as Q4_K_M, in any letter case.
   std::string type = "Q4_K_M";
-  // Storage types ("Q8_0") of the output head and of the token embedding; ""
-  // leaves the choice to `type`. If the head is the embedding (tied), embedding_type applies to both.
+  // Storage type ("Q8_0") of the output head; "" leaves the choice to `type`.
   std::string output_type;
+  // The same for the token embedding. If it is also the output head (tied), this type applies to both.
   std::string embedding_type;
   // (pattern, storage type) for matrices, the first that matches wins, before all of the above. In a pattern
   // '*' stands for any text and '?' for one character; without either, it matches every name that contains
@@ -39,7 +41,7 @@ struct QuantizeOptions {
 
 // Source and target type of one tensor.
 struct QuantizedTensor {
-  std::string name;
+  std::string name;    // in GGUF: "blk.0.attn_q.weight"
   std::string from;    // storage type in the source
   std::string to;      // storage type written
   std::string wanted;  // what the options asked for; differs from `to` if its blocks do not divide the rows
@@ -47,6 +49,7 @@ struct QuantizedTensor {
   std::uint64_t bytes = 0;    // written
 };
 
+// What quantize_file() wrote.
 struct QuantizeReport {
   std::string type;                      // of the file: "Q4_K_M"
   std::vector<QuantizedTensor> tensors;  // in file order
@@ -60,8 +63,9 @@ struct QuantizeReport {
   double seconds = 0;                    // from the call to the finished file
 };
 
+// A storage type or preset.
 struct QuantizeType {
-  std::string name;
+  std::string name;         // as QuantizeOptions::type takes it
   std::string description;  // one line for people
 };
 // The storage types and presets that QuantizeOptions::type accepts.

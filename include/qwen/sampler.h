@@ -12,6 +12,7 @@
 
 namespace qwen {
 
+// How a token is chosen.
 struct SamplingOptions {
   float temperature = 0.7f;  // 0 is greedy: the largest logit, the lowest id among equals
   int top_k = 40;            // 0 keeps all
@@ -25,10 +26,11 @@ struct SamplingOptions {
   std::optional<std::uint64_t> seed{};                // none: a random one
 };
 
+// A token with its probability.
 struct TokenProbability {
-  Token token;
+  Token token;  // its id
   float
-      logprob;  // natural logarithm; of the model's distribution, before penalties, temperature and truncation
+      logprob;  // natural logarithm, in the model's distribution before penalties, temperature and truncation
 };
 
 // Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated
@@ -42,7 +44,7 @@ class QWEN_API Sampler {
  public:
   // Throws Error(invalid_argument) for values out of range (negative temperature, top_p outside (0, 1], ...).
   explicit Sampler(SamplingOptions options = {});
-  Sampler(const Sampler& other);
+  Sampler(const Sampler& other);  // accepted tokens and seed included
   Sampler& operator=(const Sampler& other);
   Sampler(Sampler&&) noexcept;
   Sampler& operator=(Sampler&&) noexcept;

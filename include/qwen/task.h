@@ -24,6 +24,7 @@ enum class TextOverflow {
   truncate,  // its end is left out; results have the number of tokens
 };
 
+// One answer of a classifier.
 struct TaskLabel {
   std::string text;                  // exactly what the model answers
   std::string display;               // for people
@@ -33,7 +34,8 @@ struct TaskLabel {
 
 // A turn that the model sees before the text.
 struct TaskExample {
-  std::string text, answer;
+  std::string text;    // the user's, before the template is applied
+  std::string answer;  // the model's; of a classifier: a label's text
 };
 
 // Fitted to labeled texts (fit_calibration): probabilities are softmax(score / temperature + offset).
@@ -45,16 +47,17 @@ struct Calibration {
   int examples = 0;             // texts that it was fitted on
 };
 
+// A prompt and the kind of its answer. Classifier and Chat check its rules; docs/tasks.md has them.
 struct QWEN_API Task {
-  std::string name;  // letters, digits, "_" and "-"
-  int version = 1;   // a change invalidates cached answers
-  TaskKind kind = TaskKind::classify;
-  std::string description;  // one line for people
-  std::string heading;  // before the label where people read it, for example "LLM 情感判断"; "" is the name
-  std::string system;                                  // "" leaves the model's own default
-  std::string user_template;                           // the user's turn; contains "{text}" once
-  std::vector<TaskLabel> labels;                       // of a classifier
-  std::vector<TaskExample> examples;                   // in order
+  std::string name;                    // letters, digits, "_" and "-"
+  int version = 1;                     // a change invalidates cached answers
+  TaskKind kind = TaskKind::classify;  // Classifier needs classify, Chat generate
+  std::string description;             // one line for people
+  std::string heading;                 // printed before a label: "LLM 情感判断"; "": the name
+  std::string system;                  // "" leaves the model's own default
+  std::string user_template;           // the user's turn; contains "{text}" once
+  std::vector<TaskLabel> labels;       // of a classifier
+  std::vector<TaskExample> examples;   // in order
   std::map<std::string, std::string> system_by_label;  // system prompts of a reply to a text of that label
   bool history = false;                                // Chat keeps turns
   int max_new_tokens = 128;                            // of an answer
@@ -103,9 +106,9 @@ class QWEN_API TaskRegistry {
   // Throws Error(not_found) or Error(io) if the folder or a file cannot be read.
   void add_folder(const std::string& path);
 
-  // nullptr if there is none. The task is valid until it is replaced or the registry is destroyed.
+  // The task of this name, valid until it is replaced or the registry is destroyed; nullptr if there is none.
   const Task* find(std::string_view name) const;
-  // Throws Error(not_found), with the known names.
+  // As find(), but throws Error(not_found), with the known names.
   const Task& get(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
   // The tasks to offer with this model, sorted: a built-in task only if the model was trained for it or
