@@ -106,8 +106,8 @@ class QWEN_API Chat {
   void set_turns(std::vector<ChatTurn> turns);
   // The engine that computes: the one given to the constructor, else a private inline engine.
   const std::shared_ptr<Engine>& engine() const noexcept;
-  const Task& task() const noexcept;  // with ChatOptions::system, if that is set
-  const Model& model() const noexcept;
+  const Task& task() const noexcept;    // with ChatOptions::system, if that is set
+  const Model& model() const noexcept;  // the engine's
 
  private:
   friend Analysis analyze(Classifier&, Chat&, std::string_view, const Callback<const Classification&>&,

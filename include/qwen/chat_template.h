@@ -49,7 +49,7 @@ class QWEN_API ChatTemplate {
  public:
   // What the variables bos_token and eos_token hold. nullopt: the variable is undefined.
   struct SpecialTokens {
-    std::optional<std::string> bos{};
+    std::optional<std::string> bos{};  // a template may begin a prompt with it
     std::optional<std::string> eos{};  // also ends a turn, if it is a token of the vocabulary
   };
 

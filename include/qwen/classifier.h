@@ -71,8 +71,8 @@ class QWEN_API Classifier {
   Classifier& operator=(Classifier&&) noexcept;
   ~Classifier();
 
-  const Task& task() const noexcept;
-  const Model& model() const noexcept;
+  const Task& task() const noexcept;    // as given to the constructor
+  const Model& model() const noexcept;  // the engine's
   // The engine that computes: the one given to the constructor, else a private inline engine.
   const std::shared_ptr<Engine>& engine() const noexcept;
   // Whether the task's calibration is used: it is ignored if it was fitted with another model or prompt.

@@ -190,8 +190,8 @@ class QWEN_API Engine {
     std::size_t kv_bytes = 0;
     std::size_t scratch_bytes = 0;  // of activations and logits
   };
-  Counters counters() const;  // at this moment
-  const Model& model() const noexcept;
+  Counters counters() const;                      // at this moment
+  const Model& model() const noexcept;            // as given to the constructor
   const EngineOptions& options() const noexcept;  // with defaults filled in
 
  private:

@@ -32,8 +32,7 @@ struct LoadProgress {
 };
 
 // The matrices of float checkpoints, in the types that a file of Q8_0 or Q4_0 has (its output head keeps 6 or
-// 8 bits); q4_k takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding is not
-// quantized.
+// 8 bits); q4_k takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding is not quantized.
 enum class QuantizeOnLoad { none, int8, q4, q4_k };
 
 // How positions beyond the trained context are computed. linear divides positions by a factor; yarn divides only
@@ -47,8 +46,8 @@ struct RopeOptions {
   std::optional<float> freq_base;      // base of the rotary angles
   std::optional<int> original_context;  // yarn: context before scaling, in tokens
   std::optional<float> ext_factor;      // yarn: 1 keeps fast rotations, 0 divides all as linear does
-  std::optional<float>
-      attention_factor;            // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1
+  // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1.
+  std::optional<float> attention_factor;
   std::optional<float> beta_fast;  // yarn: a frequency with more rotations in that context is kept
   std::optional<float> beta_slow;  // yarn: one with fewer is divided by the factor
 };

@@ -64,7 +64,7 @@ class QWEN_API Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  const Model& model() const noexcept;
+  const Model& model() const noexcept;             // as given to the constructor
   int position() const noexcept;                   // tokens in the cache
   int context() const noexcept;                    // tokens that fit into the cache
   std::span<const Token> tokens() const noexcept;  // [position]

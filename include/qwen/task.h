@@ -13,6 +13,7 @@
 
 namespace qwen {
 
+// What a task's answer is.
 enum class TaskKind {
   classify,  // the answer is one of the labels
   generate,  // the answer is text
