@@ -1,4 +1,4 @@
-// Callbacks that may end the work.
+// Callbacks that may stop a call.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -9,7 +9,8 @@
 
 namespace qwen {
 
-// Holds a callable that returns bool or void. false ends the work; void never does. An empty callback does nothing.
+// Holds a callable that returns bool or void. Returning false stops the call that uses the callback. An empty callback
+// does nothing.
 template <class... Args>
 class Callback {
  public:

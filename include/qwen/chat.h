@@ -74,7 +74,7 @@ class QWEN_API Chat {
   // Computes in the calling thread, with a private inline engine and the default context.
   // Throws as the next constructor.
   Chat(Model model, Task task, const ChatOptions& options = {});
-  // Computes with this engine, beside its other requests. Computes the task's fixed prompt.
+  // Computes with this engine, together with its other requests. Computes the task's fixed prompt.
   // Throws Error(invalid_argument) for a task of another kind, one that breaks the rules of its file format, or options
   // out of range.
   // Throws Error(unsupported) if the model has no chat template.
@@ -84,9 +84,9 @@ class QWEN_API Chat {
   ~Chat();
 
   // Answers a message. on_text gets text as it becomes final, in the calling thread; returning false ends the reply.
-  // The turn is kept, even if the reply was ended early; if an error is thrown, nothing has changed. Turns that do not
-  // fit any more are dropped whole, the oldest first, so that the reply has room for max_new_tokens, or half the
-  // context if that is less; a message that leaves less room even alone is truncated if the task allows that.
+  // The turn is kept, even if the reply was ended early; if an error is thrown, nothing has changed.
+  // Whole turns are dropped, the oldest first, until the reply has room for max_new_tokens, or half the context if that
+  // is less. A message that leaves less room without any turn is truncated if the task allows that.
   // Throws Error(context_full) if the message does not fit.
   // Throws Error(busy) if the engine's queue is full.
   ChatReply say(std::string_view text, const TextCallback& on_text = {}, const SayOptions& options = {});

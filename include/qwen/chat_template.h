@@ -54,11 +54,11 @@ class QWEN_API ChatTemplate {
   };
 
   // The template `name_or_text`: "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" (built in), or Jinja text.
-  // Throws bad_format if the text is not valid Jinja, with line and column.
-  // Throws unsupported if it uses a part of Jinja that is not implemented, with line and column.
-  // Throws unsupported if the vocabulary has no token that ends a turn, or a built-in template's tokens are
+  // Throws Error(bad_format) if the text is not valid Jinja, with line and column.
+  // Throws Error(unsupported) if it uses a part of Jinja that is not implemented, with line and column.
+  // Throws Error(unsupported) if the vocabulary has no token that ends a turn, or a built-in template's tokens are
   // missing.
-  // Throws invalid_argument if it is neither a name nor text with Jinja tags.
+  // Throws Error(invalid_argument) if it is neither a name nor text with Jinja tags.
   ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer, SpecialTokens tokens);
   // The same with bos_token and eos_token undefined.
   ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer);
@@ -74,8 +74,7 @@ class QWEN_API ChatTemplate {
     always,    // every prompt opens a thought, or the template refuses to turn thinking off
   };
   Thinking thinking() const noexcept { return thinking_; }  // found when the template was made
-  // RenderOptions::enable_thinking for a caller who wants a thought, or not: true also if the template cannot turn
-  // thinking off.
+  // The value for RenderOptions::enable_thinking: `wanted`, or true if the template cannot turn thinking off.
   bool enable_thinking(bool wanted) const noexcept { return wanted || thinking_ == Thinking::always; }
 
   // What a rendering ends with, and the variables that the template sees.
@@ -93,11 +92,11 @@ class QWEN_API ChatTemplate {
   };
 
   // Renders a conversation.
-  // Throws invalid_argument if the template refuses the conversation (with its own message), reads a member
-  // that a message lacks, or exceeds the limits: 20 million steps, 32 MiB of text. With line and column.
-  // Throws invalid_argument if continue_final_message is set and the last message is not in the rendering.
-  // Throws bad_format if a JSON member is malformed.
-  // Throws unsupported if the template needs something that is not implemented.
+  // Throws Error(invalid_argument), with line and column, if the template refuses the conversation (with its own
+  // message), reads a member that a message lacks, or exceeds the limits: 20 million steps, 32 MiB of text.
+  // Throws Error(invalid_argument) if continue_final_message is set and the last message is not in the rendering.
+  // Throws Error(bad_format) if a JSON member is malformed.
+  // Throws Error(unsupported) if the template needs something that is not implemented.
   RenderedPrompt apply(std::span<const Message> messages, const RenderOptions& options) const;
   // The same for a JSON array of messages, each an object with any members.
   RenderedPrompt apply(std::string_view messages_json, const RenderOptions& options) const;

@@ -26,11 +26,11 @@ enum class ClassifyMode {
 struct Classification {
   int label = -1;          // index of the best label; -1: generate mode found none
   bool abstained = false;  // the best label is less probable than Task::abstain_below
-  // Score mode: by label, calibrated if the task is; they sum to 1. Empty in generate mode.
+  // Score mode: [labels], calibrated if the task is, with the sum 1. Empty in generate mode, as the next two.
   std::vector<double> probabilities;
-  std::vector<double> logprobs;  // natural logarithms of the probabilities
-  // Log-probabilities of the label sequences, minus a number that all labels share. Task::content_free is accounted
-  // for, calibration is not.
+  std::vector<double> logprobs;  // [labels] natural logarithms of the probabilities
+  // [labels] log-probabilities of the label sequences, minus a number that all labels share: before calibration, after
+  // the correction by Task::content_free.
   std::vector<double> scores;
   double margin = 0;         // the best probability less the second best; 1 for a single label
   std::string raw;           // generate mode: what the model wrote
@@ -51,9 +51,9 @@ struct ClassifierOptions {
 };
 
 // A task of kind classify on a model. The label sequence of a label is its tokens as the model would write
-// them after the prompt; the end-of-turn token belongs to it only if the label is the beginning of another
-// label ("good", "good value"), because its tokens would be the beginning of the other's. The score of a label is the sum
-// of the log-probabilities of its sequence's tokens, and the probabilities are their softmax over the labels.
+// them after the prompt. The end-of-turn token belongs to it only if the label is the beginning of another label
+// ("good", "good value"): without it, the tokens of one would be the beginning of the other's. The score of a label is
+// the sum of the log-probabilities of its sequence's tokens, and the probabilities are their softmax over the labels.
 //
 // Safe from many threads. The bits of a result do not depend on batches, caches, other requests or earlier calls.
 class QWEN_API Classifier {
@@ -61,7 +61,7 @@ class QWEN_API Classifier {
   // Classifies in the calling thread, with a private inline engine and the default context.
   // Throws as the other constructor.
   Classifier(Model model, Task task, const ClassifierOptions& options = {});
-  // Classifies with this engine, beside its other requests. Computes the task's fixed prompt and its content-free
+  // Classifies with this engine, together with its other requests. Computes the task's fixed prompt and its content-free
   // texts.
   // Throws Error(invalid_argument) for a task of another kind, one that breaks the rules of its file format, or labels
   // with the same tokens.
@@ -84,9 +84,9 @@ class QWEN_API Classifier {
   // Throws Error(busy) if the engine's queue is full.
   Classification classify(std::string_view text, ClassifyMode mode = ClassifyMode::score,
                           const CancelToken& cancel = {});
-  // Classifies many texts together; results are in order. on_result gets each in order as soon as it is known, in the
-  // calling thread; returning false ends the call with the results so far. If the engine's queue is full, the call
-  // waits for its own answers.
+  // Classifies many texts together; results are in the order of the texts. on_result gets each, in order and in the
+  // calling thread, as soon as it and all before it are known; returning false ends the call with the results so far.
+  // If the engine's queue is full, the call waits for its earlier texts.
   // Throws as classify(); one text's error ends the call.
   std::vector<Classification> classify_batch(
       std::span<const std::string> texts, ClassifyMode mode = ClassifyMode::score,

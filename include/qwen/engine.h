@@ -126,7 +126,7 @@ class QWEN_API EngineJob {
   std::optional<EngineChunk> next();
   // As next(), but no value after `wait` either: then done() is false.
   std::optional<EngineChunk> next(std::chrono::milliseconds wait);
-  // The request has ended, and next() has returned all its text.
+  // Whether the request has ended and next() has returned all its text.
   bool done() const noexcept;
   // Waits for the end. A cancelled request has FinishReason::cancelled. The reference is valid as long as a copy of
   // the job exists. Rethrows the request's error. Throws Error(invalid_argument) for an empty job.

@@ -8,15 +8,16 @@
 
 namespace qwen {
 
-// The answers about one label.
+// Quality of the answers for one label.
 struct LabelEvaluation {
   int texts = 0;                             // with this label
   double precision = 0, recall = 0, f1 = 0;  // 0 if undefined
 };
 
-// The answers about all texts.
+// Quality of the answers for all texts.
 struct Evaluation {
-  int texts = 0, answered = 0;          // answered: with a label, not abstained
+  int texts = 0;                        // all
+  int answered = 0;                     // with a label, not abstained
   double accuracy = 0;                  // of all texts; no answer counts as wrong
   double macro_f1 = 0;                  // mean over the labels that occur
   std::vector<LabelEvaluation> labels;  // [labels]

@@ -74,7 +74,7 @@ struct GenerateResult {
 
 // Appends `prompt` to the session and generates. on_text gets whole UTF-8 characters as they become final, in the
 // calling thread; returning false ends generation (FinishReason::cancelled). Afterwards the session holds the prompt
-// and the generated tokens but the last. An empty prompt continues after the session's last token.
+// and all generated tokens except the last. An empty prompt continues after the session's last token.
 // If the context fills up during generation, that is FinishReason::context_full, not an error.
 // Throws Error(invalid_argument) if there is no last token to continue from, an id is out of range, or an option is.
 // Throws Error(context_full) if the prompt does not fit.

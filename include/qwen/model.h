@@ -31,8 +31,8 @@ struct LoadProgress {
   double fraction;    // of the whole load, 0 to 1
 };
 
-// The matrices of float checkpoints, in the types that a file of Q8_0 or Q4_0 has (its output head keeps 6 or
-// 8 bits); q4_k takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding is not quantized.
+// Converts the matrices of float checkpoints to the types of a Q8_0 or Q4_0 file (whose output head has 6 or 8 bits);
+// q4_k uses Q4_K for rows that 256 divides, else Q4_0. A separate embedding is not quantized.
 enum class QuantizeOnLoad { none, int8, q4, q4_k };
 
 // How positions beyond the trained context are computed. linear divides positions by a factor; yarn divides only
@@ -63,9 +63,9 @@ struct LoadOptions {
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
   RopeOptions rope;                                // unset: the file's
   std::string chat_template;  // "": the model's own; else the name of a built-in one, or Jinja text
-  // Called from the loading thread; returning false stops the load with Error(cancelled).
+  // Called in the loading thread; returning false stops the load with Error(cancelled).
   std::function<bool(const LoadProgress&)> on_progress;
-  // One line for each thing worth a warning, from the loading thread. The library itself never prints.
+  // Gets warnings, one line each, in the loading thread. The library itself never prints.
   std::function<void(std::string_view line)> on_log;
 };
 
@@ -172,8 +172,8 @@ class QWEN_API Model {
   int threads() const noexcept;                     // of the pool, the calling one included
   // The instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"; on ARM "neon", "dotprod" or "i8mm".
   std::string_view isa() const noexcept;
-  // 64-bit digest of configuration, tokenizer and weights' bytes (sampled for large files): what saved
-  // sessions and caches are bound to.
+  // 64-bit digest of configuration, tokenizer and weights' bytes (sampled for large files). Saved
+  // sessions and caches are bound to it.
   std::uint64_t fingerprint() const noexcept;
   // Bytes held by the weights in their packed form.
   std::uint64_t weight_bytes() const noexcept;

@@ -1,4 +1,4 @@
-// From one model file to another with smaller (or larger) storage types.
+// Converts a model file to smaller (or larger) storage types.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -28,14 +28,13 @@ struct QuantizeOptions {
   std::string output_type;
   // The same for the token embedding. If it is also the output head (tied), this type applies to both.
   std::string embedding_type;
-  // (pattern, storage type) for matrices, the first that matches wins, before all of the above. In a pattern
-  // '*' stands for any text and '?' for one character; without either, it matches every name that contains
-  // it.
+  // (pattern, storage type) for matrices: the first match decides, before all of the above. In a pattern
+  // '*' matches any text and '?' one character; a pattern without either matches every name that contains it.
   std::vector<std::pair<std::string, std::string>> tensor_types;
   bool pure = false;       // every matrix in the type that the preset is named for
   int threads = 0;         // 0: physical cores that affinity and the cgroup quota allow
   bool overwrite = false;  // the target may exist
-  // Runs in the calling thread; returning false stops with Error(cancelled) and removes the partial file.
+  // Called in the calling thread; returning false stops with Error(cancelled) and removes the partial file.
   std::function<bool(const QuantizeProgress&)> on_progress;
 };
 

@@ -69,7 +69,7 @@ typedef struct qwen_model qwen_model;
 
 // Gets the stage of a load ("map", "tokenizer", "pack") and the fraction done, 0 to 1. Returns 0 to continue.
 typedef int32_t (*qwen_progress_fn)(void* user, const char* stage, double fraction);
-// Gets a line worth a warning. The library itself never prints.
+// Gets a warning of one line. The library itself never prints.
 typedef void (*qwen_log_fn)(void* user, const char* line, size_t length);
 
 // Types for the matrices of a float checkpoint, as QuantizeOnLoad in qwen/model.h.
@@ -84,7 +84,7 @@ typedef struct qwen_load_options {
   int32_t quantize;     // QWEN_QUANTIZE_...
   // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" or Jinja text.
   const char* chat_template;
-  qwen_progress_fn on_progress;  // may be NULL; another result than 0 ends the load with QWEN_CANCELLED
+  qwen_progress_fn on_progress;  // may be NULL; a result other than 0 ends the load with QWEN_CANCELLED
   void* progress_user;           // passed to on_progress
   qwen_log_fn on_log;            // may be NULL
   void* log_user;                // passed to on_log
@@ -118,7 +118,7 @@ QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* i
 
 // ---- Tokens
 
-// Flags of qwen_tokenize: control tokens in the text become their ids. Never with text from users.
+// Flags of qwen_tokenize: control tokens in the text become their ids. Not for text from users.
 #define QWEN_PARSE_CONTROL 1u
 // Flags of qwen_detokenize: control tokens are shown.
 #define QWEN_SHOW_CONTROL 1u
@@ -168,10 +168,10 @@ QWEN_API int32_t qwen_session_create(const qwen_model* model, const qwen_session
 QWEN_API void qwen_session_free(qwen_session* session);
 // Tokens in the session; 0 for NULL.
 QWEN_API int32_t qwen_session_position(const qwen_session* session);
-// Tokens that it has room for; 0 for NULL.
+// Tokens that fit into the session; 0 for NULL.
 QWEN_API int32_t qwen_session_context(const qwen_session* session);
-// Appends tokens. `*logits` are those of the last one, [qwen_model_info.embedding_rows], and belong to the session
-// until its next call; `logits` may be NULL.
+// Appends tokens. `*logits` are the logits of the last one, [qwen_model_info.embedding_rows], and belong to the
+// session until its next call; `logits` may be NULL.
 QWEN_API int32_t qwen_session_forward(qwen_session* session, const int32_t* tokens, size_t count,
                                       const float** logits, qwen_error* error);
 // Removes all but the first `length` tokens.
@@ -234,7 +234,7 @@ typedef struct qwen_generate_options {
   const char* const* stop;        // texts that end the reply; they never appear in it
   size_t stop_count;              // texts in stop
   const qwen_cancel* cancel;      // may be NULL
-  qwen_text_fn on_text;           // may be NULL; another result than 0 ends the reply (QWEN_FINISH_CANCELLED)
+  qwen_text_fn on_text;           // may be NULL; a result other than 0 ends the reply (QWEN_FINISH_CANCELLED)
   void* user;                     // passed to on_text
   int32_t logprobs;               // 0: none; n: those of each token and of n - 1 alternatives
 } qwen_generate_options;
@@ -457,10 +457,10 @@ QWEN_API int32_t qwen_classifier_get_label(const qwen_classifier* classifier, si
 // The answer for one text.
 typedef struct qwen_classification {
   size_t struct_size;
-  int32_t label;                                           // the best label's index
-  int32_t abstained;                                       // 1: less probable than the task's abstain_below
-  double probability;                                      // of that label
-  double margin;                                           // the best probability less the second best
+  int32_t label;       // the best label's index
+  int32_t abstained;   // 1: `probability` is below the task's abstain_below
+  double probability;  // of the best label
+  double margin;       // the best probability less the second best
   int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
   double seconds;                                          // from the call to the answer
 } qwen_classification;
@@ -500,7 +500,7 @@ typedef struct qwen_say_options {
   uint64_t seed;              // of the random numbers
   const char* const* stop;    // texts that end the reply; they never appear in it
   size_t stop_count;          // texts in stop
-  qwen_text_fn on_text;       // may be NULL; another result than 0 ends the reply (QWEN_FINISH_CANCELLED)
+  qwen_text_fn on_text;       // may be NULL; a result other than 0 ends the reply (QWEN_FINISH_CANCELLED)
   void* user;                 // passed to on_text
 } qwen_say_options;
 // Answers a message. `reply` may be NULL.

@@ -43,9 +43,8 @@ class QWEN_API ResultStore {
   std::unique_ptr<State> state_;
 };
 
-// An exact cache: keys are compared byte by byte, so an answer is never another request's. Least recently used entries
-// are evicted first. Only for answers that the same request would get again: greedy, scored or seeded.
-// Safe from many threads.
+// An exact cache: keys are compared byte by byte, so a request never gets another request's answer. Least recently used
+// entries are evicted first. Use it for reproducible answers only: greedy, scored or seeded. Safe from many threads.
 template <class Value>
 class ResultCache {
  public:

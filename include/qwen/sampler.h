@@ -35,10 +35,10 @@ struct TokenProbability {
 
 // Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated
 // tokens), frequency and presence penalties (over generated tokens), then - unless greedy - temperature,
-// top-k, top-p, min-p, one random number. Same options, seed and logits: same tokens. The random number of the n-th
-// token depends on the seed and n alone. One thread at a time.
+// top-k, top-p, min-p, a draw with one random number. Same options, seed and logits: same tokens. The random number of
+// the n-th token depends on the seed and n alone. One thread at a time.
 //
-// As there, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that
+// As in that library, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that
 // crosses the sum. If it cuts between equals, the lower ids stay. NaN and infinite logits are never chosen.
 class QWEN_API Sampler {
  public:
@@ -50,9 +50,10 @@ class QWEN_API Sampler {
   Sampler& operator=(Sampler&&) noexcept;
   ~Sampler();
 
-  // Adds tokens that are in the context (the prompt): only the repetition penalty uses them.
+  // Adds the tokens of the prompt: only the repetition penalty uses them.
   void accept_prompt(std::span<const Token> tokens);
-  // Adds a token that was generated without sampling. It takes the place, and the random number, of a sampled one.
+  // Adds a token that was generated without sampling. It counts as a sampled one, random number
+  // included.
   void accept(Token token);
   // Chooses the next token from `logits` [vocab_size], which are not changed, and accepts it.
   // Throws Error(internal) if no logit is finite.

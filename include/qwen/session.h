@@ -74,8 +74,8 @@ class QWEN_API Session {
   // Throws Error(context_full) if they do not fit; nothing changes then.
   // Throws Error(cancelled) if the prefill callback returned false; the chunks done so far stay.
   std::span<const float> forward(std::span<const Token> tokens);
-  // forward() with only the logits that can matter to a choice among the largest: exact for every token that may be
-  // among the `count` largest of those not in `must_include`, and for those in `must_include`. Other logits, and rows
+  // forward() for a choice among the largest logits: exact for every token that may be among the `count` largest of
+  // those not in `must_include`, and for the tokens in `must_include`. Other logits, and rows
   // of padding beyond the tokenizer's size, may be minus infinity. With a Q8_0 head this reads half of the head.
   // Sampler::required_logits() returns what a sampler needs.
   std::span<const float> forward_top_k(std::span<const Token> tokens, int count,

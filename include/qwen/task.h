@@ -22,7 +22,7 @@ enum class TaskKind {
 // What happens to a text that does not fit into the context.
 enum class TextOverflow {
   refuse,    // throws Error(context_full)
-  truncate,  // its end is left out; results have the number of tokens
+  truncate,  // the end of the text is left out; results report the number of tokens
 };
 
 // One answer of a classifier.
@@ -113,7 +113,7 @@ class QWEN_API TaskRegistry {
   const Task& get(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
   // The tasks to offer with this model, sorted: a built-in task only if the model was trained for it or
-  // its file does not say what it was trained for; tasks that were added always.
+  // its file does not name trained tasks; an added task always.
   std::vector<std::string> names_for(const ModelInfo& model) const;
 
  private:
@@ -124,7 +124,7 @@ class QWEN_API TaskRegistry {
 QWEN_API std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
 // Writes a calibration file, which appears under its name when it is complete.
 // Throws Error(io) if it cannot be written.
-// Throws Error(invalid_argument) if the path is not that of a regular file.
+// Throws Error(invalid_argument) if the path exists and is not a regular file.
 QWEN_API void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);
 // Loads a calibration file.
 // Throws Error(bad_format), with the line, if it is invalid or belongs to another task.

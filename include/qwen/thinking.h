@@ -8,8 +8,8 @@
 namespace qwen {
 
 // Splits the text of an answer, as it is generated, into the thought ("<think>...</think>" at its beginning) and
-// the answer proper. The tags and the white space around them belong to neither. One answer each; one thread at a
-// time.
+// the answer proper. The tags and the white space around them belong to neither. One splitter per answer; one
+// thread at a time.
 class QWEN_API ThoughtSplitter {
  public:
   // `in_thought`: the prompt has opened the thought already (RenderedPrompt::opens_thought).
