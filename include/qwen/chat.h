@@ -30,10 +30,12 @@ struct ChatOptions {
   int history_turns = 3;   // turns before the new message that the model sees
   int history_tokens = 0;  // tokens of the prompt with history at most; 0: what fits into the context
   // The task's values, unless set here.
-  std::optional<bool> history{};              // false: the model sees no earlier turn, and none is kept
-  std::optional<int> max_new_tokens{};        // tokens of a reply at most; 0 or more
-  std::optional<SamplingOptions> sampling{};  // SayOptions::seed replaces its seed
-  std::optional<std::string> system{};        // system prompt; "" is an empty one, not the model's default
+  std::optional<bool> history{};  // false: every message is the first
+  // Tokens of a reply at most; 0 or more.
+  std::optional<int> max_new_tokens{};
+  // How tokens are chosen. SayOptions::seed replaces its seed.
+  std::optional<SamplingOptions> sampling{};
+  std::optional<std::string> system{};  // system prompt; "" is an empty one, not the model's default
   // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()). A thought
   // is a part of the reply's text; ThoughtSplitter separates the two.
   bool thinking = false;
@@ -51,16 +53,19 @@ struct SayOptions {
 
 // What Chat::say() returns.
 struct ChatReply {
-  std::string text;                            // all that on_text got
-  FinishReason finish = FinishReason::length;  // cancelled also if a callback returned false
-  GenerateResult generation;                   // tokens, seed and times; the same text
-  int prompt_tokens = 0;                       // of the whole prompt
-  int cached_tokens = 0;                       // of these, not computed again
-  int dropped_turns = 0;                       // oldest turns that left the window with this message
-  int truncated_tokens = 0;                    // of the message, left out because it did not fit
-  double queue_seconds = 0;                    // in the engine's queue
-  double first_token_seconds = 0;              // from entering the queue to the first token
-  double total_seconds = 0;                    // from the call to the end
+  std::string text;  // all that on_text got
+  // Why the reply ended: cancelled also if a callback returned false.
+  FinishReason finish = FinishReason::length;
+  // Tokens, seed and times.
+  GenerateResult generation;
+  int prompt_tokens = 0;     // of the whole prompt
+  int cached_tokens = 0;     // of these, not computed again
+  int dropped_turns = 0;     // oldest turns that left the window with this message
+  int truncated_tokens = 0;  // of the message, left out because it did not fit
+  // Seconds.
+  double queue_seconds = 0;        // in the engine's queue
+  double first_token_seconds = 0;  // from entering the queue to the first token
+  double total_seconds = 0;        // from the call to the end
 };
 
 // A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time; chats
@@ -93,9 +98,10 @@ class QWEN_API Chat {
 
   // A message as the model gets it.
   struct Prompt {
-    std::vector<Token> tokens;  // the whole conversation, by the chat template
-    int dropped_turns = 0;      // oldest turns that are not in it
-    int truncated_tokens = 0;   // of the message, left out because it did not fit
+    // The whole conversation, by the chat template.
+    std::vector<Token> tokens;
+    int dropped_turns = 0;     // oldest turns that are not in it
+    int truncated_tokens = 0;  // of the message
   };
   // The prompt that say() computes for this message. Throws Error(context_full) as say().
   Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;
