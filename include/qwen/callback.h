@@ -1,4 +1,4 @@
-// Callbacks that may end the work.
+// Callbacks that may stop a call.
 #pragma once
 #include <concepts>
 #include <cstddef>
@@ -9,13 +9,15 @@
 
 namespace qwen {
 
-// Holds a callable that returns bool or void. false ends the work; void never does. An empty callback does nothing.
+// Holds a callable that returns bool or void. Returning false stops the call that uses the callback. An empty callback
+// does nothing.
 template <class... Args>
 class Callback {
  public:
   Callback() = default;
-  Callback(std::nullptr_t) {}
+  Callback(std::nullptr_t) {}  // empty
 
+  // Keeps a copy of `callable`, which is called with Args and returns bool or void.
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Callback> && std::invocable<F&, Args...>)
       Callback(F callable) {
@@ -28,7 +30,7 @@ class Callback {
       function_ = std::move(callable);
   }
 
-  explicit operator bool() const noexcept { return static_cast<bool>(function_); }
+  explicit operator bool() const noexcept { return static_cast<bool>(function_); }  // false if empty
   // Whether to go on; true if the callback is empty.
   bool operator()(Args... args) const { return !function_ || function_(std::forward<Args>(args)...); }
 

@@ -19,16 +19,21 @@ namespace qwen {
 struct Analysis;
 struct SayOptions;
 
+// A message with its reply.
 struct ChatTurn {
-  std::string user, assistant;
+  std::string user;       // the message alone: the task's template is added when a prompt is made
+  std::string assistant;  // the reply, possibly empty or ended early
 };
 
+// How a conversation differs from its task.
 struct ChatOptions {
   int history_turns = 3;   // turns before the new message that the model sees
   int history_tokens = 0;  // tokens of the prompt with history at most; 0: what fits into the context
   // The task's values, unless set here.
   std::optional<bool> history{};  // false: every message is the first
+  // Tokens of a reply at most; 0 or more.
   std::optional<int> max_new_tokens{};
+  // How tokens are chosen. SayOptions::seed replaces its seed.
   std::optional<SamplingOptions> sampling{};
   std::optional<std::string> system{};  // system prompt; "" is an empty one, not the model's default
   // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()). A thought
@@ -36,8 +41,9 @@ struct ChatOptions {
   bool thinking = false;
 };
 
+// Options of one reply.
 struct SayOptions {
-  CancelToken cancel{};  // also while the reply is queued
+  CancelToken cancel{};  // ends the reply, also while the reply is queued
   // Called while there is no text: after a tenth of a second, then every second. Returning false cancels.
   Callback<const JobProgress&> on_wait{};
   std::string reply_to{};  // text of a label that may choose the system prompt (Task::system_by_label)
@@ -45,18 +51,21 @@ struct SayOptions {
   std::optional<std::uint64_t> seed{};  // overrides SamplingOptions::seed
 };
 
+// What Chat::say() returns.
 struct ChatReply {
-  std::string text;
+  std::string text;  // all that on_text got
+  // Why the reply ended: cancelled also if a callback returned false.
   FinishReason finish = FinishReason::length;
+  // Tokens, seed and times.
   GenerateResult generation;
   int prompt_tokens = 0;     // of the whole prompt
   int cached_tokens = 0;     // of these, not computed again
   int dropped_turns = 0;     // oldest turns that left the window with this message
   int truncated_tokens = 0;  // of the message, left out because it did not fit
-  // Seconds from the call ...
-  double queue_seconds = 0;        // to the start of computation
-  double first_token_seconds = 0;  // to the first token
-  double total_seconds = 0;        // to the end
+  // Seconds.
+  double queue_seconds = 0;        // in the engine's queue
+  double first_token_seconds = 0;  // from entering the queue to the first token
+  double total_seconds = 0;        // from the call to the end
 };
 
 // A conversation by a task of kind generate. Across turns only new tokens are computed. One thread at a time; chats
@@ -67,10 +76,10 @@ class QWEN_API Chat {
   // 512 tokens unless the options say otherwise; all turns that fit are kept.
   // Throws Error(unsupported) if the model has no chat template.
   explicit Chat(Model model);
-  // Computes in the calling thread, with an inline engine of its own and the default context.
+  // Computes in the calling thread, with a private inline engine and the default context.
   // Throws as the next constructor.
   Chat(Model model, Task task, const ChatOptions& options = {});
-  // Computes with this engine, beside its other requests. Computes the task's fixed prompt.
+  // Computes with this engine, together with its other requests. Computes the task's fixed prompt.
   // Throws Error(invalid_argument) for a task of another kind, one that breaks the rules of its file format, or options
   // out of range.
   // Throws Error(unsupported) if the model has no chat template.
@@ -80,14 +89,16 @@ class QWEN_API Chat {
   ~Chat();
 
   // Answers a message. on_text gets text as it becomes final, in the calling thread; returning false ends the reply.
-  // The turn is kept, even if the reply was ended early; if an error is thrown, nothing has changed. Turns that do not
-  // fit any more are dropped whole, the oldest first, so that the reply has room for max_new_tokens, or half the
-  // context if that is less; a message that leaves less room even alone is truncated if the task allows that.
+  // The turn is kept, even if the reply was ended early; if an error is thrown, nothing has changed.
+  // Whole turns are dropped, the oldest first, until the reply has room for max_new_tokens, or half the context if that
+  // is less. A message that leaves less room without any turn is truncated if the task allows that.
   // Throws Error(context_full) if the message does not fit.
   // Throws Error(busy) if the engine's queue is full.
   ChatReply say(std::string_view text, const TextCallback& on_text = {}, const SayOptions& options = {});
 
+  // A message as the model gets it.
   struct Prompt {
+    // The whole conversation, by the chat template.
     std::vector<Token> tokens;
     int dropped_turns = 0;     // oldest turns that are not in it
     int truncated_tokens = 0;  // of the message
@@ -99,9 +110,10 @@ class QWEN_API Chat {
   const std::vector<ChatTurn>& turns() const noexcept;
   // Replaces the turns. What the engine has computed of them is reused.
   void set_turns(std::vector<ChatTurn> turns);
+  // The engine that computes: the one given to the constructor, else a private inline engine.
   const std::shared_ptr<Engine>& engine() const noexcept;
-  const Task& task() const noexcept;
-  const Model& model() const noexcept;
+  const Task& task() const noexcept;    // with ChatOptions::system, if that is set
+  const Model& model() const noexcept;  // the engine's
 
  private:
   friend Analysis analyze(Classifier&, Chat&, std::string_view, const Callback<const Classification&>&,
@@ -110,11 +122,12 @@ class QWEN_API Chat {
   std::unique_ptr<State> state_;
 };
 
+// What analyze() returns.
 struct Analysis {
-  Classification classification;
-  ChatReply reply;
-  double label_seconds = 0;  // from the call to the label
-  double reply_seconds = 0;  // from the call to the reply's first token
+  Classification classification;  // in score mode
+  ChatReply reply;                // empty and FinishReason::cancelled if on_label returned false
+  double label_seconds = 0;       // from the call to the label
+  double reply_seconds = 0;       // from the call to the reply's first token
 };
 
 // The label, then the reply: on_label is called before the reply's first text; returning false ends the call there.
@@ -125,7 +138,7 @@ QWEN_API Analysis analyze(Classifier& classifier, Chat& chat, std::string_view t
                           const Callback<const Classification&>& on_label = {},
                           const TextCallback& on_text = {}, const SayOptions& options = {});
 
-// One reply to one message.
+// One reply to one message, by Chat(model): the simplest call. Throws as Chat.
 QWEN_API std::string reply(const Model& model, std::string_view message, const TextCallback& on_text = {});
 
 }  // namespace qwen

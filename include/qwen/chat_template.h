@@ -31,8 +31,9 @@ struct Message {
 
 // A rendered conversation.
 struct RenderedPrompt {
+  // Consecutive text of one origin.
   struct Segment {
-    std::string text;
+    std::string text;    // UTF-8
     bool from_template;  // false: the text came from the caller and cannot hold control tokens
   };
   std::vector<Segment> segments;  // none is empty; neighbors differ in from_template
@@ -49,16 +50,18 @@ class QWEN_API ChatTemplate {
  public:
   // What the variables bos_token and eos_token hold. nullopt: the variable is undefined.
   struct SpecialTokens {
-    std::optional<std::string> bos{}, eos{};
+    std::optional<std::string> bos{};  // a template may begin a prompt with it
+    std::optional<std::string> eos{};  // also ends a turn, if it is a token of the vocabulary
   };
 
   // The template `name_or_text`: "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" (built in), or Jinja text.
-  // Throws bad_format if the text is not valid Jinja, with line and column.
-  // Throws unsupported if it uses a part of Jinja that is not implemented, with line and column.
-  // Throws unsupported if the vocabulary has no token that ends a turn, or a built-in template's tokens are
+  // Throws Error(bad_format) if the text is not valid Jinja, with line and column.
+  // Throws Error(unsupported) if it uses a part of Jinja that is not implemented, with line and column.
+  // Throws Error(unsupported) if the vocabulary has no token that ends a turn, or a built-in template's tokens are
   // missing.
-  // Throws invalid_argument if it is neither a name nor text with Jinja tags.
+  // Throws Error(invalid_argument) if it is neither a name nor text with Jinja tags.
   ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer, SpecialTokens tokens);
+  // The same with bos_token and eos_token undefined.
   ChatTemplate(std::string_view name_or_text, Tokenizer tokenizer);
   // Whether a template of this name is built in.
   static bool is_builtin(std::string_view name) noexcept;
@@ -71,29 +74,30 @@ class QWEN_API ChatTemplate {
     optional,  // on and off render different prompts
     always,    // every prompt opens a thought, or the template refuses to turn thinking off
   };
-  Thinking thinking() const noexcept { return thinking_; }
-  // RenderOptions::enable_thinking for a caller who wants a thought, or not: true also if the template cannot turn
-  // thinking off.
+  Thinking thinking() const noexcept { return thinking_; }  // found when the template was made
+  // The value for RenderOptions::enable_thinking: `wanted`, or true if the template cannot turn thinking off.
   bool enable_thinking(bool wanted) const noexcept { return wanted || thinking_ == Thinking::always; }
 
+  // What a rendering ends with, and the variables that the template sees.
   struct RenderOptions {
     bool add_generation_prompt = true;  // end with the beginning of an assistant's message
     // End within the last message, so that the model continues it; no generation prompt is added.
     bool continue_final_message = false;
     // The variable enable_thinking; nullopt: it is undefined. What it does is the template's choice.
     std::optional<bool> enable_thinking = false;
-    std::string tools{};      // a JSON array of tools, as in OpenAI's API; "": none
-    std::string variables{};  // a JSON object of further variables for the template; "": none
-    std::optional<std::string> bos_token{}, eos_token{};  // instead of the model's own
-    std::optional<std::time_t> now{};                     // for strftime_now(); nullopt: the current time
+    std::string tools{};                     // a JSON array of tools, as in OpenAI's API; "": none
+    std::string variables{};                 // a JSON object of further variables for the template; "": none
+    std::optional<std::string> bos_token{};  // instead of SpecialTokens::bos
+    std::optional<std::string> eos_token{};  // instead of SpecialTokens::eos
+    std::optional<std::time_t> now{};        // for strftime_now(); nullopt: the current time
   };
 
   // Renders a conversation.
-  // Throws invalid_argument if the template refuses the conversation (with its own message), reads a member
-  // that a message lacks, or exceeds the limits: 20 million steps, 32 MiB of text. With line and column.
-  // Throws invalid_argument if continue_final_message is set and the last message is not in the rendering.
-  // Throws bad_format if a JSON member is malformed.
-  // Throws unsupported if the template needs something that is not implemented.
+  // Throws Error(invalid_argument), with line and column, if the template refuses the conversation (with its own
+  // message), reads a member that a message lacks, or exceeds the limits: 20 million steps, 32 MiB of text.
+  // Throws Error(invalid_argument) if continue_final_message is set and the last message is not in the rendering.
+  // Throws Error(bad_format) if a JSON member is malformed.
+  // Throws Error(unsupported) if the template needs something that is not implemented.
   RenderedPrompt apply(std::span<const Message> messages, const RenderOptions& options) const;
   // The same for a JSON array of messages, each an object with any members.
   RenderedPrompt apply(std::string_view messages_json, const RenderOptions& options) const;
@@ -106,6 +110,7 @@ class QWEN_API ChatTemplate {
   std::vector<Token> render(std::span<const Message> messages, const RenderOptions& options) const {
     return encode(apply(messages, options));
   }
+  // The same with the default options: the prompt for a reply, without thinking.
   std::vector<Token> render(std::span<const Message> messages) const {
     return render(messages, RenderOptions{});
   }

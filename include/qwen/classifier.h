@@ -16,19 +16,21 @@
 
 namespace qwen {
 
+// How a label is found.
 enum class ClassifyMode {
   score,     // the labels' probabilities
   generate,  // greedy generation up to the first complete label: how prompt-only systems classify
 };
 
+// The answer for one text.
 struct Classification {
   int label = -1;          // index of the best label; -1: generate mode found none
   bool abstained = false;  // the best label is less probable than Task::abstain_below
-  // Score mode: by label, calibrated if the task is; they sum to 1. Empty in generate mode.
+  // Score mode: [labels], calibrated if the task is, with the sum 1. Empty in generate mode, as the next two.
   std::vector<double> probabilities;
-  std::vector<double> logprobs;  // natural logarithms of the probabilities
-  // Log-probabilities of the label sequences, minus a number that all labels share. Task::content_free is accounted
-  // for, calibration is not.
+  std::vector<double> logprobs;  // [labels] natural logarithms of the probabilities
+  // [labels] log-probabilities of the label sequences, minus a number that all labels share: before calibration, after
+  // the correction by Task::content_free.
   std::vector<double> scores;
   double margin = 0;         // the best probability less the second best; 1 for a single label
   std::string raw;           // generate mode: what the model wrote
@@ -36,30 +38,30 @@ struct Classification {
   int cached_tokens = 0;     // of these, not computed again
   int truncated_tokens = 0;  // of the text, left out because it did not fit
   bool cached = false;       // the answer came from the result cache
-  double seconds =
-      0;  // from the request to the answer; in a batch, other texts are computed at the same time
+  double seconds = 0;  // from the request to the answer; other texts of a batch are computed at the same time
   double queue_seconds = 0;  // of these, waiting in the engine's queue
 };
 
+// What a classifier keeps between calls.
 struct ClassifierOptions {
   std::shared_ptr<ResultCache<Classification>> results{};  // null: none
   // Whether the engine keeps the KV of the task's fixed prompt permanently (Engine::pin), or only as long as there is
-  // room, which is better for tasks that come and go.
+  // room, which is better for tasks that are used for a short time.
   bool pin = true;
 };
 
 // A task of kind classify on a model. The label sequence of a label is its tokens as the model would write
-// them after the prompt; the end-of-turn token belongs to it only if the label is the beginning of another
-// label ("good", "good value"), which could not be told apart otherwise. The score of a label is the sum
-// of the log-probabilities of its sequence's tokens, and the probabilities are their softmax over the labels.
+// them after the prompt. The end-of-turn token belongs to it only if the label is the beginning of another label
+// ("good", "good value"): without it, the tokens of one would be the beginning of the other's. The score of a label is
+// the sum of the log-probabilities of its sequence's tokens, and the probabilities are their softmax over the labels.
 //
 // Safe from many threads. The bits of a result do not depend on batches, caches, other requests or earlier calls.
 class QWEN_API Classifier {
  public:
-  // Classifies in the calling thread, with an inline engine of its own and the default context.
+  // Classifies in the calling thread, with a private inline engine and the default context.
   // Throws as the other constructor.
   Classifier(Model model, Task task, const ClassifierOptions& options = {});
-  // Classifies with this engine, beside its other requests. Computes the task's fixed prompt and its content-free
+  // Classifies with this engine, together with its other requests. Computes the task's fixed prompt and its content-free
   // texts.
   // Throws Error(invalid_argument) for a task of another kind, one that breaks the rules of its file format, or labels
   // with the same tokens.
@@ -69,28 +71,31 @@ class QWEN_API Classifier {
   Classifier& operator=(Classifier&&) noexcept;
   ~Classifier();
 
-  const Task& task() const noexcept;
-  const Model& model() const noexcept;
+  const Task& task() const noexcept;    // as given to the constructor
+  const Model& model() const noexcept;  // the engine's
+  // The engine that computes: the one given to the constructor, else a private inline engine.
   const std::shared_ptr<Engine>& engine() const noexcept;
   // Whether the task's calibration is used: it is ignored if it was fitted with another model or prompt.
   bool calibrated() const noexcept;
 
+  // Classifies one text.
   // Throws Error(context_full) if the text does not fit and the task refuses that.
   // Throws Error(cancelled) if `cancel` was set before the label was known.
   // Throws Error(busy) if the engine's queue is full.
   Classification classify(std::string_view text, ClassifyMode mode = ClassifyMode::score,
                           const CancelToken& cancel = {});
-  // Classifies many texts together; results are in order. on_result gets each in order as soon as it is known, in the
-  // calling thread; returning false ends the call with the results so far. If the engine's queue is full, the call
-  // waits for its own answers.
+  // Classifies many texts together; results are in the order of the texts. on_result gets each, in order and in the
+  // calling thread, as soon as it and all before it are known; returning false ends the call with the results so far.
+  // If the engine's queue is full, the call waits for its earlier texts.
   // Throws as classify(); one text's error ends the call.
   std::vector<Classification> classify_batch(
       std::span<const std::string> texts, ClassifyMode mode = ClassifyMode::score,
       const Callback<std::size_t, const Classification&>& on_result = {}, const CancelToken& cancel = {});
 
+  // A text as the model gets it.
   struct Prompt {
-    std::vector<Token> tokens;
-    int truncated_tokens = 0;  // of the text, left out because it did not fit
+    std::vector<Token> tokens;  // the whole conversation, by the chat template
+    int truncated_tokens = 0;   // of the text, left out because it did not fit
   };
   // The prompt that classify() computes for this text. Throws Error(context_full) as classify().
   Prompt prompt(std::string_view text) const;

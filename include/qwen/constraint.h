@@ -16,20 +16,23 @@ namespace constraints {
 struct Program;  // internal
 }
 
+// White space between the parts of a JSON text.
 enum class JsonSpacing {
   spaced,   // {"a": 1, "b": [2, 3]}
   compact,  // {"a":1,"b":[2,3]}
 };
 
+// The spelling of JSON.
 struct JsonOptions {
   JsonSpacing spacing = JsonSpacing::spaced;  // of shortest(); accepts() takes either
 };
 
+// Which calls an answer may have.
 struct ToolOptions {
   bool required = false;  // the text begins with a call; else free text may come first, or alone
   std::string name{};     // only this function may be called, and must be
   bool parallel = true;   // several calls may follow each other
-  JsonOptions json{};
+  JsonOptions json{};     // spelling of the arguments
 };
 
 // What a text must be. Immutable; copies share it; safe to use from many threads. Compiling is bounded:
@@ -73,9 +76,8 @@ class QWEN_API Constraint {
   // The shortest text that satisfies it, in the spelling that docs/constraints.md describes; "" if is_empty().
   std::string shortest() const;
 
-  const std::shared_ptr<const constraints::Program>& program() const noexcept {
-    return program_;
-  }  // internal
+  // Internal: the compiled automaton.
+  const std::shared_ptr<const constraints::Program>& program() const noexcept { return program_; }
 
  private:
   explicit Constraint(std::shared_ptr<const constraints::Program> program) : program_(std::move(program)) {}

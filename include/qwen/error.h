@@ -7,6 +7,7 @@
 
 namespace qwen {
 
+// What kind of failure an Error reports.
 enum class ErrorCode {
   invalid_argument,  // an argument is out of range or inconsistent (empty prompt, token id, ...)
   not_found,         // no such file, tensor, metadata key, task or label
@@ -27,8 +28,9 @@ QWEN_API const char* to_string(ErrorCode code) noexcept;
 // found. The only other exception is std::bad_alloc, for small allocations: treat it as out_of_memory.
 class QWEN_API Error : public std::runtime_error {
  public:
+  // `message` is what what() returns.
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-  ErrorCode code() const noexcept { return code_; }
+  ErrorCode code() const noexcept { return code_; }  // for programs; what() is for people
 
  private:
   ErrorCode code_;

@@ -22,7 +22,9 @@ namespace qwen {
 class CancelToken {
  public:
   CancelToken() : flag_(std::make_shared<std::atomic<bool>>(false)) {}
+  // Sets the flag; nothing clears it.
   void cancel() const noexcept { flag_->store(true, std::memory_order_relaxed); }
+  // Whether the flag is set.
   bool cancelled() const noexcept { return flag_->load(std::memory_order_relaxed); }
 
  private:
@@ -34,6 +36,7 @@ class CancelToken {
 // without these changes.
 using LogitsProcessor = std::function<void(std::span<const Token> generated, std::span<float> logits)>;
 
+// How long a reply becomes, how its tokens are chosen, and what ends it.
 struct GenerateOptions {
   int max_new_tokens = 512;                   // 0 or more
   std::optional<SamplingOptions> sampling{};  // none: the model's own defaults, ModelInfo::sampling
@@ -46,20 +49,28 @@ struct GenerateOptions {
   // Tokens of the thought at most; then generation ends the thought and goes on to the text. -1: no limit.
   int thought_tokens = -1;
   int logprobs = -1;  // >= 0: record the log-probability of each token, and of this many alternatives
-  LogitsProcessor logits_processor{};
-  CancelToken cancel{};
+  LogitsProcessor logits_processor{};  // may be empty
+  CancelToken cancel{};                // ends generation before the next token
 };
 
-enum class FinishReason { end_of_turn, stop_string, length, context_full, cancelled };
+// Why a reply ended.
+enum class FinishReason {
+  end_of_turn,   // the model wrote an end-of-turn token
+  stop_string,   // a text of GenerateOptions::stop
+  length,        // max_new_tokens
+  context_full,  // no room for the next token
+  cancelled,     // by a CancelToken or a callback
+};
 // "stop" for the first two, "length", "context_full", "cancelled".
 QWEN_API const char* to_string(FinishReason reason) noexcept;
 
+// A reply, possibly ended early.
 struct GenerateResult {
-  std::string text;           // everything that on_text got
-  std::vector<Token> tokens;  // generated tokens, without the end token
-  FinishReason finish = FinishReason::length;
-  std::uint64_t seed = 0;                  // of the random numbers: the one given, or the one drawn
-  std::vector<TokenProbability> logprobs;  // [tokens] if requested
+  std::string text;                            // everything that on_text got
+  std::vector<Token> tokens;                   // generated tokens, without the end token
+  FinishReason finish = FinishReason::length;  // why it ended
+  std::uint64_t seed = 0;                      // of the random numbers: the one given, or the one drawn
+  std::vector<TokenProbability> logprobs;      // [tokens] if requested
   std::vector<std::vector<TokenProbability>> alternatives;  // [tokens][GenerateOptions::logprobs]
   int prompt_tokens = 0;                                    // computed in this call
   // Seconds.
@@ -71,7 +82,7 @@ struct GenerateResult {
 
 // Appends `prompt` to the session and generates. on_text gets whole UTF-8 characters as they become final, in the
 // calling thread; returning false ends generation (FinishReason::cancelled). Afterwards the session holds the prompt
-// and the generated tokens but the last. An empty prompt continues after the session's last token.
+// and all generated tokens except the last. An empty prompt continues after the session's last token.
 // If the context fills up during generation, that is FinishReason::context_full, not an error.
 // Throws Error(invalid_argument) if there is no last token to continue from, an id is out of range, or an option is.
 // Throws Error(invalid_argument) if no text satisfies the constraint, or none fits into max_new_tokens.

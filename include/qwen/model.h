@@ -31,9 +31,8 @@ struct LoadProgress {
   double fraction;    // of the whole load, 0 to 1
 };
 
-// The matrices of float checkpoints, in the types that a file of Q8_0 or Q4_0 has (its output head keeps 6 or
-// 8 bits); q4_k takes Q4_K for rows that 256 divides, else Q4_0. A separate embedding stays in the file as it
-// is.
+// Converts the matrices of float checkpoints to the types of a Q8_0 or Q4_0 file (whose output head has 6 or 8 bits);
+// q4_k uses Q4_K for rows that 256 divides, else Q4_0. A separate embedding is not quantized.
 enum class QuantizeOnLoad { none, int8, q4, q4_k };
 
 // How positions beyond the trained context are computed. linear divides positions by a factor; yarn divides only
@@ -42,17 +41,18 @@ enum class RopeScaling { none, linear, yarn };
 
 // Overrides the rotary position embedding of a file. Unset fields keep the file's values.
 struct RopeOptions {
-  std::optional<RopeScaling> scaling;
-  std::optional<float> factor;     // how many times longer the context becomes; without `scaling`: linear
-  std::optional<float> freq_base;  // base of the rotary angles
+  std::optional<RopeScaling> scaling;  // none turns scaling off
+  std::optional<float> factor;         // how many times longer the context becomes; without `scaling`: linear
+  std::optional<float> freq_base;      // base of the rotary angles
   std::optional<int> original_context;  // yarn: context before scaling, in tokens
   std::optional<float> ext_factor;      // yarn: 1 keeps fast rotations, 0 divides all as linear does
-  std::optional<float>
-      attention_factor;  // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1
-  std::optional<float> beta_fast,
-      beta_slow;  // yarn: rotations within the original context that count as fast, slow
+  // yarn: scales queries and keys, beyond YaRN's own 0.1 ln(factor) + 1.
+  std::optional<float> attention_factor;
+  std::optional<float> beta_fast;  // yarn: a frequency with more rotations in that context is kept
+  std::optional<float> beta_slow;  // yarn: one with fewer is divided by the factor
 };
 
+// How a model is loaded.
 struct LoadOptions {
   int threads = 0;           // 0: physical cores that affinity and the cgroup quota allow
   bool pin_threads = false;  // bind each worker thread to one core
@@ -61,11 +61,11 @@ struct LoadOptions {
   const Model* share_threads_with = nullptr;
   bool reference = false;  // float weights and float activations everywhere: the slow reference path
   QuantizeOnLoad quantize = QuantizeOnLoad::none;  // float weights only; others keep their type
-  RopeOptions rope;
+  RopeOptions rope;                                // unset: the file's
   std::string chat_template;  // "": the model's own; else the name of a built-in one, or Jinja text
-  // Called from the loading thread; returning false stops the load with Error(cancelled).
+  // Called in the loading thread; returning false stops the load with Error(cancelled).
   std::function<bool(const LoadProgress&)> on_progress;
-  // One line for each thing worth a warning, from the loading thread. The library itself never prints.
+  // Gets warnings, one line each, in the loading thread. The library itself never prints.
   std::function<void(std::string_view line)> on_log;
 };
 
@@ -81,17 +81,18 @@ struct ModelShape {
   int embedding_rows = 0;  // rows of the embedding, at least Tokenizer::size()
   int max_context = 0;     // positions the model was trained for, times the factor of RoPE scaling
   float rope_theta = 0;    // the base of the rotary angles
-  RopeScaling rope_scaling = RopeScaling::none;
+  RopeScaling rope_scaling = RopeScaling::none;  // of positions beyond the trained context
   // Without scaling the rest has its defaults. See RopeOptions.
-  float rope_factor = 1;
-  int rope_original_context = 0;
-  float yarn_ext_factor = 0;
-  float yarn_attention_factor = 1;
-  float yarn_beta_fast = 32, yarn_beta_slow = 1;
-  float rms_eps = 0;       // added to the mean square in norms
-  bool tied_head = false;  // the output head is the embedding
-  bool qkv_bias = false;   // Qwen1.5, Qwen2, Qwen2.5
-  bool qk_norm = false;    // Qwen3
+  float rope_factor = 1;            // positions, or slow rotations, are divided by it
+  int rope_original_context = 0;    // positions before scaling
+  float yarn_ext_factor = 0;        // 0 to 1
+  float yarn_attention_factor = 1;  // beyond YaRN's own 0.1 ln(factor) + 1
+  float yarn_beta_fast = 32;        // rotations from here on are kept
+  float yarn_beta_slow = 1;         // rotations up to here are divided
+  float rms_eps = 0;                // added to the mean square in norms
+  bool tied_head = false;           // the output head is the embedding
+  bool qkv_bias = false;            // Qwen1.5, Qwen2, Qwen2.5
+  bool qk_norm = false;             // Qwen3
 };
 
 struct TensorSummary {        // all tensors of one type
@@ -105,7 +106,7 @@ struct TensorSummary {        // all tensors of one type
 struct ModelInfo {
   std::string architecture;                // "qwen2" or "qwen3"
   std::string name;                        // general.name, or the file's name
-  std::string source;                      // the path it was loaded from, or "builtin"
+  std::string source;                      // the path it was loaded from, "memory" or "builtin"
   std::string file_type;                   // "Q4_K_M" and such, as the file says; "" if it does not
   ModelShape shape;                        // of the transformer
   std::vector<TensorSummary> tensors;      // by type, the largest first; empty for a vocabulary-only file
@@ -118,7 +119,7 @@ struct ModelInfo {
   std::string chat_template_error;         // why chat_template is "", one line
   SamplingOptions sampling;                // the model's own defaults (generation_config), else the library's
   std::vector<std::string> trained_tasks;  // libqwen.trained_tasks; empty if the file does not name any
-  std::vector<std::string> warnings;       // what load() reports through on_log, one line each
+  std::vector<std::string> warnings;       // what load() reports through on_log, before chat_template_error
 };
 
 // Memory that a model will need, in bytes.
@@ -169,10 +170,10 @@ class QWEN_API Model {
   const ChatTemplate& chat_template() const;
   bool is_end_of_turn(Token token) const noexcept;  // <|im_end|>, <|endoftext|>, or named by the file
   int threads() const noexcept;                     // of the pool, the calling one included
-  // The ISA level in use: "scalar", "avx2", "avxvnni" or "avx512".
+  // The instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"; on ARM "neon", "dotprod" or "i8mm".
   std::string_view isa() const noexcept;
-  // 64-bit digest of configuration, tokenizer and weights' bytes (sampled for large files): what saved
-  // sessions and caches are bound to.
+  // 64-bit digest of configuration, tokenizer and weights' bytes (sampled for large files). Saved
+  // sessions and caches are bound to it.
   std::uint64_t fingerprint() const noexcept;
   // Bytes held by the weights in their packed form.
   std::uint64_t weight_bytes() const noexcept;

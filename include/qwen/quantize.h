@@ -1,4 +1,4 @@
-// From one model file to another with smaller (or larger) storage types.
+// Converts a model file to smaller (or larger) storage types.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -14,32 +14,33 @@
 
 namespace qwen {
 
+// How far a conversion has come.
 struct QuantizeProgress {
-  std::string_view tensor;  // that is being converted
+  std::string_view tensor;  // the tensor that is being converted; "" in the last call
   double fraction = 0;      // of all weights, 0 to 1
 };
 
+// Which types the tensors get.
 struct QuantizeOptions {
   // A name of quantize_types(): a storage type or a preset such as Q4_K_M, in any letter case.
   std::string type = "Q4_K_M";
-  // Storage types ("Q8_0") of the output head and of the token embedding; ""
-  // leaves the choice to `type`. If the head is the embedding (tied), embedding_type applies to both.
+  // Storage type ("Q8_0") of the output head; "" leaves the choice to `type`.
   std::string output_type;
+  // The same for the token embedding. If it is also the output head (tied), this type applies to both.
   std::string embedding_type;
-  // (pattern, storage type) for matrices, the first that matches wins, before all of the above. In a pattern
-  // '*' stands for any text and '?' for one character; without either, it matches every name that contains
-  // it.
+  // (pattern, storage type) for matrices: the first match decides, before all of the above. In a pattern
+  // '*' matches any text and '?' one character; a pattern without either matches every name that contains it.
   std::vector<std::pair<std::string, std::string>> tensor_types;
   bool pure = false;       // every matrix in the type that the preset is named for
   int threads = 0;         // 0: physical cores that affinity and the cgroup quota allow
   bool overwrite = false;  // the target may exist
-  // Runs in the calling thread; returning false stops with Error(cancelled) and removes the partial file.
+  // Called in the calling thread; returning false stops with Error(cancelled) and removes the partial file.
   std::function<bool(const QuantizeProgress&)> on_progress;
 };
 
 // Source and target type of one tensor.
 struct QuantizedTensor {
-  std::string name;
+  std::string name;    // in GGUF: "blk.0.attn_q.weight"
   std::string from;    // storage type in the source
   std::string to;      // storage type written
   std::string wanted;  // what the options asked for; differs from `to` if its blocks do not divide the rows
@@ -47,6 +48,7 @@ struct QuantizedTensor {
   std::uint64_t bytes = 0;    // written
 };
 
+// What quantize_file() wrote.
 struct QuantizeReport {
   std::string type;                      // of the file: "Q4_K_M"
   std::vector<QuantizedTensor> tensors;  // in file order
@@ -60,8 +62,9 @@ struct QuantizeReport {
   double seconds = 0;                    // from the call to the finished file
 };
 
+// A storage type or preset.
 struct QuantizeType {
-  std::string name;
+  std::string name;         // as QuantizeOptions::type takes it
   std::string description;  // one line for people
 };
 // The storage types and presets that QuantizeOptions::type accepts.

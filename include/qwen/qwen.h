@@ -4,6 +4,7 @@
 #include "qwen/chat.h"
 #include "qwen/chat_template.h"
 #include "qwen/classifier.h"
+#include "qwen/constraint.h"
 #include "qwen/engine.h"
 #include "qwen/error.h"
 #include "qwen/evaluation.h"
@@ -16,4 +17,5 @@
 #include "qwen/task.h"
 #include "qwen/thinking.h"
 #include "qwen/tokenizer.h"
+#include "qwen/tool_call.h"
 #include "qwen/version.h"

@@ -69,12 +69,13 @@ typedef struct qwen_model qwen_model;
 
 // Gets the stage of a load ("map", "tokenizer", "pack") and the fraction done, 0 to 1. Returns 0 to continue.
 typedef int32_t (*qwen_progress_fn)(void* user, const char* stage, double fraction);
-// Gets a line worth a warning. The library itself never prints.
+// Gets a warning of one line. The library itself never prints.
 typedef void (*qwen_log_fn)(void* user, const char* line, size_t length);
 
 // Types for the matrices of a float checkpoint, as QuantizeOnLoad in qwen/model.h.
 enum { QWEN_QUANTIZE_NONE = 0, QWEN_QUANTIZE_INT8 = 1, QWEN_QUANTIZE_Q4 = 2, QWEN_QUANTIZE_Q4_K = 3 };
 
+// Options of the functions that load a model.
 typedef struct qwen_load_options {
   size_t struct_size;
   int32_t threads;      // 0: the physical cores that this process may use
@@ -83,7 +84,7 @@ typedef struct qwen_load_options {
   int32_t quantize;     // QWEN_QUANTIZE_...
   // NULL: the model's own; else "qwen1.5", "qwen2", "qwen2.5", "qwen3", "chatml" or Jinja text.
   const char* chat_template;
-  qwen_progress_fn on_progress;  // may be NULL
+  qwen_progress_fn on_progress;  // may be NULL; a result other than 0 ends the load with QWEN_CANCELLED
   void* progress_user;           // passed to on_progress
   qwen_log_fn on_log;            // may be NULL
   void* log_user;                // passed to on_log
@@ -102,21 +103,22 @@ typedef struct qwen_model_info {
   const char* name;           // general.name, or the file's name
   const char* architecture;   // "qwen2" or "qwen3"
   const char* chat_template;  // the template's name; "" if the model has no usable one
-  const char* isa;            // the instruction set in use: "scalar", "avx2", "avxvnni" or "avx512"
+  const char* isa;            // the instruction set in use: "scalar", "avx2", "avx512", ...
   int32_t layers, hidden, heads, kv_heads, head_dim, ffn;  // the shape (docs/model.md)
   int32_t embedding_rows;                                  // logits of a token
   int32_t vocab_size;                                      // token ids; at most embedding_rows
-  int32_t max_context;                                     // tokens that the model was trained for
-  int32_t threads;                                         // of the pool
+  int32_t max_context;                                     // tokens that a session can have
+  int32_t threads;                                         // that compute, the calling one included
   uint64_t parameters;                                     // weights in all tensors
   uint64_t weight_bytes;                                   // in memory
   uint64_t fingerprint;                                    // of configuration, tokenizer and weights
 } qwen_model_info;
+// Describes a model.
 QWEN_API int32_t qwen_model_get_info(const qwen_model* model, qwen_model_info* info, qwen_error* error);
 
 // ---- Tokens
 
-// Flags of qwen_tokenize: control tokens in the text become their ids. Never with text from users.
+// Flags of qwen_tokenize: control tokens in the text become their ids. Not for text from users.
 #define QWEN_PARSE_CONTROL 1u
 // Flags of qwen_detokenize: control tokens are shown.
 #define QWEN_SHOW_CONTROL 1u
@@ -152,6 +154,7 @@ typedef struct qwen_snapshot qwen_snapshot;
 // The number type of keys and values.
 enum { QWEN_KV_AUTOMATIC = 0, QWEN_KV_F16 = 1, QWEN_KV_F32 = 2 };
 
+// Options of qwen_session_create.
 typedef struct qwen_session_options {
   size_t struct_size;
   int32_t context;        // tokens; 0: the smaller of 2048 and the model's max_context
@@ -165,10 +168,10 @@ QWEN_API int32_t qwen_session_create(const qwen_model* model, const qwen_session
 QWEN_API void qwen_session_free(qwen_session* session);
 // Tokens in the session; 0 for NULL.
 QWEN_API int32_t qwen_session_position(const qwen_session* session);
-// Tokens that it has room for; 0 for NULL.
+// Tokens that fit into the session; 0 for NULL.
 QWEN_API int32_t qwen_session_context(const qwen_session* session);
-// Appends tokens. `*logits` are those of the last one, [qwen_model_info.embedding_rows], and belong to the session
-// until its next call; `logits` may be NULL.
+// Appends tokens. `*logits` are the logits of the last one, [qwen_model_info.embedding_rows], and belong to the
+// session until its next call; `logits` may be NULL.
 QWEN_API int32_t qwen_session_forward(qwen_session* session, const int32_t* tokens, size_t count,
                                       const float** logits, qwen_error* error);
 // Removes all but the first `length` tokens.
@@ -192,14 +195,16 @@ typedef int32_t (*qwen_text_fn)(void* user, const char* text, size_t length);
 
 // A flag that any thread may set; generation with this flag ends before its next token.
 typedef struct qwen_cancel qwen_cancel;
+// A flag that is not set.
 QWEN_API int32_t qwen_cancel_create(qwen_cancel** cancel, qwen_error* error);
 // Sets the flag; nothing clears it.
 QWEN_API void qwen_cancel_request(const qwen_cancel* cancel);
 QWEN_API void qwen_cancel_free(qwen_cancel* cancel);
 
+// A number that is added to the logit of a token.
 typedef struct qwen_token_bias {
-  int32_t token;
-  float bias;
+  int32_t token;  // less than qwen_model_info.vocab_size
+  float bias;     // -INFINITY forbids the token
 } qwen_token_bias;
 
 // Fill it with qwen_sampling_init: zeros are values here, not defaults.
@@ -213,73 +218,79 @@ typedef struct qwen_sampling {
   float presence_penalty, frequency_penalty;  // 0: off
   int32_t penalty_last_n;                     // tokens that the penalties look back at; 0: all
   int32_t use_seed;                           // 1: `seed` is used: same seed, same tokens; 0: a random seed
-  uint64_t seed;
-  const qwen_token_bias* logit_bias;  // added to the logits of these tokens; -INFINITY forbids a token
-  size_t logit_bias_count;
+  uint64_t seed;                              // of the random numbers
+  const qwen_token_bias* logit_bias;          // may be NULL if the count is 0
+  size_t logit_bias_count;                    // elements of logit_bias
 } qwen_sampling;
 // The defaults of the model, or of the library if `model` is NULL.
 QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
 
+// Options of one reply.
 typedef struct qwen_generate_options {
   size_t struct_size;
   int32_t max_new_tokens;         // 0: 512; QWEN_ZERO: only the prompt is computed
   int32_t ignore_end_of_turn;     // 1: end-of-turn tokens do not end the reply
   const qwen_sampling* sampling;  // NULL: the model's defaults
   const char* const* stop;        // texts that end the reply; they never appear in it
-  size_t stop_count;
-  const qwen_cancel* cancel;
-  qwen_text_fn on_text;
-  void* user;        // passed to on_text
-  int32_t logprobs;  // 0: none; n: those of each token and of n - 1 alternatives
+  size_t stop_count;              // texts in stop
+  const qwen_cancel* cancel;      // may be NULL
+  qwen_text_fn on_text;           // may be NULL; a result other than 0 ends the reply (QWEN_FINISH_CANCELLED)
+  void* user;                     // passed to on_text
+  int32_t logprobs;               // 0: none; n: those of each token and of n - 1 alternatives
 } qwen_generate_options;
 
 // Why a reply ended.
 enum {
-  QWEN_FINISH_END_OF_TURN = 0,
-  QWEN_FINISH_STOP_STRING = 1,
-  QWEN_FINISH_LENGTH = 2,
-  QWEN_FINISH_CONTEXT_FULL = 3,
-  QWEN_FINISH_CANCELLED = 4
+  QWEN_FINISH_END_OF_TURN = 0,   // the model wrote an end-of-turn token
+  QWEN_FINISH_STOP_STRING = 1,   // a text of `stop`
+  QWEN_FINISH_LENGTH = 2,        // max_new_tokens
+  QWEN_FINISH_CONTEXT_FULL = 3,  // no room for the next token
+  QWEN_FINISH_CANCELLED = 4      // by a qwen_cancel or a callback
 };
 
+// A finished reply. It never changes.
 typedef struct qwen_reply qwen_reply;
 QWEN_API void qwen_reply_free(qwen_reply* reply);
-// The text, ended by a NUL; `length` may be NULL.
+// The text, ended by a NUL; "" if `reply` is NULL. `length` may be NULL.
 QWEN_API const char* qwen_reply_text(const qwen_reply* reply, size_t* length);
-// Its tokens, [*count].
+// The tokens without the end token, [*count]; NULL if `reply` is NULL.
 QWEN_API const int32_t* qwen_reply_tokens(const qwen_reply* reply, size_t* count);
-// QWEN_FINISH_...
+// QWEN_FINISH_...; QWEN_FINISH_CANCELLED if `reply` is NULL.
 QWEN_API int32_t qwen_reply_finish(const qwen_reply* reply);
 
+// A token with its probability.
 typedef struct qwen_token_probability {
-  int32_t token;
-  float logprob;  // natural logarithm
+  int32_t token;  // its id
+  float logprob;  // natural logarithm, in the model's distribution before sampling options
 } qwen_token_probability;
 // The log-probability of token `index` of the reply, followed by those of the most probable tokens, [*count].
 // NULL if there are none.
 QWEN_API const qwen_token_probability* qwen_reply_logprobs(const qwen_reply* reply, size_t index,
                                                            size_t* count);
 
+// Tokens and seconds of a reply.
 typedef struct qwen_timings {
   size_t struct_size;
-  int32_t prompt_tokens;  // of the whole prompt
-  int32_t cached_tokens;  // of these, not computed again
-  int32_t generated_tokens;
+  int32_t prompt_tokens;     // of the whole prompt; qwen_generate: computed in this call
+  int32_t cached_tokens;     // of these, not computed again
+  int32_t generated_tokens;  // without the end token
   int32_t dropped_turns;     // qwen_chat_say: oldest turns that left the window
   int32_t truncated_tokens;  // of the text, left out because it did not fit
-  double prefill_seconds;
-  double first_token_seconds;  // from the call to the first token
+  // Time in a queue is not counted.
+  double prefill_seconds;      // for the prompt
+  double first_token_seconds;  // from the start of computation to the first token
   double decode_seconds;       // from the first token to the last
 } qwen_timings;
+// Fills `*timings`.
 QWEN_API int32_t qwen_reply_get_timings(const qwen_reply* reply, qwen_timings* timings, qwen_error* error);
 
 // Appends the prompt to the session and generates. `reply` may be NULL if on_text is all you need.
 QWEN_API int32_t qwen_generate(qwen_session* session, const int32_t* prompt, size_t count,
                                const qwen_generate_options* options, qwen_reply** reply, qwen_error* error);
 
-// ---- Generation step by step: qwen_session_forward, qwen_sampler_sample, qwen_text_stream_push, until
-// qwen_is_end_of_turn
+// ---- Generation step by step
 
+// Chooses tokens: qwen_session_forward, qwen_sampler_sample and qwen_text_stream_push until qwen_is_end_of_turn.
 typedef struct qwen_sampler qwen_sampler;
 // `sampling` NULL: the defaults of the model, or of the library if `model` is NULL.
 QWEN_API int32_t qwen_sampler_create(const qwen_model* model, const qwen_sampling* sampling,
@@ -296,6 +307,7 @@ QWEN_API int32_t qwen_is_end_of_turn(const qwen_model* model, int32_t token);
 
 // Decodes tokens into whole UTF-8 characters.
 typedef struct qwen_text_stream qwen_text_stream;
+// An empty stream.
 QWEN_API int32_t qwen_text_stream_create(const qwen_model* model, qwen_text_stream** stream,
                                          qwen_error* error);
 QWEN_API void qwen_text_stream_free(qwen_text_stream* stream);
@@ -310,8 +322,8 @@ QWEN_API int32_t qwen_text_stream_finish(qwen_text_stream* stream, const char** 
 typedef struct qwen_batch_item {
   qwen_session* session;  // each at most once, all of one model
   const int32_t* tokens;  // at least one
-  size_t count;
-  int32_t want_logits;  // 1: `logits` of the last token
+  size_t count;           // of tokens
+  int32_t want_logits;    // 1: `logits` of the last token
   // Out: [embedding_rows], valid until a session of the batch is used; NULL if not wanted.
   const float* logits;
 } qwen_batch_item;
@@ -320,29 +332,35 @@ QWEN_API int32_t qwen_session_forward_batch(qwen_batch_item* items, size_t count
 
 // ---- Engine: many requests at once, from many threads
 
+// Computes all requests together, on its own thread.
 typedef struct qwen_engine qwen_engine;
+
+// Options of qwen_engine_create.
 typedef struct qwen_engine_options {
   size_t struct_size;
   int32_t context;        // tokens of each request, as qwen_session_options
   int32_t kv_type;        // QWEN_KV_...
   int32_t max_sequences;  // requests computed at the same time; 0: 8
-  int32_t max_queued;     // requests that wait; 0: 64
+  int32_t max_queued;     // requests that wait; 0: 64; QWEN_ZERO: none
 } qwen_engine_options;
+// An engine without requests.
 QWEN_API int32_t qwen_engine_create(const qwen_model* model, const qwen_engine_options* options,
                                     qwen_engine** engine, qwen_error* error);
 // Cancels all requests and waits for the current pass.
 QWEN_API void qwen_engine_free(qwen_engine* engine);
 
+// A submitted request.
 typedef struct qwen_job qwen_job;
 // Submits a prompt. options->on_text runs on the engine's thread. QWEN_BUSY if the queue is full.
 QWEN_API int32_t qwen_engine_submit(qwen_engine* engine, const int32_t* prompt, size_t count,
                                     const qwen_generate_options* options, qwen_job** job, qwen_error* error);
 // Waits for text: at most this many milliseconds, or without a limit if -1. `*length` 0: there is no text yet or, if
-// `*done` is 1, no more. The text ends with a NUL and belongs to the job until the next call.
+// `*done` is 1, no more; both may be NULL. The text ends with a NUL and belongs to the job until the next call.
 QWEN_API int32_t qwen_job_next(qwen_job* job, int64_t wait_milliseconds, const char** text, size_t* length,
                                int32_t* done, qwen_error* error);
 // Waits for the end. Fails with the request's error.
 QWEN_API int32_t qwen_job_result(qwen_job* job, qwen_reply** reply, qwen_error* error);
+// The request ends after the current pass. May be called by any thread.
 QWEN_API void qwen_job_cancel(const qwen_job* job);
 // Also cancels the request.
 QWEN_API void qwen_job_free(qwen_job* job);
@@ -362,14 +380,16 @@ QWEN_API int32_t qwen_model_estimate(const char* path, int32_t context, int32_t 
                                      const qwen_load_options* options, qwen_memory_estimate* estimate,
                                      qwen_error* error);
 
-// A model file's metadata.
+// The metadata of a model file.
 typedef struct qwen_model_file qwen_model_file;
+// Reads the metadata of a GGUF file or a Hugging Face directory, but no weights.
 QWEN_API int32_t qwen_model_file_open(const char* path, qwen_model_file** file, qwen_error* error);
 QWEN_API void qwen_model_file_free(qwen_model_file* file);
-// isa is "", threads, weight_bytes and fingerprint are 0.
+// Describes the model. isa is "", threads, weight_bytes and fingerprint are 0.
 QWEN_API int32_t qwen_model_file_get_info(const qwen_model_file* file, qwen_model_info* info,
                                           qwen_error* error);
 
+// Options of qwen_quantize.
 typedef struct qwen_quantize_options {
   size_t struct_size;
   const char* type;              // storage type or preset; NULL: "Q4_K_M"
@@ -378,7 +398,7 @@ typedef struct qwen_quantize_options {
   int32_t pure;                  // 1: every matrix in the preset's main type
   int32_t threads;               // as in qwen_load_options
   int32_t overwrite;             // 1: `out` may exist
-  qwen_progress_fn on_progress;  // gets the name of the tensor as `stage`
+  qwen_progress_fn on_progress;  // may be NULL; gets the name of the tensor as `stage`
   void* user;                    // passed to on_progress
 } qwen_quantize_options;
 // Writes a GGUF file with smaller (or larger) storage types. The file appears under its name when it is complete.
@@ -389,7 +409,7 @@ QWEN_API int32_t qwen_quantize(const char* in, const char* out, const qwen_quant
 
 // Tasks by name. docs/tasks.md describes them.
 typedef struct qwen_tasks qwen_tasks;
-// With the built-in tasks.
+// The built-in tasks.
 QWEN_API int32_t qwen_tasks_create(qwen_tasks** tasks, qwen_error* error);
 QWEN_API void qwen_tasks_free(qwen_tasks* tasks);
 // Adds the NAME.yaml files of a folder, with their calibrations.
@@ -404,6 +424,7 @@ QWEN_API const char* qwen_tasks_name(const qwen_tasks* tasks, size_t index);
 // A task of kind classify on a model.
 typedef struct qwen_classifier qwen_classifier;
 
+// Options of the functions that create a classifier.
 typedef struct qwen_classifier_options {
   size_t struct_size;
   int32_t context;  // tokens, as qwen_session_options
@@ -429,32 +450,35 @@ typedef struct qwen_label {
   const char* display;  // for people
   const char* emoji;    // "" for none
 } qwen_label;
+// Describes the label `index`. QWEN_INVALID_ARGUMENT if there are not that many.
 QWEN_API int32_t qwen_classifier_get_label(const qwen_classifier* classifier, size_t index, qwen_label* label,
                                            qwen_error* error);
 
+// The answer for one text.
 typedef struct qwen_classification {
   size_t struct_size;
-  int32_t label;                                           // the best label's index
-  int32_t abstained;                                       // 1: less probable than the task's abstain_below
-  double probability;                                      // of that label
-  double margin;                                           // the best probability less the second best
+  int32_t label;       // the best label's index
+  int32_t abstained;   // 1: `probability` is below the task's abstain_below
+  double probability;  // of the best label
+  double margin;       // the best probability less the second best
   int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
   double seconds;                                          // from the call to the answer
 } qwen_classification;
-// Fills `result` and `probabilities` [label_count], which may be NULL.
+// Classifies a text. Fills `result`, and `probabilities` [label_count] unless that is NULL.
 QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, size_t length,
                                qwen_classification* result, double* probabilities, qwen_error* error);
 
 // A conversation by a task of kind generate.
 typedef struct qwen_chat qwen_chat;
 
+// Options of qwen_chat_create.
 typedef struct qwen_chat_options {
   size_t struct_size;
   int32_t context;                // tokens, as qwen_session_options
   int32_t kv_type;                // QWEN_KV_...
-  int32_t history_turns;          // turns before the new message that the model sees; 0: 3
+  int32_t history_turns;          // turns before the new message that the model sees; 0: 3; QWEN_ZERO: none
   int32_t history_tokens;         // tokens of the prompt with history at most; 0: what fits into the context
-  int32_t max_new_tokens;         // 0: the task's
+  int32_t max_new_tokens;         // tokens of a reply at most; 0: the task's; QWEN_ZERO: 0
   const qwen_sampling* sampling;  // NULL: the task's
   const char* system;             // NULL: the task's; "" is an empty system prompt
 } qwen_chat_options;
@@ -468,21 +492,22 @@ QWEN_API size_t qwen_chat_turn_count(const qwen_chat* chat);
 // Removes all turns.
 QWEN_API int32_t qwen_chat_reset(qwen_chat* chat, qwen_error* error);
 
+// Options of one reply of a chat.
 typedef struct qwen_say_options {
   size_t struct_size;
-  const qwen_cancel* cancel;
-  int32_t use_seed;  // 1: `seed` counts, for this reply; 0: qwen_chat_options.sampling decides
-  uint64_t seed;
-  const char* const* stop;  // texts that end the reply; they never appear in it
-  size_t stop_count;
-  qwen_text_fn on_text;
-  void* user;  // passed to on_text
+  const qwen_cancel* cancel;  // may be NULL
+  int32_t use_seed;           // 1: `seed` is used for this reply; 0: qwen_chat_options.sampling decides
+  uint64_t seed;              // of the random numbers
+  const char* const* stop;    // texts that end the reply; they never appear in it
+  size_t stop_count;          // texts in stop
+  qwen_text_fn on_text;       // may be NULL; a result other than 0 ends the reply (QWEN_FINISH_CANCELLED)
+  void* user;                 // passed to on_text
 } qwen_say_options;
 // Answers a message. `reply` may be NULL.
 QWEN_API int32_t qwen_chat_say(qwen_chat* chat, const char* text, size_t length,
                                const qwen_say_options* options, qwen_reply** reply, qwen_error* error);
 
-// Gets the label as soon as it is known. Returns 0 to continue with the reply.
+// Gets the label as soon as it is known. Returns 0 to continue with the reply; else the reply is empty.
 typedef int32_t (*qwen_label_fn)(void* user, const qwen_classification* result);
 // The label first, then a reply, as qwen::analyze. `result` as in qwen_classify; `on_label` (which gets
 // options->user), `probabilities` and `reply` may be NULL.

@@ -12,6 +12,7 @@
 
 namespace qwen {
 
+// How a token is chosen.
 struct SamplingOptions {
   float temperature = 0.7f;  // 0 is greedy: the largest logit, the lowest id among equals
   int top_k = 40;            // 0 keeps all
@@ -25,32 +26,34 @@ struct SamplingOptions {
   std::optional<std::uint64_t> seed{};                // none: a random one
 };
 
+// A token with its probability.
 struct TokenProbability {
-  Token token;
+  Token token;  // its id
   float
-      logprob;  // natural logarithm; of the model's distribution, before penalties, temperature and truncation
+      logprob;  // natural logarithm, in the model's distribution before penalties, temperature and truncation
 };
 
 // Steps, in the order of Hugging Face's generate: logit bias, repetition penalty (over prompt and generated
 // tokens), frequency and presence penalties (over generated tokens), then - unless greedy - temperature,
-// top-k, top-p, min-p, one random number. Same options, seed and logits: same tokens. The random number of the n-th
-// token depends on the seed and n alone. One thread at a time.
+// top-k, top-p, min-p, a draw with one random number. Same options, seed and logits: same tokens. The random number of
+// the n-th token depends on the seed and n alone. One thread at a time.
 //
-// As there, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that
+// As in that library, top-k keeps every token that equals the k-th largest logit, and top-p keeps the token that
 // crosses the sum. If it cuts between equals, the lower ids stay. NaN and infinite logits are never chosen.
 class QWEN_API Sampler {
  public:
   // Throws Error(invalid_argument) for values out of range (negative temperature, top_p outside (0, 1], ...).
   explicit Sampler(SamplingOptions options = {});
-  Sampler(const Sampler& other);
+  Sampler(const Sampler& other);  // accepted tokens and seed included
   Sampler& operator=(const Sampler& other);
   Sampler(Sampler&&) noexcept;
   Sampler& operator=(Sampler&&) noexcept;
   ~Sampler();
 
-  // Adds tokens that are in the context (the prompt): only the repetition penalty uses them.
+  // Adds the tokens of the prompt: only the repetition penalty uses them.
   void accept_prompt(std::span<const Token> tokens);
-  // Adds a token that was generated without sampling. It takes the place, and the random number, of a sampled one.
+  // Adds a token that was generated without sampling. It counts as a sampled one, random number
+  // included.
   void accept(Token token);
   // Chooses the next token from `logits` [vocab_size], which are not changed, and accepts it.
   // Throws Error(internal) if no logit is finite.

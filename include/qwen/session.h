@@ -25,24 +25,23 @@ enum class KvType {  // number type of keys and values
   f32,
 };
 
+// Size and precision of a session.
 struct SessionOptions {
-  int context =
-      0;  // tokens, at most the model's max_context; 0: the smaller of 2048 and that. Memory is allocated
-          // as the session fills
-  KvType kv_type = KvType::automatic;
-  int prefill_chunk = 512;  // prompt tokens computed at once; results do not depend on it
+  // Tokens, at most the model's max_context; 0: the smaller of 2048 and max_context. Memory is allocated as the
+  // session fills.
+  int context = 0;
+  KvType kv_type = KvType::automatic;  // keys and values
+  int prefill_chunk = 512;             // prompt tokens computed at once; results do not depend on it
 };
 
 // An immutable copy of a session's first tokens and their KV. Copies share it; KV pages are shared with the session.
 class QWEN_API Snapshot {
  public:
   Snapshot() = default;
-  int length() const noexcept;                     // tokens
-  std::span<const Token> tokens() const noexcept;  // [length]
-  std::size_t bytes() const noexcept;              // of memory, shared pages included
-  explicit operator bool() const noexcept {
-    return state_ != nullptr;
-  }  // false for a default-constructed snapshot
+  int length() const noexcept;                                           // tokens
+  std::span<const Token> tokens() const noexcept;                        // [length]
+  std::size_t bytes() const noexcept;                                    // of memory, shared pages included
+  explicit operator bool() const noexcept { return state_ != nullptr; }  // false if default-constructed
 
  private:
   friend struct runtime::Access;
@@ -59,13 +58,13 @@ using PrefillCallback = Callback<int, int>;
 // Error(unsupported) in a process that was forked after the model was loaded.
 class QWEN_API Session {
  public:
-  // Throws Error(invalid_argument) for options out of range.
+  // An empty session. Throws Error(invalid_argument) for options out of range.
   explicit Session(Model model, const SessionOptions& options = {});
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  const Model& model() const noexcept;
+  const Model& model() const noexcept;             // as given to the constructor
   int position() const noexcept;                   // tokens in the cache
   int context() const noexcept;                    // tokens that fit into the cache
   std::span<const Token> tokens() const noexcept;  // [position]
@@ -75,8 +74,8 @@ class QWEN_API Session {
   // Throws Error(context_full) if they do not fit; nothing changes then.
   // Throws Error(cancelled) if the prefill callback returned false; the chunks done so far stay.
   std::span<const float> forward(std::span<const Token> tokens);
-  // forward() with only the logits that can matter to a choice among the largest: exact for every token that may be
-  // among the `count` largest of those not in `must_include`, and for those in `must_include`. Other logits, and rows
+  // forward() for a choice among the largest logits: exact for every token that may be among the `count` largest of
+  // those not in `must_include`, and for the tokens in `must_include`. Other logits, and rows
   // of padding beyond the tokenizer's size, may be minus infinity. With a Q8_0 head this reads half of the head.
   // Sampler::required_logits() returns what a sampler needs.
   std::span<const float> forward_top_k(std::span<const Token> tokens, int count,
@@ -121,12 +120,13 @@ class QWEN_API Session {
   std::size_t kv_bytes() const noexcept;       // of the KV cache, pages shared with other sessions included
   std::size_t scratch_bytes() const noexcept;  // of activations and logits
 
+  // One session's part of a batch.
   struct BatchItem {
     Session* session;               // all of one model, each at most once
     std::span<const Token> tokens;  // at least one
     bool want_logits = true;        // of the last token
-    std::span<const float>
-        logits;  // out: [embedding_rows] if wanted, valid until a session of the batch is used
+    // Out: [embedding_rows] if wanted, valid until a session of the batch is used.
+    std::span<const float> logits;
   };
   // Appends items[i].tokens to *items[i].session, all in one pass over the weights. Each session's results are
   // bit-equal to its own forward().

@@ -13,6 +13,7 @@
 
 namespace qwen {
 
+// What a task's answer is.
 enum class TaskKind {
   classify,  // the answer is one of the labels
   generate,  // the answer is text
@@ -21,9 +22,10 @@ enum class TaskKind {
 // What happens to a text that does not fit into the context.
 enum class TextOverflow {
   refuse,    // throws Error(context_full)
-  truncate,  // its end is left out; results have the number of tokens
+  truncate,  // the end of the text is left out; results report the number of tokens
 };
 
+// One answer of a classifier.
 struct TaskLabel {
   std::string text;                  // exactly what the model answers
   std::string display;               // for people
@@ -33,7 +35,8 @@ struct TaskLabel {
 
 // A turn that the model sees before the text.
 struct TaskExample {
-  std::string text, answer;
+  std::string text;    // the user's, before the template is applied
+  std::string answer;  // the model's; of a classifier: a label's text
 };
 
 // Fitted to labeled texts (fit_calibration): probabilities are softmax(score / temperature + offset).
@@ -45,16 +48,17 @@ struct Calibration {
   int examples = 0;             // texts that it was fitted on
 };
 
+// A prompt and the kind of its answer. Classifier and Chat check its rules; docs/tasks.md has them.
 struct QWEN_API Task {
-  std::string name;  // letters, digits, "_" and "-"
-  int version = 1;   // a change invalidates cached answers
-  TaskKind kind = TaskKind::classify;
-  std::string description;  // one line for people
-  std::string heading;  // before the label where people read it, for example "LLM 情感判断"; "" is the name
-  std::string system;                                  // "" leaves the model's own default
-  std::string user_template;                           // the user's turn; contains "{text}" once
-  std::vector<TaskLabel> labels;                       // of a classifier
-  std::vector<TaskExample> examples;                   // in order
+  std::string name;                    // letters, digits, "_" and "-"
+  int version = 1;                     // a change invalidates cached answers
+  TaskKind kind = TaskKind::classify;  // Classifier needs classify, Chat generate
+  std::string description;             // one line for people
+  std::string heading;                 // printed before a label: "LLM 情感判断"; "": the name
+  std::string system;                  // "" leaves the model's own default
+  std::string user_template;           // the user's turn; contains "{text}" once
+  std::vector<TaskLabel> labels;       // of a classifier
+  std::vector<TaskExample> examples;   // in order
   std::map<std::string, std::string> system_by_label;  // system prompts of a reply to a text of that label
   bool history = false;                                // Chat keeps turns
   int max_new_tokens = 128;                            // of an answer
@@ -103,13 +107,13 @@ class QWEN_API TaskRegistry {
   // Throws Error(not_found) or Error(io) if the folder or a file cannot be read.
   void add_folder(const std::string& path);
 
-  // nullptr if there is none. The task is valid until it is replaced or the registry is destroyed.
+  // The task of this name, valid until it is replaced or the registry is destroyed; nullptr if there is none.
   const Task* find(std::string_view name) const;
-  // Throws Error(not_found), with the known names.
+  // As find(), but throws Error(not_found), with the known names.
   const Task& get(std::string_view name) const;
   std::vector<std::string> names() const;  // sorted
   // The tasks to offer with this model, sorted: a built-in task only if the model was trained for it or
-  // its file does not say what it was trained for; tasks that were added always.
+  // its file does not name trained tasks; an added task always.
   std::vector<std::string> names_for(const ModelInfo& model) const;
 
  private:
@@ -120,7 +124,7 @@ class QWEN_API TaskRegistry {
 QWEN_API std::string calibration_file_name(const Task& task);  // "sentiment.calibration.yaml"
 // Writes a calibration file, which appears under its name when it is complete.
 // Throws Error(io) if it cannot be written.
-// Throws Error(invalid_argument) if the path is not that of a regular file.
+// Throws Error(invalid_argument) if the path exists and is not a regular file.
 QWEN_API void save_calibration(const Task& task, const Calibration& calibration, const std::string& path);
 // Loads a calibration file.
 // Throws Error(bad_format), with the line, if it is invalid or belongs to another task.

@@ -35,9 +35,10 @@ class QWEN_API Tokenizer {
   // One text of several parts. A control token is recognized only within a single part that is to be parsed; the
   // text between control tokens is encoded as a whole, across the borders of the parts.
   struct TextPart {
-    std::string_view text;
-    ControlTokens control;
+    std::string_view text;  // UTF-8; needed during the call only
+    ControlTokens control;  // of this part
   };
+  // Token ids of these parts, as of one text.
   std::vector<Token> encode(std::span<const TextPart> parts) const;
 
   // encode(), between the BOS and EOS token if the model's tokenizer adds them (add_bos_token, add_eos_token; no
@@ -70,6 +71,7 @@ class QWEN_API Tokenizer {
 // stays. One thread at a time.
 class QWEN_API TextStream {
  public:
+  // An empty stream.
   explicit TextStream(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
   // Adds a token and returns the text that is complete now: often empty, never part of a character. Bytes that
   // cannot become a valid character are returned as U+FFFD at once. Control tokens add nothing.

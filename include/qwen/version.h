@@ -1,15 +1,15 @@
 // The version of these headers; qwen::version() and qwen_version() return the version of the linked library.
-// For C and C++; CMake reads it here.
+// For C and C++. CMake reads the version from this file.
 #ifndef QWEN_VERSION_H
 #define QWEN_VERSION_H
 
-// Changes that old programs do not compile with, or that mean something else to them.
+// Incremented for incompatible changes.
 #define QWEN_VERSION_MAJOR 0
-// New things. While the major version is 0, also changes that break old programs.
+// Incremented for additions and, while the major version is 0, for incompatible changes.
 #define QWEN_VERSION_MINOR 1
-// Repairs.
+// Incremented for fixes.
 #define QWEN_VERSION_PATCH 0
-// All three as text.
+// The three numbers as text.
 #define QWEN_VERSION "0.1.0"
 
 #ifdef __cplusplus

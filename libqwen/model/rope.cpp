@@ -71,8 +71,8 @@ void read_rope(const formats::ModelFile& file, const std::string& architecture, 
 
   const auto base = real("freq_base");
   if (!base && !options.freq_base)
-    warnings.push_back(cat(key("freq_base"), " is missing: assuming ", kDefaultBase,
-                           " (most Qwen models have 1000000)"));
+    warnings.push_back(
+        cat(key("freq_base"), " is missing: assuming ", kDefaultBase, " (most Qwen models have 1000000)"));
   if (base && (!(*base > 0) || !std::isfinite(static_cast<float>(*base))))
     fail(ErrorCode::bad_format, source("freq_base"), ": expected a positive number, found ", *base);
   shape.rope_theta =

@@ -106,8 +106,7 @@ Fields::Fields(const YAML::Node& map, const std::string& source, std::string whe
       for (const std::string_view name : allowed) known += (known.empty() ? "" : ", ") + std::string(name);
       fail_at(entry.first, "", "unknown key ", quoted(key), "; expected one of ", known);
     }
-    if (std::find(seen.begin(), seen.end(), key) != seen.end())
-      fail_at(entry.first, key, "duplicate key");
+    if (std::find(seen.begin(), seen.end(), key) != seen.end()) fail_at(entry.first, key, "duplicate key");
     seen.push_back(key);
   }
 }

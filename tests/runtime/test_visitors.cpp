@@ -152,7 +152,8 @@ TEST_CASE("a reply of the wrong kind or language is wrong", "[visitors]") {
   CHECK_FALSE(right("name", "我叫小明", "你好，小红！", "小明"));
 }
 
-TEST_CASE("regression: 187 of 207 visitors get the right kind of reply; the goal of 95 % is 197", "[visitors]") {
+TEST_CASE("regression: 187 of 207 visitors get the right kind of reply; the goal of 95 % is 197",
+          "[visitors]") {
   const auto model = bundled_model();
   if (!model) return;
   const Task task = TaskRegistry().get("chat");
@@ -171,7 +172,8 @@ TEST_CASE("regression: 187 of 207 visitors get the right kind of reply; the goal
   CHECK(right >= 187);  // 188 when the bound was set
 }
 
-TEST_CASE("regression: abstains on 131 of 138 neutral visitors' inputs, judges 40 of 54 others rightly", "[visitors]") {
+TEST_CASE("regression: abstains on 131 of 138 neutral visitors' inputs, judges 40 of 54 others rightly",
+          "[visitors]") {
   const auto model = bundled_model();
   if (!model) return;
   for (const char* name : {"sentiment", "sentiment_brief"}) {
