@@ -39,13 +39,16 @@ using LogitsProcessor = std::function<void(std::span<const Token> generated, std
 // How long a reply becomes, how its tokens are chosen, and what ends it.
 struct GenerateOptions {
   int max_new_tokens = 512;                   // 0 or more
+  int min_new_tokens = 0;                     // before that no end token is chosen; not with a constraint
   std::optional<SamplingOptions> sampling{};  // none: the model's own defaults, ModelInfo::sampling
   std::vector<std::string> stop{};            // texts that end generation; they never appear in the result
   bool stop_at_end_of_turn = true;            // at <|im_end|>, <|endoftext|> and the model's own end tokens
+  std::vector<Token> stop_tokens{};           // further end tokens
   // What the text must be; the thought before it is free. The text is complete within max_new_tokens and the context,
   // and generation ends with it. Only a stop text and a cancellation end it before.
   std::optional<Constraint> constraint{};
-  Thought thought = Thought::none;  // RenderedPrompt::thought. With a constraint, may_begin does begin a thought
+  Thought thought =
+      Thought::none;  // RenderedPrompt::thought. With a constraint, may_begin does begin a thought
   // Tokens of the thought at most; then generation ends the thought and goes on to the text. -1: no limit.
   int thought_tokens = -1;
   int logprobs = -1;  // >= 0: record the log-probability of each token, and of this many alternatives
@@ -55,9 +58,9 @@ struct GenerateOptions {
 
 // Why a reply ended.
 enum class FinishReason {
-  end_of_turn,   // the model wrote an end-of-turn token
+  end_of_turn,   // an end token came, or the constraint's text is complete
   stop_string,   // a text of GenerateOptions::stop
-  length,        // max_new_tokens
+  length,        // max_new_tokens; a constrained text is valid, but might have gone on
   context_full,  // no room for the next token
   cancelled,     // by a CancelToken or a callback
 };

@@ -31,6 +31,8 @@ class ConstraintState {
   bool can_end() const noexcept { return automaton_.accepts(config_); }
   // Nothing but an end token may come.
   bool must_end();
+  // Without the limit of tokens the text could go on.
+  bool can_grow() { return automaton_.next_bytes(config_).any(); }
   // All tokens that may come next; valid until the next call of another function. Remembered for each
   // configuration of the automaton.
   const TokenSet& allowed();

@@ -23,6 +23,13 @@ constexpr int kTokensOfCharacter = 3;   // that a cut may wait for: the rest of 
 constexpr std::size_t kFewTokens = 32;  // rows of the head that cost next to nothing
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
+std::vector<Token> end_tokens(const Model& model, const GenerateOptions& options) {
+  std::vector<Token> out = options.stop_tokens;
+  if (options.stop_at_end_of_turn)
+    out.insert(out.end(), state_of(model).end_of_turn.begin(), state_of(model).end_of_turn.end());
+  return out;
+}
+
 // The bytes at the end of `text` that may begin a character.
 std::string incomplete_end(std::string_view text) {
   while (!text.empty()) {
@@ -37,9 +44,15 @@ std::string incomplete_end(std::string_view text) {
 
 AnswerRules::AnswerRules(const Model& model, const GenerateOptions& options, int room)
     : tokenizer_(model.tokenizer()),
-      end_tokens_(state_of(model).end_of_turn),
+      end_tokens_(end_tokens(model, options)),
+      model_end_tokens_(state_of(model).end_of_turn),
       constraint_(options.constraint),
-      left_(std::min(options.max_new_tokens, room)) {
+      left_(std::min(options.max_new_tokens, room)),
+      missing_(options.min_new_tokens) {
+  if (options.min_new_tokens < 0)
+    fail(ErrorCode::invalid_argument, "min_new_tokens: expected 0 or more, found ", options.min_new_tokens);
+  if (options.min_new_tokens > 0 && constraint_)
+    fail(ErrorCode::invalid_argument, "min_new_tokens: expected an answer without a constraint");
   if (options.thought_tokens < -1)
     fail(ErrorCode::invalid_argument, "thought_tokens: expected -1 or more, found ", options.thought_tokens);
   if (options.thought_tokens >= 0 && options.thought == Thought::none)
@@ -79,7 +92,7 @@ void AnswerRules::plan_thought(const GenerateOptions& options) {
 }
 
 constraints::ConstraintState AnswerRules::constraint_state(int tokens) const {
-  return {*constraint_, trie_, tokenizer_, end_tokens_, tokens};
+  return {*constraint_, trie_, tokenizer_, model_end_tokens_, tokens};
 }
 
 std::vector<Token> AnswerRules::encode(std::string_view text) const {
@@ -95,7 +108,7 @@ void AnswerRules::push_pending(std::string_view text) {
 bool AnswerRules::allows(Token token) {
   if (!pending_.empty()) return token == pending_.back();
   if (text_) return text_->allows(token);
-  return !blocks_end() || std::ranges::find(end_tokens_, token) == end_tokens_.end();
+  return !blocks_end() || !is_end(token);
 }
 
 void AnswerRules::mask(std::span<float> logits) {
@@ -124,6 +137,7 @@ std::span<const Token> AnswerRules::few_allowed() {
 
 void AnswerRules::accept(Token token) {
   --left_;
+  if (missing_ > 0) --missing_;
   const bool was_pending = !pending_.empty();
   if (was_pending) {
     if (pending_.back() != token) fail(ErrorCode::internal, "answer: token ", token, " is not allowed");
@@ -162,6 +176,14 @@ void AnswerRules::accept_in_thought(Token token, bool was_pending) {
 std::vector<Token> AnswerRules::forced() {
   if (!pending_.empty()) return {pending_.rbegin(), pending_.rend()};
   return text_ ? text_->forced() : std::vector<Token>();
+}
+
+bool AnswerRules::is_end(Token token) const noexcept {
+  return std::ranges::find(end_tokens_, token) != end_tokens_.end();
+}
+
+bool AnswerRules::may_go_on() {
+  return text_ && text_->can_grow();
 }
 
 bool AnswerRules::complete() {

@@ -19,8 +19,8 @@ class AnswerRules {
   // Throws what GenerateOptions names for constraint, thought and thought_tokens.
   AnswerRules(const Model& model, const GenerateOptions& options, int room);
 
-  // Whether the answer has rules at all: a constraint, or a limit on its thought.
-  bool any() const noexcept { return constraint_.has_value() || limit_.has_value(); }
+  // Whether the answer has rules at all: a constraint, a limit on its thought, or a least length.
+  bool any() const noexcept { return constraint_.has_value() || limit_.has_value() || missing_ > 0; }
   // Whether some tokens are not allowed now.
   bool restricts() const noexcept { return !pending_.empty() || blocks_end() || text_.has_value(); }
   bool allows(Token token);
@@ -35,12 +35,15 @@ class AnswerRules {
   std::vector<Token> forced();
   // Nothing but an end token may come.
   bool complete();
+  // The complete text might go on, if there were tokens left.
+  bool may_go_on();
 
  private:
   enum class Stage { before_thought, thought, answer };
 
-  // A constrained answer cannot end in its thought.
-  bool blocks_end() const noexcept { return constraint_ && stage_ == Stage::thought; }
+  // A constrained answer cannot end in its thought, and no answer before it is long enough.
+  bool blocks_end() const noexcept { return (constraint_ && stage_ == Stage::thought) || missing_ > 0; }
+  bool is_end(Token token) const noexcept;
   void plan_thought(const GenerateOptions& options);
   void accept_in_thought(Token token, bool was_pending);
   void push_pending(std::string_view text);
@@ -48,10 +51,11 @@ class AnswerRules {
   std::vector<Token> encode(std::string_view text) const;
 
   const Tokenizer tokenizer_;
-  const std::vector<Token> end_tokens_;
+  const std::vector<Token> end_tokens_, model_end_tokens_;
   const std::optional<Constraint> constraint_;
   std::shared_ptr<const constraints::TokenTrie> trie_;  // if there is a constraint
   int left_;                                            // tokens
+  int missing_;                                         // tokens before the answer may end
   Stage stage_ = Stage::answer;
   std::optional<Token> open_, close_;  // <think>, </think>
   std::optional<int> limit_;           // tokens that the thought may still have

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "runtime/state.h"
 
 namespace qwen::runtime {
 
@@ -22,6 +23,7 @@ Generation::Generation(Model model, const GenerateOptions& options, int room, Te
     if (token >= model_.tokenizer().size())
       fail(ErrorCode::invalid_argument, "logit_bias: token ", token, " is outside of the vocabulary of ",
            model_.tokenizer().size());
+  check_ids(state_of(model_), options.stop_tokens, "stop_tokens");
   result_.seed = *sampler_.options().seed;
   if (options_.logprobs < 0) forced_ = rules_.forced();  // forced tokens have no log-probabilities
 }
@@ -100,9 +102,7 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     sampled_.push_back(std::move(next));
     const bool right = row < draft_.size() && token == draft_[row];
     // What follows the end of a turn, or changes the rules or the processor's view, is not a verified row.
-    if (!right || rules_.any() || options_.logits_processor ||
-        (options_.stop_at_end_of_turn && model_.is_end_of_turn(token)))
-      return true;
+    if (!right || rules_.any() || options_.logits_processor || is_end(token)) return true;
   }
 }
 
@@ -134,13 +134,14 @@ void Generation::append_forced() {
     }
     forced_ = rules_.forced();
   }
-  if (rules_.any() && !ended_ && rules_.complete()) end(FinishReason::end_of_turn);
+  if (!ended_ && rules_.complete())
+    end(rules_.may_go_on() ? FinishReason::length : FinishReason::end_of_turn);
 }
 
 bool Generation::append_token(Sampled&& sampled) {
   const double now = seconds();
   if (result_.tokens.empty()) result_.first_token_seconds = now;
-  if (options_.stop_at_end_of_turn && model_.is_end_of_turn(sampled.token)) {
+  if (is_end(sampled.token)) {
     end(FinishReason::end_of_turn);
     return false;
   }
@@ -162,6 +163,11 @@ void Generation::end(FinishReason reason) {
   ended_ = true;
   result_.finish = reason;
   emit(output_.finish());
+}
+
+bool Generation::is_end(Token token) const noexcept {
+  return (options_.stop_at_end_of_turn && model_.is_end_of_turn(token)) ||
+         std::ranges::find(options_.stop_tokens, token) != options_.stop_tokens.end();
 }
 
 // False if the caller wants no more.

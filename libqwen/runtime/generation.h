@@ -70,6 +70,7 @@ class Generation {
   };
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   bool sees_all_logits() const noexcept { return options_.logprobs >= 0 || options_.logits_processor; }
+  bool is_end(Token token) const noexcept;
   void append_forced();
   bool append_token(Sampled&& sampled);
   bool emit(const std::string& text);

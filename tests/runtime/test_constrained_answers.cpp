@@ -116,7 +116,7 @@ TEST_CASE("a constrained answer is the one of masked logits, alone and in a batc
       const GenerateResult found = generate(session, prompt, options);
       CAPTURE(c, sampling.temperature, found.text);
       CHECK(found.tokens == expected.back());
-      CHECK(found.finish == FinishReason::end_of_turn);
+      CHECK((found.finish == FinishReason::end_of_turn || found.finish == FinishReason::length));
       CHECK(some_constraints()[c].accepts(found.text));
       requests.push_back(request_of(prompt, options));
     }
@@ -161,7 +161,7 @@ TEST_CASE("the token limit never breaks a constrained answer", "[runtime]") {
         CAPTURE(least, extra, found.text);
         CHECK(constraint.accepts(found.text));
         CHECK(static_cast<int>(found.tokens.size()) <= least + extra);
-        CHECK(found.finish == FinishReason::end_of_turn);
+        CHECK((found.finish == FinishReason::end_of_turn || found.finish == FinishReason::length));
       }
     }
     Engine engine(shared_model());
@@ -263,6 +263,12 @@ TEST_CASE("options of constraints and thoughts that do not fit are refused", "[r
   CHECK(refused(options).find("thought_tokens") != std::string::npos);
   options.thought_tokens = -2;
   CHECK(refused(options).find("found -2") != std::string::npos);
+  options = constrained(some_constraints()[0], {}, 20);
+  options.min_new_tokens = 2;
+  CHECK(refused(options).find("min_new_tokens") != std::string::npos);
+  options = greedy_options(5);
+  options.stop_tokens = {100'000};
+  CHECK(refused(options).find("stop_tokens") != std::string::npos);
   options = constrained(Constraint::json_schema("false"), {}, 20);
   CHECK(refused(options).find("no text satisfies") != std::string::npos);
   options = greedy_options(5);
@@ -270,6 +276,38 @@ TEST_CASE("options of constraints and thoughts that do not fit are refused", "[r
   CHECK(refused(options, random_model()).empty());  // nothing must be ended
   options.thought_tokens = 3;
   CHECK(refused(options, random_model()).find("no token </think>") != std::string::npos);
+}
+
+TEST_CASE("a constrained answer that is cut but might go on ends by its length", "[runtime]") {
+  const Constraint digits = Constraint::regex("[0-9]+");
+  GenerateOptions options = constrained(digits, {.temperature = 1, .seed = 2}, 6);
+  options.sampling->logit_bias = {{shared_model().tokenizer().size() - 3, -100.0f}};  // <|im_end|>
+  Session session(shared_model());
+  const GenerateResult found = generate(session, some_prompt(10, 5), options);
+  CHECK(found.finish == FinishReason::length);
+  CHECK(digits.accepts(found.text));
+  CHECK(found.tokens.size() == 6);
+}
+
+TEST_CASE("no end token comes before min_new_tokens, and stop_tokens end an answer", "[runtime]") {
+  const Token end = *shared_model().tokenizer().find_added_token("<|im_end|>");
+  for (const float temperature : {0.0f, 1.0f}) {
+    GenerateOptions options = greedy_options(30);
+    options.stop_at_end_of_turn = true;
+    options.sampling = SamplingOptions{.temperature = temperature, .logit_bias = {{end, 100.0f}}, .seed = 4};
+    Session a(shared_model()), b(shared_model()), c(shared_model());
+    CHECK(generate(a, some_prompt(10, 5), options).tokens.empty());
+    options.min_new_tokens = 7;
+    const GenerateResult found = generate(b, some_prompt(10, 5), options);
+    CHECK(found.tokens.size() == 7);
+    CHECK(found.finish == FinishReason::end_of_turn);
+    options.min_new_tokens = 0;
+    options.sampling->logit_bias = {{65, 100.0f}};
+    options.stop_tokens = {65};
+    const GenerateResult stopped = generate(c, some_prompt(10, 5), options);
+    CHECK(stopped.tokens.empty());
+    CHECK(stopped.finish == FinishReason::end_of_turn);
+  }
 }
 
 TEST_CASE("a stop text ends a constrained answer before it is complete", "[runtime]") {
