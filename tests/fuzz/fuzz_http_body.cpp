@@ -23,19 +23,21 @@ void read(const qwen_serve::InputJson& body, Reader reader) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace qwen_serve;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
   InputJson body;
   try {
-    body = parse_body(std::string_view(reinterpret_cast<const char*>(data), size));
+    body = parse_body(text);
   } catch (const ApiError& error) {
     if (error.status != 400) std::abort();
     return 0;
   }
-  read(body, [](const InputJson& json) {
-    const CompletionRequest request = read_chat_request(json);
+  read(body, [&](const InputJson& json) {
+    const CompletionRequest request = read_chat_request(json, RawJson(text));
+    static_cast<void>(request.format.constraint());
     if (request.messages.empty() || request.n < 1 || request.n > kMaxChoices) std::abort();
   });
-  read(body, [](const InputJson& json) {
-    const CompletionRequest request = read_completion_request(json);
+  read(body, [&](const InputJson& json) {
+    const CompletionRequest request = read_completion_request(json, RawJson(text));
     if (request.prompts.empty() || request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxPrompts)
       std::abort();
   });

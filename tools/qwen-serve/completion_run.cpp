@@ -5,24 +5,43 @@
 namespace qwen_serve {
 namespace {
 
-std::vector<qwen::Token> chat_prompt(const Service& service, const CompletionRequest& request) {
-  const qwen::ChatTemplate& chat_template = service.model.chat_template();
-  qwen::ChatTemplate::RenderOptions options;
-  options.enable_thinking = request.thinking;
-  options.add_generation_prompt = request.add_generation_prompt && !request.continue_final_message;
-  auto tokens = chat_template.render(request.messages, options);
-  if (request.continue_final_message) {  // without what ends the assistant's last turn
-    const auto ends = chat_template.end_of_turn();
-    const auto last = std::find_first_of(tokens.rbegin(), tokens.rend(), ends.begin(), ends.end());
-    if (last != tokens.rend()) tokens.erase(std::next(last).base(), tokens.end());
-  }
-  return tokens;
+void check_thinking(const CompletionRequest& request, qwen::ChatTemplate::Thinking thinking) {
+  using Thinking = qwen::ChatTemplate::Thinking;
+  if (request.thinking == true && thinking == Thinking::none)
+    throw bad_field("enable_thinking", "enable_thinking: the model's chat template has no thinking",
+                    "unsupported_field");
+  if (request.thinking == false && thinking == Thinking::always)
+    throw bad_field("enable_thinking", "enable_thinking: the model's chat template cannot turn thinking off",
+                    "unsupported_field");
 }
 
-std::vector<std::vector<qwen::Token>> prompts_of(const Service& service, const CompletionRequest& request) {
+qwen::RenderedPrompt chat_prompt(const Service& service, const CompletionRequest& request) {
+  const qwen::ChatTemplate& chat_template = service.model.chat_template();
+  check_thinking(request, chat_template.thinking());
+  qwen::ChatTemplate::RenderOptions options;
+  options.enable_thinking = chat_template.enable_thinking(request.thinking.value_or(false));
+  options.continue_final_message = request.continue_final_message;
+  options.add_generation_prompt = request.add_generation_prompt && !request.continue_final_message;
+  options.tools = request.format.tools;
+  const qwen::RenderedPrompt prompt = chat_template.apply(request.messages, options);
+  if (!options.tools.empty() && !shows_tools(chat_template))
+    throw bad_field("tools", "tools: the model's chat template does not show tools to the model",
+                    "unsupported_field");
+  if (request.thought_tokens >= 0 && prompt.thought == qwen::Thought::none)
+    throw bad_field("thinking_budget", "thinking_budget: only if the model thinks (enable_thinking)");
+  return prompt;
+}
+
+// `thought` is that of the chat's prompt.
+std::vector<std::vector<qwen::Token>> prompts_of(const Service& service, const CompletionRequest& request,
+                                                 qwen::Thought& thought) {
   std::vector<std::vector<qwen::Token>> prompts;
   const char* field = request.chat ? "messages" : "prompt";
-  if (request.chat) prompts.push_back(chat_prompt(service, request));
+  if (request.chat) {
+    const qwen::RenderedPrompt prompt = chat_prompt(service, request);
+    thought = prompt.thought;
+    prompts.push_back(service.model.chat_template().encode(prompt));
+  }
   for (const auto& prompt : request.prompts) {
     if (const auto* tokens = std::get_if<std::vector<qwen::Token>>(&prompt)) {
       service.check_tokens(*tokens, field);
@@ -38,8 +57,27 @@ std::vector<std::vector<qwen::Token>> prompts_of(const Service& service, const C
   return prompts;
 }
 
-qwen::GenerateOptions generate_options(const Service& service, const CompletionRequest& request) {
+// Compiled once for all requests of the same format.
+std::optional<qwen::Constraint> constraint_of(Service& service, const AnswerFormat& format) {
+  if (format.kind == AnswerFormat::Kind::text) return std::nullopt;
+  const std::string key = format.key();
+  auto constraint = service.constraints.find(key);
+  if (!constraint) {
+    constraint = format.constraint();
+    service.constraints.insert(key, *constraint, key.size());
+  }
+  return constraint;
+}
+
+qwen::GenerateOptions generate_options(Service& service, const CompletionRequest& request,
+                                       qwen::Thought thought) {
   qwen::GenerateOptions options;
+  options.constraint = constraint_of(service, request.format);
+  options.thought = thought;
+  options.thought_tokens = request.thought_tokens;
+  options.min_new_tokens = request.min_tokens;
+  options.stop_tokens = request.stop_tokens;
+  service.check_tokens(request.stop_tokens, "stop_token_ids");
   options.max_new_tokens = request.reply.max_tokens.value_or(service.options.max_tokens);
   if (options.max_new_tokens == ReplyFields::kNoLimit) options.max_new_tokens = service.context();
   options.stop_at_end_of_turn = !request.ignore_eos;
@@ -55,12 +93,21 @@ qwen::GenerateOptions generate_options(const Service& service, const CompletionR
 
 }  // namespace
 
+bool shows_tools(const qwen::ChatTemplate& chat_template) {
+  const qwen::Message question{"user", "Hello"};
+  qwen::ChatTemplate::RenderOptions with;
+  with.tools =
+      R"([{"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}])";
+  return chat_template.render_text({&question, 1}, with) != chat_template.render_text({&question, 1}, {});
+}
+
 CompletionRun::CompletionRun(Service& owner, RequestContext& request_context,
                              const CompletionRequest& request)
     : service(owner),
       context(request_context),
-      prompts(prompts_of(owner, request)),
-      options(generate_options(owner, request)),
+      prompts(prompts_of(owner, request, thought)),
+      options(generate_options(owner, request, thought)),
+      has_tools(request.format.kind == AnswerFormat::Kind::tools),
       choices_per_prompt(static_cast<std::size_t>(request.n)) {}
 
 // Submits the next choice, if any is left.
@@ -91,7 +138,14 @@ void CompletionRun::collect(std::size_t index) {
   admitted->check();
   const qwen::GenerateResult& generation = result.generation;
   Choice& choice = answer.choices[index];
-  choice.delta = {generation.text, generation.logprobs, generation.alternatives};
+  ReplySplitter splitter = this->splitter();
+  choice.delta = splitter.push(generation.text);
+  Delta rest = splitter.finish();
+  choice.delta.reasoning += rest.reasoning;
+  choice.delta.text += rest.text;
+  choice.delta.calls.insert(choice.delta.calls.end(), rest.calls.begin(), rest.calls.end());
+  choice.delta.logprobs = generation.logprobs;
+  choice.delta.alternatives = generation.alternatives;
   choice.finish = generation.finish;
   const int tokens = static_cast<int>(generation.tokens.size());
   // The choices of one prompt share it.

@@ -8,6 +8,9 @@
 
 namespace qwen_serve {
 
+// Whether the template tells the model which tools there are.
+bool shows_tools(const qwen::ChatTemplate& chat_template);
+
 struct CompletionRun {
   // Renders or encodes the prompts. Throws ApiError 400 if one is empty or does not fit.
   CompletionRun(Service& service, RequestContext& context, const CompletionRequest& request);
@@ -18,10 +21,15 @@ struct CompletionRun {
   // request was cancelled.
   void collect(std::size_t index);
 
+  // For one reply.
+  ReplySplitter splitter() const { return {thought, has_tools}; }
+
   Service& service;
   RequestContext& context;
+  qwen::Thought thought = qwen::Thought::none;  // before the prompts, which set it
   std::vector<std::vector<qwen::Token>> prompts;
   qwen::GenerateOptions options;
+  bool has_tools;  // the model may call them
   std::size_t choices_per_prompt;
   std::unique_ptr<AdmittedRequest> admitted;  // null before submit(), and if the answer was cached
   std::vector<qwen::EngineJob> jobs;          // the choices submitted so far, in order

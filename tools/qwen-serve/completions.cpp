@@ -43,6 +43,12 @@ std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions
   const qwen::SamplingOptions& s = *options.sampling;
   if (s.temperature > 0 && !request.reply.seed) return {};
   std::string key;
+  append_text(key, request.format.key());
+  append(key, options.thought);
+  append(key, options.thought_tokens);
+  append(key, options.min_new_tokens);
+  append(key, options.stop_tokens.size());
+  for (const qwen::Token token : options.stop_tokens) append(key, token);
   append(key, request.n);
   append(key, options.max_new_tokens);
   append(key, options.logprobs);
@@ -71,7 +77,9 @@ std::size_t bytes_of(const Answer& answer) {
   std::size_t bytes = sizeof answer;
   for (const Choice& choice : answer.choices) {
     const Delta& delta = choice.delta;
-    bytes += sizeof choice + delta.text.size() + delta.logprobs.size() * sizeof(qwen::TokenProbability);
+    bytes += sizeof choice + delta.text.size() + delta.reasoning.size();
+    for (const auto& piece : delta.calls) bytes += sizeof piece + piece.name.size() + piece.arguments.size();
+    bytes += delta.logprobs.size() * sizeof(qwen::TokenProbability);
     for (const auto& list : delta.alternatives)
       bytes += sizeof(std::vector<qwen::TokenProbability>) + list.size() * sizeof(qwen::TokenProbability);
   }
@@ -86,13 +94,13 @@ void cache_answer(OpenAiRun& run) {
 
 void send_delta(OpenAiRun& run, StreamWriter& out, std::size_t index, const Delta& delta,
                 std::size_t& characters) {
-  if (delta.text.empty() && delta.logprobs.empty()) return;
+  if (delta.text.empty() && delta.reasoning.empty() && delta.calls.empty() && delta.logprobs.empty()) return;
   send_event(out, "", run.bodies.delta_chunk(static_cast<int>(index), delta, characters));
   characters += count_characters(delta.text);
 }
 
 void send_finish(OpenAiRun& run, StreamWriter& out, std::size_t index) {
-  send_event(out, "", run.bodies.finish_chunk(static_cast<int>(index), run.answer.choices[index].finish));
+  send_event(out, "", run.bodies.finish_chunk(static_cast<int>(index), run.answer.choices[index]));
 }
 
 // Sends each job's text as it arrives.
@@ -100,16 +108,19 @@ void send_jobs(OpenAiRun& run, StreamWriter& out) {
   const std::size_t count = run.answer.choices.size();
   std::vector<std::size_t> characters(count);
   std::vector<bool> done(count);
+  std::vector<ReplySplitter> splitters(count, run.splitter());
   auto last_sent = std::chrono::steady_clock::now();
   for (std::size_t left = count; left > 0 && out.alive();) {
     for (std::size_t i = 0; i < run.jobs.size(); ++i) {
       if (done[i]) continue;
       if (auto chunk = run.jobs[i].next(left > 1 ? kPollJob : kKeepAlive)) {
-        send_delta(run, out, i,
-                   {std::move(chunk->text), std::move(chunk->logprobs), std::move(chunk->alternatives)},
-                   characters[i]);
+        Delta delta = splitters[i].push(chunk->text);
+        delta.logprobs = std::move(chunk->logprobs);
+        delta.alternatives = std::move(chunk->alternatives);
+        send_delta(run, out, i, delta, characters[i]);
         last_sent = std::chrono::steady_clock::now();
       } else if (run.jobs[i].done()) {
+        send_delta(run, out, i, splitters[i].finish(), characters[i]);
         run.collect(i);
         send_finish(run, out, i);
         done[i] = true;
@@ -135,7 +146,7 @@ void stream_answer(OpenAiRun& run, bool chat, StreamWriter& out) {
   try {
     for (std::size_t i = 0; i < run.echoes.size() * run.choices_per_prompt; ++i) {
       std::size_t characters = 0;
-      send_delta(run, out, i, {run.echoes[i / run.choices_per_prompt], {}, {}}, characters);
+      send_delta(run, out, i, {.text = run.echoes[i / run.choices_per_prompt]}, characters);
     }
     if (chat)
       for (std::size_t i = 0; i < run.answer.choices.size(); ++i)
@@ -193,11 +204,13 @@ void complete(Service& service, RequestContext& context, const CompletionRequest
 }  // namespace
 
 void chat_completions(Service& service, RequestContext& context) {
-  complete(service, context, read_chat_request(parse_body(context.request.body)));
+  complete(service, context,
+           read_chat_request(parse_body(context.request.body), RawJson(context.request.body)));
 }
 
 void completions(Service& service, RequestContext& context) {
-  complete(service, context, read_completion_request(parse_body(context.request.body)));
+  complete(service, context,
+           read_completion_request(parse_body(context.request.body), RawJson(context.request.body)));
 }
 
 }  // namespace qwen_serve

@@ -65,24 +65,24 @@ void read_options(Fields& fields, CompletionRequest& request) {
   inner.finish();
 }
 
-void read_shared(Fields& fields, CompletionRequest& request) {
+void read_shared(Fields& fields, RawJson raw, CompletionRequest& request) {
   const auto model = fields.text("model");
   if (!model) throw bad_field("model", "model is missing", "missing_field");
   request.model = *model;
   request.stream = fields.flag("stream").value_or(true);
   read_options(fields, request);
   fields.ignore({"keep_alive"});
-  fields.refuse("format");
-  fields.refuse("think");
+  request.format = read_ollama_format(fields, raw);
+  request.thinking = fields.flag("think");
   fields.refuse("logprobs");
   fields.ignore({"top_logprobs"});
 }
 
-CompletionRequest read_chat(const InputJson& body) {
+CompletionRequest read_chat(const InputJson& body, RawJson raw) {
   Fields fields(body);
   CompletionRequest request;
   request.chat = true;
-  read_shared(fields, request);
+  read_shared(fields, raw, request);
   if (const InputJson* messages = fields.find("messages"); messages && !messages->empty()) {
     InputJson list = *messages;
     if (list.is_array())
@@ -94,26 +94,33 @@ CompletionRequest read_chat(const InputJson& body) {
           if (found != message.end() && (found->is_null() || found->empty() || *found == ""))
             message.erase(name);
         }
+        for (const auto& [name, other] :
+             {std::pair{"thinking", "reasoning_content"}, std::pair{"tool_name", "name"}}) {
+          if (!message.contains(name)) continue;
+          message[other] = message[name];
+          message.erase(name);
+        }
       }
     request.messages = read_messages(list, "messages");
   }
-  fields.refuse("tools");
   fields.finish();
   return request;
 }
 
-CompletionRequest read_generate(const InputJson& body) {
+CompletionRequest read_generate(const InputJson& body, RawJson raw) {
   Fields fields(body);
   CompletionRequest request;
-  read_shared(fields, request);
+  read_shared(fields, raw, request);
+  if (!request.format.tools.empty())
+    throw bad_field("tools", "tools: only in /api/chat", "unsupported_field");
   const std::string prompt = fields.text("prompt").value_or("");
   const auto system = fields.text("system");
-  const bool raw = fields.flag("raw").value_or(false);
+  const bool plain = fields.flag("raw").value_or(false);
   for (const char* name : {"suffix", "images", "template", "context"}) fields.refuse(name);
   fields.finish();
-  request.chat = !raw;
+  request.chat = !plain;
   if (prompt.empty()) return request;
-  if (raw) {
+  if (plain) {
     request.prompts.emplace_back(prompt);
   } else {
     if (system && !system->empty()) request.messages.push_back({"system", *system});
@@ -127,19 +134,27 @@ struct OllamaRun : CompletionRun {
   std::string model;
   bool is_chat = false;  // /api/chat, not /api/generate
 
-  Json line(const std::string& text, bool done) const {
+  // `calls`: whole ones.
+  Json line(const Delta& delta, bool done) const {
     Json body = {{"model", model}, {"created_at", utc_now()}};
-    if (is_chat)
-      body["message"] = {{"role", "assistant"}, {"content", text}};
-    else
-      body["response"] = text;
+    if (is_chat) {
+      Json message = {{"role", "assistant"}, {"content", delta.text}};
+      if (!delta.reasoning.empty()) message["thinking"] = delta.reasoning;
+      for (const qwen::ToolCall& call : join_calls(delta.calls))
+        message["tool_calls"].push_back(
+            {{"function", {{"name", call.name}, {"arguments", Json::parse(call.arguments)}}}});
+      body["message"] = std::move(message);
+    } else {
+      body["response"] = delta.text;
+      if (!delta.reasoning.empty()) body["thinking"] = delta.reasoning;
+    }
     body["done"] = done;
     return body;
   }
-  Json last_line(const std::string& text) const {
+  Json last_line(const Delta& delta) const {
     const auto nanoseconds = [](double seconds) { return static_cast<std::int64_t>(seconds * 1e9); };
-    Json body = line(text, true);
-    body["done_reason"] = finish_name(answer.choices[0].finish);
+    Json body = line(delta, true);
+    body["done_reason"] = finish_name(answer.choices[0].finish, false);
     body["total_duration"] = nanoseconds(timings.total_seconds);
     body["load_duration"] = 0;
     body["prompt_eval_count"] = answer.usage.prompt_tokens;
@@ -153,12 +168,19 @@ struct OllamaRun : CompletionRun {
 void stream_lines(OllamaRun& run, StreamWriter& out) {
   try {
     qwen::EngineJob& job = run.jobs[0];
+    ReplySplitter splitter = run.splitter();
+    const auto send = [&](Delta delta) {
+      delta.calls.clear();  // sent when they are complete
+      if (!delta.text.empty() || !delta.reasoning.empty()) out.text(dump(run.line(delta, false)) + "\n");
+    };
     while (!job.done() && out.alive())
-      if (const auto chunk = job.next(std::chrono::hours(1)); chunk && !chunk->text.empty())
-        out.text(dump(run.line(chunk->text, false)) + "\n");
+      if (const auto chunk = job.next(std::chrono::hours(1)); chunk) send(splitter.push(chunk->text));
+    send(splitter.finish());
     run.collect(0);
     run.admitted.reset();
-    out.text(dump(run.last_line("")) + "\n");
+    const Delta& whole = run.answer.choices[0].delta;
+    if (!whole.calls.empty()) out.text(dump(run.line({.calls = whole.calls}, false)) + "\n");
+    out.text(dump(run.last_line({})) + "\n");
   } catch (...) {
     const ApiError error = current_api_error();
     run.context.log.error = error.code;
@@ -186,7 +208,7 @@ void answer(Service& service, RequestContext& context, const CompletionRequest& 
   if (request.stream)
     return context.stream("application/x-ndjson", [run](StreamWriter& out) { stream_lines(*run, out); });
   run->collect(0);
-  context.json(run->last_line(run->answer.choices[0].delta.text));
+  context.json(run->last_line(run->answer.choices[0].delta));
 }
 
 }  // namespace
@@ -221,6 +243,10 @@ void ollama_show(Service& service, RequestContext& context) {
   if (!name) throw bad_field("model", "model is missing", "missing_field");
   service.check_request_model(*name);
   const qwen::ModelInfo& info = service.model.info();
+  Json capabilities = Json::array({"completion"});
+  if (shows_tools(service.model.chat_template())) capabilities.push_back("tools");
+  if (service.model.chat_template().thinking() != qwen::ChatTemplate::Thinking::none)
+    capabilities.push_back("thinking");
   context.json({{"modelfile", ""},
                 {"parameters", ""},
                 {"template", std::string(service.model.chat_template().name())},
@@ -229,16 +255,17 @@ void ollama_show(Service& service, RequestContext& context) {
                  {{"general.architecture", info.architecture},
                   {"general.parameter_count", info.parameters},
                   {info.architecture + ".context_length", service.context()}}},
-                {"capabilities", Json::array({"completion"})},
+                {"capabilities", std::move(capabilities)},
                 {"modified_at", iso_time(service.created)}});
 }
 
 void ollama_chat(Service& service, RequestContext& context) {
-  answer(service, context, read_chat(parse_body(context.request.body)), true);
+  answer(service, context, read_chat(parse_body(context.request.body), RawJson(context.request.body)), true);
 }
 
 void ollama_generate(Service& service, RequestContext& context) {
-  answer(service, context, read_generate(parse_body(context.request.body)), false);
+  answer(service, context, read_generate(parse_body(context.request.body), RawJson(context.request.body)),
+         false);
 }
 
 void ollama_unsupported(Service&, RequestContext& context) {

@@ -68,14 +68,8 @@ void ignore_hints(Fields& fields) {
 // Fields of OpenAI, llama.cpp and vLLM that would change the text, with the value that asks for nothing.
 const std::pair<const char*, InputJson> kNotImplemented[] = {
     {"grammar", ""},
-    {"json_schema", nullptr},
-    {"guided_json", nullptr},
-    {"guided_regex", nullptr},
-    {"guided_choice", ""},
     {"guided_grammar", nullptr},
     {"structured_outputs", ""},
-    {"min_tokens", 0},
-    {"stop_token_ids", ""},
     {"bad_words", ""},
     {"typical_p", 1},
     {"mirostat", 0},
@@ -93,7 +87,7 @@ const std::pair<const char*, InputJson> kNotImplemented[] = {
 };
 
 // What both kinds of completion share.
-void read_common(Fields& fields, CompletionRequest& request) {
+void read_common(Fields& fields, RawJson raw, CompletionRequest& request) {
   request.model = fields.text("model");
   request.reply.read_sampling(fields);
   request.logit_bias = read_logit_bias(fields.find("logit_bias"));
@@ -112,6 +106,16 @@ void read_common(Fields& fields, CompletionRequest& request) {
   }
   request.user = fields.text("user").value_or("").substr(0, 256);
   request.ignore_eos = fields.flag("ignore_eos").value_or(false);
+  request.min_tokens = static_cast<int>(fields.integer("min_tokens", 0, kMaxToken).value_or(0));
+  if (const InputJson* ids = fields.find("stop_token_ids"))
+    request.stop_tokens = read_tokens(*ids, "stop_token_ids");
+  request.format = read_answer_format(fields, raw);
+  if (request.format.kind != AnswerFormat::Kind::text) {
+    if (request.ignore_eos)
+      throw bad_field("ignore_eos", "ignore_eos: not together with " + request.format.field);
+    if (request.min_tokens > 0)
+      throw bad_field("min_tokens", "min_tokens: not together with " + request.format.field);
+  }
   ignore_hints(fields);
   for (const auto& [name, harmless] : kNotImplemented) fields.refuse(name, {harmless});
 }
@@ -151,27 +155,96 @@ void ReplyFields::read_max_tokens(Fields& fields, int low) {
   }
 }
 
+namespace {
+
+// One call of a tool in an assistant's message, as templates read it: with the arguments as an object.
+std::string read_tool_call(const InputJson& value, const std::string& path) {
+  if (!value.is_object()) throw bad_field(path, path + ": expected an object, found " + describe(value));
+  Fields fields(value, path);
+  const std::string id = fields.text("id").value_or("");
+  if (const std::string type = fields.text("type").value_or("function"); type != "function")
+    throw bad_field(path + ".type", path + ".type: only \"function\" is supported, found " + describe(type),
+                    "unsupported_field");
+  fields.ignore({"index"});
+  const InputJson* inner = fields.find("function");
+  const std::string name_of_function = path + ".function";
+  if (!inner || !inner->is_object())
+    throw bad_field(name_of_function, name_of_function + ": expected an object", "missing_field");
+  Fields function(*inner, name_of_function);
+  const std::string name = function.text("name").value_or("");
+  function.ignore({"index"});
+  const InputJson* found = function.find("arguments");
+  std::string arguments = "{}";
+  if (found && found->is_string()) {
+    if (!found->get_ref<const std::string&>().empty()) arguments = found->get<std::string>();
+    if (!InputJson::accept(arguments) || !InputJson::parse(arguments).is_object())
+      throw bad_field(
+          name_of_function + ".arguments",
+          name_of_function + ".arguments: expected a JSON object in a string, found " + describe(*found));
+  } else if (found) {
+    arguments = found->dump();
+  }
+  function.finish();
+  fields.finish();
+  const auto quote = [](const std::string& text) {
+    return InputJson(text).dump(-1, ' ', false, InputJson::error_handler_t::replace);
+  };
+  return R"({"id": )" + quote(id) + R"(, "type": "function", "function": {"name": )" + quote(name) +
+         R"(, "arguments": )" + arguments + "}}";
+}
+
+std::string read_tool_calls(const InputJson* list, const std::string& path) {
+  if (!list || list->empty()) return {};
+  if (!list->is_array()) throw bad_field(path, path + ": expected a list, found " + describe(*list));
+  std::string text;
+  for (std::size_t i = 0; i < list->size(); ++i)
+    text += (i > 0 ? ", " : "[") + read_tool_call((*list)[i], at(path, i));
+  return text + "]";
+}
+
+qwen::Message read_message(const InputJson& value, const std::string& path) {
+  if (!value.is_object()) throw bad_field(path, path + ": expected an object, found " + describe(value));
+  Fields fields(value, path);
+  qwen::Message message;
+  message.role = fields.text("role").value_or("");
+  if (message.role == "developer") message.role = "system";
+  if (message.role != "system" && message.role != "user" && message.role != "assistant" &&
+      message.role != "tool")
+    throw bad_field(
+        path + ".role",
+        path + ".role: expected system, developer, user, assistant or tool, found " + describe(message.role));
+  InputJson further = InputJson::object();
+  if (message.role == "assistant") {
+    message.tool_calls = read_tool_calls(fields.find("tool_calls"), path + ".tool_calls");
+    const auto thought = fields.text("reasoning_content");
+    const auto other = fields.text("reasoning");  // vLLM's name
+    message.reasoning_content = thought ? *thought : other.value_or("");
+  }
+  if (message.role == "tool")
+    for (const char* name : {"tool_call_id", "name"})
+      if (const auto text = fields.text(name)) further[name] = *text;
+  const InputJson* content = fields.find("content");
+  if (content || message.tool_calls.empty())
+    message.content = read_content(content, path + ".content");
+  else
+    further["content"] = nullptr;
+  fields.ignore({"name", "annotations", "cache_control", "refusal"});
+  for (const char* name :
+       {"tool_calls", "tool_call_id", "function_call", "audio", "reasoning_content", "reasoning"})
+    fields.refuse(name);
+  fields.finish();
+  if (!further.empty()) message.fields = further.dump();
+  return message;
+}
+
+}  // namespace
+
 std::vector<qwen::Message> read_messages(const InputJson& list, const std::string& path) {
   if (!list.is_array() || list.empty())
     throw bad_field(path, path + ": expected a list of at least one message, found " +
                               (list.is_array() ? "an empty one" : describe(list)));
   std::vector<qwen::Message> messages;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const std::string name = at(path, i);
-    if (!list[i].is_object())
-      throw bad_field(name, name + ": expected an object, found " + describe(list[i]));
-    Fields fields(list[i], name);
-    std::string role = fields.text("role").value_or("");
-    if (role == "developer") role = "system";
-    if (role != "system" && role != "user" && role != "assistant")
-      throw bad_field(name + ".role",
-                      name + ".role: expected system, developer, user or assistant, found " + describe(role));
-    std::string content = read_content(fields.find("content"), name + ".content");
-    fields.ignore({"name", "annotations", "cache_control", "refusal", "reasoning_content", "reasoning"});
-    for (const char* other : {"tool_calls", "tool_call_id", "function_call", "audio"}) fields.refuse(other);
-    fields.finish();
-    messages.push_back({std::move(role), std::move(content)});
-  }
+  for (std::size_t i = 0; i < list.size(); ++i) messages.push_back(read_message(list[i], at(path, i)));
   return messages;
 }
 
@@ -189,15 +262,27 @@ std::vector<qwen::Token> read_tokens(const InputJson& list, const std::string& p
   return tokens;
 }
 
-CompletionRequest read_chat_request(const InputJson& body) {
+namespace {
+
+// enable_thinking and thinking_budget, as Qwen's own API names them; also within chat_template_kwargs.
+void read_thinking(Fields& fields, CompletionRequest& request) {
+  if (const auto on = fields.flag("enable_thinking")) request.thinking = on;
+  if (const auto budget = fields.integer("thinking_budget", 0, kMaxToken))
+    request.thought_tokens = static_cast<int>(*budget);
+}
+
+}  // namespace
+
+CompletionRequest read_chat_request(const InputJson& body, RawJson raw) {
   Fields fields(body);
   CompletionRequest request;
   request.chat = true;
   const InputJson* messages = fields.find("messages");
   if (!messages) throw bad_field("messages", "messages is missing", "missing_field");
   request.messages = read_messages(*messages, "messages");
-  read_common(fields, request);
+  read_common(fields, raw, request);
   request.reply.read_max_tokens(fields, 1);
+  read_thinking(fields, request);
   const bool logprobs = fields.flag("logprobs").value_or(false);
   const auto top = fields.integer("top_logprobs", 0, kMaxLogprobs);
   if (top && !logprobs) throw bad_field("top_logprobs", "top_logprobs: only if \"logprobs\" is true");
@@ -207,7 +292,7 @@ CompletionRequest read_chat_request(const InputJson& body) {
       throw bad_field("chat_template_kwargs",
                       "chat_template_kwargs: expected an object, found " + describe(*kwargs));
     Fields inner(*kwargs, "chat_template_kwargs");
-    request.thinking = inner.flag("enable_thinking").value_or(false);
+    read_thinking(inner, request);
     inner.finish();
   }
   request.add_generation_prompt = fields.flag("add_generation_prompt").value_or(true);
@@ -215,20 +300,16 @@ CompletionRequest read_chat_request(const InputJson& body) {
   if (request.continue_final_message && request.messages.back().role != "assistant")
     throw bad_field("continue_final_message",
                     "continue_final_message: the last message is not the assistant's");
-  fields.refuse("response_format", {{{"type", "text"}}});
-  fields.refuse("tool_choice", {"none", "auto"});
   fields.refuse("function_call", {"none", "auto"});
   fields.refuse("modalities", {InputJson::array({"text"})});
   fields.refuse("reasoning_effort", {"none"});
   fields.refuse("verbosity", {"medium"});
-  fields.refuse("parallel_tool_calls", {true});
-  for (const char* name : {"tools", "functions", "audio", "prediction", "web_search_options"})
-    fields.refuse(name);
+  for (const char* name : {"functions", "audio", "prediction", "web_search_options"}) fields.refuse(name);
   fields.finish();
   return request;
 }
 
-CompletionRequest read_completion_request(const InputJson& body) {
+CompletionRequest read_completion_request(const InputJson& body, RawJson raw) {
   Fields fields(body);
   CompletionRequest request;
   const InputJson* prompt = fields.find("prompt");
@@ -253,7 +334,9 @@ CompletionRequest read_completion_request(const InputJson& body) {
         request.prompts.emplace_back(read_tokens(item, at("prompt", i)));
     }
   }
-  read_common(fields, request);
+  read_common(fields, raw, request);
+  if (!request.format.tools.empty())
+    throw bad_field("tools", "tools: only in /v1/chat/completions", "unsupported_field");
   if (request.prompts.size() * static_cast<std::size_t>(request.n) > kMaxPrompts)
     throw bad_field("n", "n: expected at most " + std::to_string(kMaxPrompts) + " choices in all");
   request.reply.read_max_tokens(fields, 0);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/sampling.h"
+#include "qwen-serve/answer_format.h"
 #include "qwen-serve/json_fields.h"
 #include "qwen/chat_template.h"
 #include "qwen/generate.h"
@@ -41,16 +42,21 @@ struct CompletionRequest {
   bool stream = false, include_usage = false;
   bool echo = false;        // completions: the prompt's text before the reply
   bool ignore_eos = false;  // go on after the end of the turn
-  bool thinking = false;    // chat_template_kwargs.enable_thinking
+  int min_tokens = 0;       // before the end of the turn
+  std::vector<qwen::Token> stop_tokens;
+  std::optional<bool> thinking;  // none: only if the template cannot turn it off
+  int thought_tokens = -1;       // -1: no limit
+  AnswerFormat format;
   bool add_generation_prompt = true;
   bool continue_final_message = false;
   std::string user;
 };
 
-CompletionRequest read_chat_request(const InputJson& body);
-CompletionRequest read_completion_request(const InputJson& body);
+// `raw` is the text of `body`.
+CompletionRequest read_chat_request(const InputJson& body, RawJson raw);
+CompletionRequest read_completion_request(const InputJson& body, RawJson raw);
 
-// A list of at least one {"role", "content"}.
+// A list of at least one message: {"role", "content"}, and for tools "tool_calls" and "tool_call_id".
 std::vector<qwen::Message> read_messages(const InputJson& list, const std::string& path);
 // A list of token ids.
 std::vector<qwen::Token> read_tokens(const InputJson& list, const std::string& path);

@@ -40,6 +40,41 @@ std::string token_key(const std::string& bytes) {
   return key;
 }
 
+// The calls of a delta, each with an id, a name, or more of its arguments.
+Json call_pieces(const std::vector<qwen::ToolCallPiece>& pieces) {
+  Json list = Json::array();
+  for (const qwen::ToolCallPiece& piece : pieces) {
+    Json entry = {{"index", piece.index}};
+    if (!piece.name.empty()) {
+      entry["id"] = "call_" + random_id();
+      entry["type"] = "function";
+      entry["function"]["name"] = piece.name;
+    }
+    entry["function"]["arguments"] = piece.arguments;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+// The same, whole.
+Json whole_calls(const std::vector<qwen::ToolCallPiece>& pieces) {
+  Json list = Json::array();
+  for (const qwen::ToolCall& call : join_calls(pieces))
+    list.push_back({{"id", "call_" + random_id()},
+                    {"type", "function"},
+                    {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  return list;
+}
+
+Json message_json(const Delta& delta) {
+  Json message = {{"role", "assistant"}, {"content", delta.text}, {"refusal", nullptr}};
+  if (!delta.reasoning.empty()) message["reasoning_content"] = delta.reasoning;
+  if (delta.calls.empty()) return message;
+  if (delta.text.empty()) message["content"] = nullptr;
+  message["tool_calls"] = whole_calls(delta.calls);
+  return message;
+}
+
 Json token_json(const qwen::Tokenizer& tokenizer, const qwen::TokenProbability& entry) {
   const std::string bytes = tokenizer.token_bytes(entry.token);
   Json list = Json::array();
@@ -49,15 +84,57 @@ Json token_json(const qwen::Tokenizer& tokenizer, const qwen::TokenProbability& 
 
 }  // namespace
 
+std::vector<qwen::ToolCall> join_calls(const std::vector<qwen::ToolCallPiece>& pieces) {
+  std::vector<qwen::ToolCall> calls;
+  for (const qwen::ToolCallPiece& piece : pieces) {
+    if (!piece.name.empty()) calls.push_back({piece.name, {}});
+    calls.back().arguments += piece.arguments;
+  }
+  return calls;
+}
+
 std::size_t count_characters(std::string_view text) {
   std::size_t count = 0;
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   return count;
 }
 
-const char* finish_name(qwen::FinishReason reason) {
+ReplySplitter::ReplySplitter(qwen::Thought thought, bool tools) {
+  if (thought != qwen::Thought::none) thought_.emplace(thought == qwen::Thought::begun);
+  if (tools) calls_.emplace();
+}
+
+Delta ReplySplitter::split(qwen::ThoughtSplitter::Parts parts) {
+  Delta out;
+  out.reasoning = std::move(parts.reasoning);
+  if (calls_) {
+    auto found = calls_->push(parts.answer);
+    out.text = std::move(found.text);
+    out.calls = std::move(found.calls);
+  } else {
+    out.text = std::move(parts.answer);
+  }
+  return out;
+}
+
+Delta ReplySplitter::push(std::string_view text) {
+  return split(thought_ ? thought_->push(text) : qwen::ThoughtSplitter::Parts{{}, std::string(text)});
+}
+
+Delta ReplySplitter::finish() {
+  Delta out = split(thought_ ? thought_->finish() : qwen::ThoughtSplitter::Parts{});
+  if (calls_) {
+    auto rest = calls_->finish();
+    out.text += rest.text;
+    for (auto& piece : rest.calls) out.calls.push_back(std::move(piece));
+  }
+  return out;
+}
+
+const char* finish_name(qwen::FinishReason reason, bool has_calls) {
   using qwen::FinishReason;
-  return reason == FinishReason::end_of_turn || reason == FinishReason::stop_string ? "stop" : "length";
+  if (reason != FinishReason::end_of_turn && reason != FinishReason::stop_string) return "length";
+  return has_calls ? "tool_calls" : "stop";
 }
 
 Json usage_json(const Usage& usage) {
@@ -144,11 +221,11 @@ Json CompletionBodies::whole(const Answer& answer, const Timings& timings) const
     const Choice& choice = answer.choices[i];
     Json entry = {{"index", i}};
     if (chat_)
-      entry["message"] = {{"role", "assistant"}, {"content", choice.delta.text}, {"refusal", nullptr}};
+      entry["message"] = message_json(choice.delta);
     else
       entry["text"] = choice.delta.text;
     entry["logprobs"] = logprobs(choice.delta, 0);
-    entry["finish_reason"] = finish_name(choice.finish);
+    entry["finish_reason"] = finish_name(choice.finish, !choice.delta.calls.empty());
     body["choices"].push_back(std::move(entry));
   }
   body["usage"] = usage_json(answer.usage);
@@ -168,17 +245,22 @@ Json CompletionBodies::role_chunk(int index) const {
 Json CompletionBodies::delta_chunk(int index, const Delta& delta, std::size_t text_offset) const {
   Json body = head(true);
   Json entry = {{"index", index}};
-  if (chat_)
-    entry["delta"] = {{"content", delta.text}};
-  else
+  if (chat_) {
+    entry["delta"] = Json::object();
+    if (!delta.reasoning.empty()) entry["delta"]["reasoning_content"] = delta.reasoning;
+    if (!delta.text.empty() || (delta.reasoning.empty() && delta.calls.empty()))
+      entry["delta"]["content"] = delta.text;
+    if (!delta.calls.empty()) entry["delta"]["tool_calls"] = call_pieces(delta.calls);
+  } else {
     entry["text"] = delta.text;
+  }
   entry["logprobs"] = logprobs(delta, text_offset);
   entry["finish_reason"] = nullptr;
   body["choices"] = Json::array({std::move(entry)});
   return body;
 }
 
-Json CompletionBodies::finish_chunk(int index, qwen::FinishReason reason) const {
+Json CompletionBodies::finish_chunk(int index, const Choice& choice) const {
   Json body = head(true);
   Json entry = {{"index", index}};
   if (chat_)
@@ -186,7 +268,7 @@ Json CompletionBodies::finish_chunk(int index, qwen::FinishReason reason) const 
   else
     entry["text"] = "";
   entry["logprobs"] = nullptr;
-  entry["finish_reason"] = finish_name(reason);
+  entry["finish_reason"] = finish_name(choice.finish, !choice.delta.calls.empty());
   body["choices"] = Json::array({std::move(entry)});
   return body;
 }

@@ -1,21 +1,44 @@
 // Response bodies as OpenAI's clients read them.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "qwen-serve/request_context.h"
 #include "qwen/generate.h"
+#include "qwen/thinking.h"
 #include "qwen/tokenizer.h"
+#include "qwen/tool_call.h"
 
 namespace qwen_serve {
 
 // A part of a reply, or the whole reply.
 struct Delta {
-  std::string text;
-  std::vector<qwen::TokenProbability> logprobs;
-  std::vector<std::vector<qwen::TokenProbability>> alternatives;
+  std::string text{};
+  std::string reasoning{};                   // the thought before the text
+  std::vector<qwen::ToolCallPiece> calls{};  // of tools
+  std::vector<qwen::TokenProbability> logprobs{};
+  std::vector<std::vector<qwen::TokenProbability>> alternatives{};
 };
+
+// Takes one reply apart while it is generated.
+class ReplySplitter {
+ public:
+  ReplySplitter(qwen::Thought thought, bool tools);
+  Delta push(std::string_view text);
+  Delta finish();                                                              // what was held back
+  std::size_t calls() const noexcept { return calls_ ? calls_->calls() : 0; }  // so far
+
+ private:
+  Delta split(qwen::ThoughtSplitter::Parts parts);
+
+  std::optional<qwen::ThoughtSplitter> thought_;
+  std::optional<qwen::ToolCallSplitter> calls_;
+};
+
+// The calls that the pieces of one reply make.
+std::vector<qwen::ToolCall> join_calls(const std::vector<qwen::ToolCallPiece>& pieces);
 
 struct Choice {
   Delta delta;
@@ -36,7 +59,7 @@ struct Answer {
   Usage usage;
 };
 
-const char* finish_name(qwen::FinishReason reason);
+const char* finish_name(qwen::FinishReason reason, bool has_calls);
 Json usage_json(const Usage& usage);
 Json timings_json(const Timings& timings);
 
@@ -49,7 +72,7 @@ class CompletionBodies {
   // Streamed: the role, then pieces, then the reason, then perhaps usage.
   Json role_chunk(int index) const;
   Json delta_chunk(int index, const Delta& delta, std::size_t text_offset) const;
-  Json finish_chunk(int index, qwen::FinishReason reason) const;
+  Json finish_chunk(int index, const Choice& choice) const;
   Json usage_chunk(const Usage& usage, const Timings& timings) const;
 
  private:

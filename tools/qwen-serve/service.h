@@ -35,7 +35,8 @@ struct Service {
   Admission admission;
   std::shared_ptr<qwen::Engine> engine;
   qwen::ResultCache<std::shared_ptr<const Answer>> answers;
-  const ClassifierRegistry::Results labels;  // null: not cached
+  qwen::ResultCache<qwen::Constraint> constraints{{.entries = 64}};  // by AnswerFormat::key()
+  const ClassifierRegistry::Results labels;                          // null: not cached
   ClassifierRegistry classifiers;
   SessionStore sessions;
   ClientWatch watch;
