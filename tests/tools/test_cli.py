@@ -243,7 +243,7 @@ class Errors(unittest.TestCase):
         refused("--stop", "--stop", "", "x")
         refused("requires --json", "--logprobs", "1", "x")
         refused("more than one text", "-p", "a", "-f", "b")
-        refused("--think", "--think", "x")
+        refused("--think", "--think", "on", "x")
         refused("empty message", "")
         refused("empty message", "-p", "")
         refused("empty message")

@@ -17,6 +17,7 @@ void GenerationFlags::add(tools::CommandLine& app) {
   tools::add_model_options(app, model);
   session.add(app);
   answer.add(app);
+  constraint.add(app);
   const tools::Option json_flag =
       app.add_flag("--json", json, "One JSON object instead of streamed text").group("Output");
   app.add("--logprobs", answer.logprobs, "With --json: log-probabilities, and N alternatives, of each token")
@@ -28,15 +29,56 @@ void GenerationFlags::add(tools::CommandLine& app) {
 
 void ChatFlags::add(tools::CommandLine& app, tools::ModelOptions& model) {
   app.add("-s,--system", system, "System prompt, instead of the model's own").type("TEXT").group("Input");
-  app.add_flag("--think", think, "Let Qwen3 think before it answers").group("Answer");
+  app.add("--think", think,
+          "Whether the model thinks before it answers: on, off, or on with N tokens at most")
+      .type("on|off|N")
+      .check([](const std::string& value) {
+        const bool digits =
+            !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == std::string::npos;
+        return value == "on" || value == "off" || digits
+                   ? std::string()
+                   : "expected on, off or a number of tokens, found \"" + value + "\"";
+      })
+      .group("Answer");
   tools::add_chat_template(app, model);
 }
 
 void ChatFlags::check(const qwen::Model& model) const {
+  using Thinking = qwen::ChatTemplate::Thinking;
   const qwen::ChatTemplate& chat = model.chat_template();
-  if (think && chat.thinking() == qwen::ChatTemplate::Thinking::none)
-    throw UsageError("--think: the model's chat template (" + std::string(chat.name()) +
-                     ") does not support thinking");
+  const std::string name = "--think: the model's chat template (" + std::string(chat.name()) + ")";
+  if (thinking() && chat.thinking() == Thinking::none) throw UsageError(name + " does not support thinking");
+  if (think && !thinking() && chat.thinking() == Thinking::always)
+    throw UsageError(name + " cannot turn thinking off");
+}
+
+int ChatFlags::thought_tokens() const {
+  return think && *think != "on" && *think != "off" ? std::stoi(*think) : -1;
+}
+
+void GenerationFlags::check() const {
+  answer.check();
+  static_cast<void>(constraint.constraint());
+}
+
+qwen::GenerateOptions GenerationFlags::options(const qwen::Model& model) const {
+  qwen::GenerateOptions out = answer.options(model);
+  out.constraint = constraint.constraint();
+  return out;
+}
+
+void AnswerStream::thought(std::string_view text) {
+  if (text.empty() || !tools::stdout_is_terminal()) return;
+  if (!in_thought_) tools::stream_out("\x1b[2m");
+  in_thought_ = true;
+  tools::stream_out(text);
+}
+
+void AnswerStream::text(std::string_view text) {
+  if (text.empty()) return;
+  if (in_thought_) tools::stream_out("\x1b[0m\n\n");
+  in_thought_ = false;
+  tools::stream_out(text);
 }
 
 bool GenerationFlags::show_timing() const {
@@ -93,10 +135,10 @@ Json logprobs_json(const qwen::GenerateResult& result, const qwen::Tokenizer& to
   return list;
 }
 
-Json answer_json(const qwen::GenerateResult& result, const qwen::Session& session,
-                 const qwen::GenerateOptions& options, double load_seconds) {
+Json answer_json(const qwen::GenerateResult& result, const qwen::ThoughtSplitter::Parts& parts,
+                 const qwen::Session& session, const qwen::GenerateOptions& options, double load_seconds) {
   const auto generated = static_cast<int>(result.tokens.size());
-  Json json = {{"text", result.text},
+  Json json = {{"text", parts.answer},
                {"finish_reason", qwen::to_string(result.finish)},
                {"model", session.model().info().name},
                {"seed", result.seed},
@@ -112,6 +154,7 @@ Json answer_json(const qwen::GenerateResult& result, const qwen::Session& sessio
                  {"decode_ms", result.decode_seconds * 1e3}}}};
   if (result.decode_seconds > 0)
     json["timings"]["tokens_per_second"] = (generated - 1) / result.decode_seconds;
+  if (!parts.reasoning.empty()) json["reasoning"] = parts.reasoning;
   if (options.logprobs >= 0) json["logprobs"] = logprobs_json(result, session.model().tokenizer());
   return json;
 }
@@ -126,12 +169,23 @@ void end_answer(const qwen::GenerateResult& result, const GenerationFlags& flags
 void answer(qwen::Session& session, std::span<const qwen::Token> prompt, const qwen::GenerateOptions& options,
             const GenerationFlags& flags, double load_seconds) {
   watch_prefill(session, !flags.model.no_progress);
-  auto result = qwen::generate(session, prompt, options, [&](std::string_view text) {
-    if (!flags.json) tools::stream_out(text);
-    return true;
+  std::optional<qwen::ThoughtSplitter> splitter;
+  if (options.thought != qwen::Thought::none) splitter.emplace(options.thought == qwen::Thought::begun);
+  qwen::ThoughtSplitter::Parts all;
+  AnswerStream stream;
+  const auto write = [&](const qwen::ThoughtSplitter::Parts& parts) {
+    all.reasoning += parts.reasoning;
+    all.answer += parts.answer;
+    if (flags.json) return;
+    stream.thought(parts.reasoning);
+    stream.text(parts.answer);
+  };
+  const auto result = qwen::generate(session, prompt, options, [&](std::string_view text) {
+    write(splitter ? splitter->push(text) : qwen::ThoughtSplitter::Parts{{}, std::string(text)});
   });
+  if (splitter) write(splitter->finish());
   if (!flags.json) return end_answer(result, flags);
-  tools::write_json(answer_json(result, session, options, load_seconds));
+  tools::write_json(answer_json(result, all, session, options, load_seconds));
   if (flags.show_timing()) std::fprintf(stderr, "%s\n", timing_line(result).c_str());
 }
 
@@ -143,7 +197,7 @@ struct AskFlags : GenerationFlags {
 };
 
 int ask(const AskFlags& flags) {
-  flags.answer.check();
+  flags.check();
   const std::string text = flags.input.read(true);
   if (text.empty()) throw UsageError("empty message; for example: qwen-run \"你好\"");
   return ask_once(text, flags, flags.chat);
@@ -159,10 +213,13 @@ int ask_once(const std::string& text, const GenerationFlags& flags, const ChatFl
   if (chat.system) messages.push_back({"system", *chat.system});
   messages.push_back({"user", text});
   qwen::ChatTemplate::RenderOptions render;
-  render.enable_thinking = model.chat_template().enable_thinking(chat.think);
+  render.enable_thinking = model.chat_template().enable_thinking(chat.thinking());
+  const qwen::RenderedPrompt prompt = model.chat_template().apply(messages, render);
+  qwen::GenerateOptions options = flags.options(model);
+  options.thought = prompt.thought;
+  options.thought_tokens = chat.thought_tokens();
   qwen::Session session(model, flags.session.get());
-  answer(session, model.chat_template().render(messages, render), flags.answer.options(model), flags,
-         load_seconds);
+  answer(session, model.chat_template().encode(prompt), options, flags, load_seconds);
   return tools::kExitOk;
 }
 
@@ -185,7 +242,7 @@ std::function<int()> generate_command(tools::CommandLine& app) {
       .group("Input");
   flags->add(app);
   return [flags] {
-    flags->answer.check();
+    flags->check();
     const std::string text = flags->input.read(true);
     if (text.empty()) throw UsageError("empty prompt: expected at least one character to continue");
     double load_seconds = 0;
@@ -194,7 +251,7 @@ std::function<int()> generate_command(tools::CommandLine& app) {
         model.tokenizer().encode_prompt(text, flags->special ? qwen::Tokenizer::ControlTokens::parse
                                                              : qwen::Tokenizer::ControlTokens::as_text);
     qwen::Session session(model, flags->session.get());
-    answer(session, prompt, flags->answer.options(model), *flags, load_seconds);
+    answer(session, prompt, flags->options(model), *flags, load_seconds);
     return tools::kExitOk;
   };
 }

@@ -6,6 +6,7 @@
 
 #include "common/model_options.h"
 #include "common/output.h"
+#include "qwen-run/constraint_options.h"
 #include "qwen-run/options.h"
 #include "qwen/qwen.h"
 
@@ -16,9 +17,14 @@ struct GenerationFlags {
   tools::ModelOptions model;
   SessionFlags session;
   AnswerFlags answer;
+  ConstraintFlags constraint;
   bool json = false;
 
   void add(tools::CommandLine& app);
+  // Before a model is loaded. Throws UsageError for an invalid value, and qwen::Error for a constraint that is refused.
+  void check() const;
+  // Those of `answer` and `constraint`.
+  qwen::GenerateOptions options(const qwen::Model& model) const;
   // Whether to print timing on stderr: with -v, or if stderr is a terminal.
   bool show_timing() const;
 };
@@ -26,11 +32,23 @@ struct GenerationFlags {
 // Options of commands that answer messages.
 struct ChatFlags {
   std::optional<std::string> system;  // "": an empty prompt; unset: the model's own
-  bool think = false;
+  std::optional<std::string> think;   // "on", "off", or a number of tokens
 
   void add(tools::CommandLine& app, tools::ModelOptions& model);
-  // Throws UsageError for --think if the model's template does not support it.
+  // Throws UsageError for a --think that the model's template cannot do.
   void check(const qwen::Model& model) const;
+  bool thinking() const { return think && *think != "off"; }
+  int thought_tokens() const;  // at most; -1: no limit
+};
+
+// Writes an answer to stdout as it is generated. A thought is written dim to a terminal, and left out elsewhere.
+class AnswerStream {
+ public:
+  void thought(std::string_view text);
+  void text(std::string_view text);
+
+ private:
+  bool in_thought_ = false;
 };
 
 // Shows a progress bar during prefill.

@@ -81,7 +81,7 @@ qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::op
   options.max_new_tokens = answer.max_new_tokens;
   options.sampling = answer.sampling;
   options.system = system;
-  options.thinking = flags.chat.think;
+  options.thinking = flags.chat.thinking();
   return qwen::Chat(std::make_shared<qwen::Engine>(model, engine), task, options);
 }
 
@@ -265,7 +265,7 @@ class Repl {
 };
 
 int chat(const Flags& flags) {
-  flags.answer.check();
+  flags.check();
   if (tools::stdin_is_terminal() && tools::stdout_is_terminal()) {
     if (flags.json) throw tools::UsageError("--json gives one answer: qwen-run --json TEXT");
     const std::string first = flags.input.given() ? flags.input.read(true) : "";

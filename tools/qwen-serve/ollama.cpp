@@ -140,9 +140,12 @@ struct OllamaRun : CompletionRun {
     if (is_chat) {
       Json message = {{"role", "assistant"}, {"content", delta.text}};
       if (!delta.reasoning.empty()) message["thinking"] = delta.reasoning;
-      for (const qwen::ToolCall& call : join_calls(delta.calls))
+      for (const qwen::ToolCall& call : join_calls(delta.calls)) {
+        Json arguments = Json::parse(call.arguments, nullptr, false);
+        if (arguments.is_discarded()) arguments = call.arguments;  // cut by a stop text
         message["tool_calls"].push_back(
-            {{"function", {{"name", call.name}, {"arguments", Json::parse(call.arguments)}}}});
+            {{"function", {{"name", call.name}, {"arguments", std::move(arguments)}}}});
+      }
       body["message"] = std::move(message);
     } else {
       body["response"] = delta.text;
