@@ -6,7 +6,11 @@ import re
 import tempfile
 import unittest
 
-from qwen_run import run
+import functools
+
+import qwen_run
+
+run = functools.partial(qwen_run.run, model=None)  # the bundled model
 
 SCHEMA = json.dumps({
     "type": "object",

@@ -15,23 +15,6 @@ void check_thinking(const CompletionRequest& request, qwen::ChatTemplate::Thinki
                     "unsupported_field");
 }
 
-qwen::RenderedPrompt chat_prompt(const Service& service, const CompletionRequest& request) {
-  const qwen::ChatTemplate& chat_template = service.model.chat_template();
-  check_thinking(request, chat_template.thinking());
-  qwen::ChatTemplate::RenderOptions options;
-  options.enable_thinking = chat_template.enable_thinking(request.thinking.value_or(false));
-  options.continue_final_message = request.continue_final_message;
-  options.add_generation_prompt = request.add_generation_prompt && !request.continue_final_message;
-  options.tools = request.format.tools;
-  const qwen::RenderedPrompt prompt = chat_template.apply(request.messages, options);
-  if (!options.tools.empty() && !shows_tools(chat_template))
-    throw bad_field("tools", "tools: the model's chat template does not show tools to the model",
-                    "unsupported_field");
-  if (request.thought_tokens >= 0 && prompt.thought == qwen::Thought::none)
-    throw bad_field("thinking_budget", "thinking_budget: only if the model thinks (enable_thinking)");
-  return prompt;
-}
-
 // `thought` is that of the chat's prompt.
 std::vector<std::vector<qwen::Token>> prompts_of(const Service& service, const CompletionRequest& request,
                                                  qwen::Thought& thought) {
@@ -99,6 +82,23 @@ bool shows_tools(const qwen::ChatTemplate& chat_template) {
   with.tools =
       R"([{"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}])";
   return chat_template.render_text({&question, 1}, with) != chat_template.render_text({&question, 1}, {});
+}
+
+qwen::RenderedPrompt chat_prompt(const Service& service, const CompletionRequest& request) {
+  const qwen::ChatTemplate& chat_template = service.model.chat_template();
+  check_thinking(request, chat_template.thinking());
+  qwen::ChatTemplate::RenderOptions options;
+  options.enable_thinking = chat_template.enable_thinking(request.thinking.value_or(false));
+  options.continue_final_message = request.continue_final_message;
+  options.add_generation_prompt = request.add_generation_prompt && !request.continue_final_message;
+  options.tools = request.format.tools;
+  const qwen::RenderedPrompt prompt = chat_template.apply(request.messages, options);
+  if (!options.tools.empty() && !shows_tools(chat_template))
+    throw bad_field("tools", "tools: the model's chat template does not show tools to the model",
+                    "unsupported_field");
+  if (request.thought_tokens >= 0 && prompt.thought == qwen::Thought::none)
+    throw bad_field("thinking_budget", "thinking_budget: only if the model thinks (enable_thinking)");
+  return prompt;
 }
 
 CompletionRun::CompletionRun(Service& owner, RequestContext& request_context,

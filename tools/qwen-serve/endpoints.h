@@ -14,6 +14,7 @@ void models(Service& service, RequestContext& context);
 void model(Service& service, RequestContext& context);
 void tokenize(Service& service, RequestContext& context);
 void detokenize(Service& service, RequestContext& context);
+void apply_template(Service& service, RequestContext& context);
 void chat_completions(Service& service, RequestContext& context);
 void completions(Service& service, RequestContext& context);
 void classify(Service& service, RequestContext& context);

@@ -20,6 +20,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/classify", classify, limited, "Labels with probabilities"},
     {"POST", "/tokenize", tokenize, limited, "Text to token ids"},
     {"POST", "/detokenize", detokenize, limited, "Token ids to text"},
+    {"POST", "/apply-template", apply_template, limited, "A chat completion's prompt"},
     {"POST", "/chat", chat_text, limited, "A message in, plain text out"},
     {"GET", "/api/info", info, keyed, "Model, tasks, defaults and limits"},
     {"POST", "/api/analyze", analyze, limited, "The label first, then the reply, as events"},

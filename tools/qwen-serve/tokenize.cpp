@@ -1,4 +1,5 @@
-// /tokenize and /detokenize.
+// /tokenize, /detokenize and /apply-template.
+#include "qwen-serve/completion_run.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/task_requests.h"
 
@@ -16,6 +17,15 @@ void detokenize(Service& service, RequestContext& context) {
   const auto tokens = read_detokenize_request(parse_body(context.request.body));
   service.check_tokens(tokens, "tokens");
   context.json({{"text", service.model.tokenizer().decode(tokens, true)}});
+}
+
+// The body is a chat completion's.
+void apply_template(Service& service, RequestContext& context) {
+  const CompletionRequest request =
+      read_chat_request(parse_body(context.request.body), RawJson(context.request.body));
+  if (request.model) service.check_request_model(*request.model);
+  const qwen::RenderedPrompt prompt = chat_prompt(service, request);
+  context.json({{"prompt", prompt.text()}, {"tokens", service.model.chat_template().encode(prompt)}});
 }
 
 }  // namespace qwen_serve
