@@ -1,5 +1,5 @@
-// Constraints on text: JSON, JSON that matches a schema, a regular expression, one of a list. They check texts;
-// generation has no option for them yet.
+// Constraints on text: JSON, JSON that matches a schema, a regular expression, one of a list, calls of tools. They
+// check texts, and generated answers satisfy them (GenerateOptions::constraint).
 #pragma once
 #include <memory>
 #include <span>
