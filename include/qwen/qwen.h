@@ -8,6 +8,7 @@
 #include "qwen/engine.h"
 #include "qwen/error.h"
 #include "qwen/evaluation.h"
+#include "qwen/extractor.h"
 #include "qwen/generate.h"
 #include "qwen/model.h"
 #include "qwen/quantize.h"

@@ -17,7 +17,11 @@ namespace qwen {
 enum class TaskKind {
   classify,  // the answer is one of the labels
   generate,  // the answer is text
+  extract,   // the answer is JSON that matches a schema
 };
+
+// "classify", "generate", "extract": as in task files.
+QWEN_API const char* to_string(TaskKind kind) noexcept;
 
 // What happens to a text that does not fit into the context.
 enum class TextOverflow {
@@ -52,12 +56,13 @@ struct Calibration {
 struct QWEN_API Task {
   std::string name;                    // letters, digits, "_" and "-"
   int version = 1;                     // a change invalidates cached answers
-  TaskKind kind = TaskKind::classify;  // Classifier needs classify, Chat generate
+  TaskKind kind = TaskKind::classify;  // Classifier needs classify, Chat generate, Extractor extract
   std::string description;             // one line for people
   std::string heading;                 // printed before a label: "LLM 情感判断"; "": the name
   std::string system;                  // "" leaves the model's own default
   std::string user_template;           // the user's turn; contains "{text}" once
   std::vector<TaskLabel> labels;       // of a classifier
+  std::string schema;                  // of kind extract: a JSON schema (docs/constraints.md)
   std::vector<TaskExample> examples;   // in order
   std::map<std::string, std::string> system_by_label;  // system prompts of a reply to a text of that label
   bool history = false;                                // Chat keeps turns

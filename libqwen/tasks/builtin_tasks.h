@@ -3,6 +3,8 @@
 #include <span>
 #include <string_view>
 
+#include "qwen/task.h"
+
 namespace qwen::tasks {
 
 struct BuiltinTask {
@@ -10,5 +12,7 @@ struct BuiltinTask {
   std::string_view yaml;
 };
 std::span<const BuiltinTask> builtin_tasks() noexcept;
+// As Task::parse(), without compiling the schema, which a test does: programs would do it at every start.
+Task parse_builtin(const BuiltinTask& builtin);
 
 }  // namespace qwen::tasks

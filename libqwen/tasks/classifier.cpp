@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <optional>
 #include <utility>
 
 #include "base/fail.h"
+#include "tasks/batch.h"
 #include "tasks/calibration.h"
 #include "tasks/clock.h"
 #include "tasks/inline_engine.h"
@@ -38,53 +38,15 @@ std::size_t bytes_of(const Classification& result) {
 
 using OnResult = Callback<std::size_t, const Classification&>;
 
-// Results arrive in any order and are reported in input order.
-class OrderedResults {
- public:
-  OrderedResults(std::size_t texts, const OnResult& on_result) : results_(texts), on_result_(on_result) {}
-  Classification& operator[](std::size_t index) { return results_[index]; }
-  // All results before `end` are known. Returns false if the caller wants no more.
-  bool report(std::size_t end) {
-    while (reported_ < end) {
-      const std::size_t index = reported_++;
-      if (!on_result_(index, results_[index])) return false;
-    }
-    return true;
-  }
-  // The reported ones.
-  std::vector<Classification> release() {
-    results_.resize(reported_);
-    return std::move(results_);
-  }
-
- private:
-  std::vector<Classification> results_;
-  const OnResult& on_result_;
-  std::size_t reported_ = 0;
-};
-
 }  // namespace
 
 struct Classifier::State {
-  // A text that the engine computes.
-  struct PendingRequest {
-    PendingRequest(std::size_t at) : index(at) {}
-    PendingRequest(PendingRequest&&) = delete;
-    // The engine's thread uses `raw` until the job has ended.
-    ~PendingRequest() {
-      if (!job) return;
-      job.cancel();
-      try {
-        job.result();
-      } catch (...) {  // nobody asks for it any more
-      }
-    }
-    const std::size_t index;
-    Prompt prompt{};
-    double seconds = 0;  // before it was submitted
-    std::string raw{};   // generate mode: the text so far
+  struct PendingRequest : tasks::PendingText {
+    using PendingText::PendingText;
+    ~PendingRequest() { end_job(); }
+    // In generate mode, written by the engine's thread until the job has ended.
+    std::string raw{};  // the text so far
     bool complete = false;
-    EngineJob job{};
   };
 
   State(std::shared_ptr<Engine> with, Task data, const ClassifierOptions& chosen);
@@ -248,45 +210,22 @@ Classification Classifier::State::finish(PendingRequest& pending, ClassifyMode m
   return result;
 }
 
-// A few texts at once; if the engine has no room for more, one of them is waited for.
 std::vector<Classification> Classifier::State::classify(std::span<const std::string> texts, ClassifyMode mode,
                                                         const OnResult& on_result,
                                                         const CancelToken& cancel) {
-  const auto at_once = static_cast<std::size_t>(engine->options().max_sequences) + 2;
-  OrderedResults results(texts.size(), on_result);
-  std::deque<std::unique_ptr<PendingRequest>> pending;
-  const auto finish_first = [&] {
-    const std::size_t index = pending.front()->index;
-    results[index] = finish(*pending.front(), mode);
-    pending.pop_front();
-    if (options.results)
-      options.results->insert(key_of(texts[index], mode), results[index], bytes_of(results[index]));
-    return results.report(index + 1);
+  tasks::BatchSteps<PendingRequest, Classification> steps;
+  steps.find_known = [&](std::size_t i, Classification& result) {
+    return find_known(texts[i], mode, result);
   };
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (find_known(texts[i], mode, results[i])) {
-      if (pending.empty() && !results.report(i + 1)) return results.release();
-      continue;
-    }
-    const auto start = tasks::Clock::now();
-    auto next = std::make_unique<PendingRequest>(i);
-    next->prompt = make_prompt(texts[i]);
-    next->seconds = tasks::seconds_since(start);
-    if (pending.size() >= at_once && !finish_first()) return results.release();
-    while (!next->job) {
-      try {
-        submit(*next, mode, cancel);
-      } catch (const Error& error) {
-        if (error.code() != ErrorCode::busy || pending.empty()) throw;
-        if (!finish_first()) return results.release();
-      }
-    }
-    pending.push_back(std::move(next));
-  }
-  while (!pending.empty())
-    if (!finish_first()) return results.release();
-  results.report(texts.size());
-  return results.release();
+  steps.make_prompt = [&](std::size_t i) { return make_prompt(texts[i]); };
+  steps.submit = [&](PendingRequest& pending) { submit(pending, mode, cancel); };
+  steps.finish = [&](PendingRequest& pending) {
+    Classification result = finish(pending, mode);
+    if (options.results)
+      options.results->insert(key_of(texts[pending.index], mode), result, bytes_of(result));
+    return result;
+  };
+  return tasks::run_batch(*engine, texts.size(), steps, on_result);
 }
 
 Classifier::Classifier(Model model, Task task, const ClassifierOptions& options)

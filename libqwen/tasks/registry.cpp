@@ -41,9 +41,7 @@ std::vector<std::string> files_of(const std::string& folder) {
 
 TaskRegistry::TaskRegistry() {
   for (const tasks::BuiltinTask& builtin : tasks::builtin_tasks()) {
-    Task task = Task::parse(builtin.yaml, std::string(builtin.file));
-    task.source.clear();
-    add(std::move(task));
+    add(tasks::parse_builtin(builtin));
   }
 }
 

@@ -29,6 +29,15 @@ std::string list_of(const std::vector<std::string>& labels) {
 
 }  // namespace
 
+const char* to_string(TaskKind kind) noexcept {
+  switch (kind) {
+    case TaskKind::classify: return "classify";
+    case TaskKind::generate: return "generate";
+    case TaskKind::extract: return "extract";
+  }
+  return "classify";
+}
+
 std::string Task::user_message(std::string_view text) const {
   const std::size_t at = user_template.find(kPlace);
   if (at == std::string::npos) return user_template;
@@ -84,6 +93,7 @@ std::uint64_t Task::prompt_digest() const {
   }
   add_number(labels.size());
   for (const TaskLabel& label : labels) add(label.text);
+  if (kind == TaskKind::extract) add(schema);
   add_number(content_free.size());
   for (const std::string& text : content_free) add(text);
   return digest;
@@ -149,9 +159,13 @@ std::optional<std::string> validate_task(const Task& task) {
   if (at == std::string::npos || task.user_template.find(kPlace, at + 1) != std::string::npos)
     return "template: expected {text} exactly once";
   const bool classify = task.kind == TaskKind::classify;
+  const bool extract = task.kind == TaskKind::extract;
+  if (extract && task.schema.empty()) return "schema: a task of kind extract needs one";
+  if (!extract && !task.schema.empty()) return "schema: only tasks of kind extract have one";
   if (classify && task.labels.empty()) return "labels: a task of kind classify needs at least one";
   if (!classify && !task.labels.empty()) return "labels: only tasks of kind classify have them";
-  if (classify && task.history) return "history: only tasks of kind generate keep turns";
+  if (task.kind != TaskKind::generate && task.history)
+    return "history: only tasks of kind generate keep turns";
   if (!classify && (task.abstain_below > 0 || !task.content_free.empty()))
     return "abstain_below and content_free: only for tasks of kind classify";
   if (const auto broken = validate_labels(task)) return "labels: " + *broken;

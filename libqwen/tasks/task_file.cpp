@@ -4,6 +4,8 @@
 
 #include "base/atomic_file.h"
 #include "base/fail.h"
+#include "qwen/constraint.h"
+#include "tasks/builtin_tasks.h"
 #include "tasks/task_rules.h"
 #include "tasks/yaml_fields.h"
 
@@ -86,22 +88,28 @@ std::string hex(std::uint64_t value) {
 Task read_task(std::string_view yaml, const std::string& source) {
   const Fields top(tasks::parse_yaml(yaml, source), source, "",
                    {"name", "version", "kind", "description", "heading", "system", "template", "labels",
-                    "examples", "system_by_label", "history", "max_new_tokens", "sampling", "on_overflow",
-                    "abstain_below", "content_free"});
+                    "schema", "examples", "system_by_label", "history", "max_new_tokens", "sampling",
+                    "on_overflow", "abstain_below", "content_free"});
   Task task;
   task.source = source;
   task.name = top.text("name", tasks::kMaxName, true);
   task.version = top.integer("version", 1, 1000000, 1);
   const std::string kind = top.text("kind", kMaxShort, true);
-  if (kind != "classify" && kind != "generate")
-    top.fail_at(top.get("kind"), "kind", "expected classify or generate, found ", quoted(kind));
-  task.kind = kind == "classify" ? TaskKind::classify : TaskKind::generate;
+  bool known = false;
+  for (const TaskKind each : {TaskKind::classify, TaskKind::generate, TaskKind::extract}) {
+    if (kind != to_string(each)) continue;
+    task.kind = each;
+    known = true;
+  }
+  if (!known)
+    top.fail_at(top.get("kind"), "kind", "expected classify, generate or extract, found ", quoted(kind));
   task.description = top.text("description", 1000, false);
   task.heading = top.text("heading", kMaxShort, false);
   task.system = top.text("system", tasks::kMaxPrompt, false);
   task.user_template = top.text("template", tasks::kMaxPrompt, true);
   for (const YAML::Node& node : top.list("labels", tasks::kMaxLabels))
     task.labels.push_back(read_label(node, source, task.labels.size()));
+  if (top.has("schema")) task.schema = top.text("schema", tasks::kMaxPrompt, true);
   for (const YAML::Node& node : top.list("examples", kMaxExamples)) {
     const std::string where = "examples[" + std::to_string(task.examples.size() + 1) + "]";
     const Fields example(node, source, where, {"text", "answer"});
@@ -113,7 +121,7 @@ Task read_task(std::string_view yaml, const std::string& source) {
   task.history = top.flag("history", false);
   const bool classify = task.kind == TaskKind::classify;
   task.max_new_tokens = top.integer("max_new_tokens", 1, 1 << 20, classify ? 5 : 512);
-  if (classify) task.sampling.temperature = 0;
+  if (task.kind != TaskKind::generate) task.sampling.temperature = 0;
   if (top.has("sampling")) task.sampling = read_sampling(top.get("sampling"), source);
   const std::string overflow = top.has("on_overflow") ? top.text("on_overflow", kMaxShort, true) : "refuse";
   if (overflow != "refuse" && overflow != "truncate")
@@ -124,6 +132,24 @@ Task read_task(std::string_view yaml, const std::string& source) {
   task.content_free = top.texts("content_free", kMaxExamples, 1000);
   if (const auto broken = tasks::validate_task(task)) top.fail_at(node_for_rule(top, *broken), "", *broken);
   return task;
+}
+
+// The schema compiles, and the examples' answers match it.
+void check_schema(const Task& task, std::string_view yaml) {
+  const YAML::Node node = tasks::parse_yaml(yaml, task.source)["schema"];
+  const auto fail_here = [&](const std::string& reason) {
+    fail(ErrorCode::bad_format, task.source, ":", node.Mark().line + 1, ": schema: ", reason);
+  };
+  std::optional<Constraint> constraint;
+  try {
+    constraint = Constraint::json_schema(task.schema);
+  } catch (const Error& error) {
+    fail_here(error.what());
+  }
+  if (constraint->is_empty()) fail_here("no value matches it");
+  for (const TaskExample& example : task.examples)
+    if (!constraint->accepts(example.answer))
+      fail_here(cat("the answer ", quoted(example.answer), " of an example does not match"));
 }
 
 // yaml-cpp's own errors, of any place, as this library's.
@@ -138,8 +164,19 @@ auto translate_yaml_errors(const std::string& source, const Body& body) {
 
 }  // namespace
 
+Task tasks::parse_builtin(const BuiltinTask& builtin) {
+  const std::string source(builtin.file);
+  Task task = translate_yaml_errors(source, [&] { return read_task(builtin.yaml, source); });
+  task.source.clear();
+  return task;
+}
+
 Task Task::parse(std::string_view yaml, const std::string& source) {
-  return translate_yaml_errors(source, [&] { return read_task(yaml, source); });
+  return translate_yaml_errors(source, [&] {
+    Task task = read_task(yaml, source);
+    if (task.kind == TaskKind::extract) check_schema(task, yaml);
+    return task;
+  });
 }
 
 Task Task::load(const std::string& path) {

@@ -127,12 +127,13 @@ Json label_json(const qwen::Task& task, const qwen::Classification& result) {
 namespace {
 
 void show_task(const qwen::Task& task) {
-  std::string out = task.name + " (" + (task.kind == qwen::TaskKind::classify ? "classify" : "generate") +
-                    ", version " + std::to_string(task.version) +
-                    (task.source.empty() ? ", built in" : ", " + task.source) + ")\n";
+  std::string out = task.name + " (" + qwen::to_string(task.kind) + ", version " +
+                    std::to_string(task.version) + (task.source.empty() ? ", built in" : ", " + task.source) +
+                    ")\n";
   if (!task.description.empty()) out += task.description + "\n";
   if (!task.system.empty()) out += "system:   " + task.system + "\n";
   out += "template: " + Json(task.user_template).dump() + "\n";
+  if (!task.schema.empty()) out += "schema:\n" + task.schema + (task.schema.ends_with('\n') ? "" : "\n");
   for (const qwen::TaskLabel& label : task.labels) {
     out += "label:    " + label.text;
     for (const std::string& alias : label.aliases)
@@ -153,8 +154,9 @@ int tasks(const TaskFlags& flags, const std::string& name) {
     const qwen::Task& task = registry.get(each);
     std::string padded = each;
     padded.resize(std::max<std::size_t>(padded.size() + 1, 18), ' ');
-    tools::write_out(padded + (task.kind == qwen::TaskKind::classify ? "classify  " : "generate  ") +
-                     task.description + "\n");
+    std::string kind = qwen::to_string(task.kind);
+    kind.resize(10, ' ');
+    tools::write_out(padded + kind + task.description + "\n");
   }
   return tools::kExitOk;
 }

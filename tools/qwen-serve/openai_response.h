@@ -59,7 +59,7 @@ struct Answer {
   Usage usage;
 };
 
-const char* finish_name(qwen::FinishReason reason, bool has_calls);
+const char* finish_name(qwen::FinishReason reason, bool has_calls = false);
 Json usage_json(const Usage& usage);
 Json timings_json(const Timings& timings);
 

@@ -71,7 +71,7 @@ void info(Service& service, RequestContext& context) {
     for (const qwen::TaskLabel& label : task.labels)
       labels.push_back({{"text", label.text}, {"display", label.display}, {"emoji", label.emoji}});
     tasks.push_back({{"name", name},
-                     {"kind", task.kind == qwen::TaskKind::classify ? "classify" : "generate"},
+                     {"kind", qwen::to_string(task.kind)},
                      {"description", task.description},
                      {"heading", task.heading},
                      {"labels", std::move(labels)}});
