@@ -225,6 +225,23 @@ typedef struct qwen_sampling {
 // The defaults of the model, or of the library if `model` is NULL.
 QWEN_API int32_t qwen_sampling_init(qwen_sampling* sampling, const qwen_model* model, qwen_error* error);
 
+// What a reply's text must be (docs/constraints.md). It never changes; replies may share it, from many threads.
+typedef struct qwen_constraint qwen_constraint;
+// Any JSON object.
+QWEN_API int32_t qwen_constraint_json_object(qwen_constraint** constraint, qwen_error* error);
+// JSON that matches a schema (a JSON text ended by a NUL). QWEN_BAD_FORMAT for a malformed one; QWEN_UNSUPPORTED, with the
+// keyword's name, for one that is not enforced.
+QWEN_API int32_t qwen_constraint_json_schema(const char* schema, qwen_constraint** constraint,
+                                             qwen_error* error);
+// A text that matches an ECMA-262 regular expression as a whole. Errors as qwen_constraint_json_schema.
+QWEN_API int32_t qwen_constraint_regex(const char* pattern, qwen_constraint** constraint, qwen_error* error);
+// One of `count` texts; QWEN_INVALID_ARGUMENT if there are none.
+QWEN_API int32_t qwen_constraint_choice(const char* const* choices, size_t count,
+                                        qwen_constraint** constraint, qwen_error* error);
+// Whether a text satisfies the constraint: 1 or 0; 0 for NULL.
+QWEN_API int32_t qwen_constraint_accepts(const qwen_constraint* constraint, const char* text, size_t length);
+QWEN_API void qwen_constraint_free(qwen_constraint* constraint);
+
 // Options of one reply.
 typedef struct qwen_generate_options {
   size_t struct_size;
@@ -237,6 +254,9 @@ typedef struct qwen_generate_options {
   qwen_text_fn on_text;           // may be NULL; a result other than 0 ends the reply (QWEN_FINISH_CANCELLED)
   void* user;                     // passed to on_text
   int32_t logprobs;               // 0: none; n: those of each token and of n - 1 alternatives
+  // NULL: any text. A reply under a constraint is never cut by max_new_tokens or the context; if no text fits,
+  // QWEN_INVALID_ARGUMENT. It must live until the call, or until qwen_engine_submit, returns.
+  const qwen_constraint* constraint;
 } qwen_generate_options;
 
 // Why a reply ended.

@@ -115,6 +115,7 @@ GenerateOptions generate_options_of(const qwen_generate_options* options) {
   if (from.logprobs < 0)
     invalid_argument("logprobs: expected 0 or more, found " + std::to_string(from.logprobs));
   out.logprobs = from.logprobs - 1;
+  if (from.constraint != nullptr) out.constraint = from.constraint->constraint;
   return out;
 }
 

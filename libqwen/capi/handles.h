@@ -23,6 +23,10 @@ struct qwen_cancel {
   qwen::CancelToken token;
 };
 
+struct qwen_constraint {
+  qwen::Constraint constraint;
+};
+
 struct qwen_reply {
   qwen::GenerateResult generation;
   qwen_timings timings;

@@ -179,3 +179,47 @@ TEST_CASE("C: model files are inspected, estimated and quantized", "[capi]") {
   qwen_model_free(model);
   std::remove(out.c_str());
 }
+
+TEST_CASE("C: replies under a constraint", "[capi]") {
+  qwen_error error;
+  const auto model = tiny();
+  const auto prompt = render(model, "你好");
+  const auto session = session_of(model);
+  qwen_constraint* constraint = nullptr;
+  ok(qwen_constraint_json_schema(
+         R"({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false})",
+         &constraint, &error),
+     error);
+  qwen_generate_options options{};
+  options.struct_size = sizeof options;
+  options.max_new_tokens = 40;
+  options.constraint = constraint;
+  qwen_reply* reply = nullptr;
+  ok(qwen_generate(session.get(), prompt.data(), prompt.size(), &options, &reply, &error), error);
+  std::size_t length = 0;
+  const char* text = qwen_reply_text(reply, &length);
+  CHECK(qwen_constraint_accepts(constraint, text, length) == 1);
+  CHECK(qwen_constraint_accepts(constraint, "{}", 2) == 0);
+  CHECK(qwen_constraint_accepts(nullptr, "{}", 2) == 0);
+  qwen_reply_free(reply);
+  options.max_new_tokens = 2;
+  CHECK(qwen_generate(session.get(), prompt.data(), 0, &options, &reply, &error) == QWEN_INVALID_ARGUMENT);
+  CHECK(reply == nullptr);
+  qwen_constraint_free(constraint);
+  CHECK(qwen_constraint_json_schema("{", &constraint, &error) == QWEN_BAD_FORMAT);
+  CHECK(qwen_constraint_json_schema(R"({"not": {}})", &constraint, &error) == QWEN_UNSUPPORTED);
+  CHECK(qwen_constraint_json_schema(nullptr, &constraint, &error) == QWEN_INVALID_ARGUMENT);
+  CHECK(qwen_constraint_choice(nullptr, 0, &constraint, &error) == QWEN_INVALID_ARGUMENT);
+  CHECK(constraint == nullptr);
+  const char* choices[] = {"a", "bc"};
+  ok(qwen_constraint_choice(choices, 2, &constraint, &error), error);
+  CHECK(qwen_constraint_accepts(constraint, "bc", 2) == 1);
+  qwen_constraint_free(constraint);
+  ok(qwen_constraint_regex("[0-9]+", &constraint, &error), error);
+  CHECK(qwen_constraint_accepts(constraint, "12", 2) == 1);
+  qwen_constraint_free(constraint);
+  ok(qwen_constraint_json_object(&constraint, &error), error);
+  CHECK(qwen_constraint_accepts(constraint, "{}", 2) == 1);
+  qwen_constraint_free(constraint);
+  qwen_constraint_free(nullptr);
+}
