@@ -42,9 +42,10 @@ struct ToolCallPiece {
 // A block that does not begin like a call is text. One answer each; one thread at a time.
 class QWEN_API ToolCallSplitter {
  public:
+  // What is new: any text comes before the calls' pieces.
   struct Parts {
-    std::string text;  // outside of the calls, without the white space before and after them
-    std::vector<ToolCallPiece> calls;
+    std::string text;                  // outside of the calls, without the white space before and after them
+    std::vector<ToolCallPiece> calls;  // in order
   };
   // Adds text, cut anywhere between characters. Text that may still become a tag is held back.
   Parts push(std::string_view text);
