@@ -53,6 +53,8 @@ constexpr Command kCommands[] = {
     {"memory", "what a model will need, before loading it", memory_command},
     {"tasks", "sentiment and chat as a service would run them", tasks_command},
     {"engine", "many replies at once, and short questions beside them", engine_command},
+    {"constraints", "what answers of a given form cost: compiling, each token, tokens/s",
+     constraints_command},
     {"cost", "energy and money: per token, per request, per year", cost_command},
 };
 
@@ -62,7 +64,7 @@ std::string overview() {
       "[OPTIONS]\n\n";
   for (const Command& command : kCommands) {
     std::string name = command.name;
-    name.resize(10, ' ');
+    name.resize(13, ' ');
     text += "  " + name + command.summary + "\n";
   }
   return text + "\nqwen-bench COMMAND --help lists a command's options; --version shows the version.\n";

@@ -260,7 +260,7 @@ TEST_CASE("blocks that are no calls are text while an answer is generated", "[co
   for (const std::string& answer :
        {std::string("<tool_call>"), std::string("x <tool_call> y </tool_call> z"),
         std::string("<tool_call>\n{\"arguments\": {}}\n</tool_call>"), "<tool_call>" + std::string(5000, '{'),
-        "<tool_call>\n{\"name\": 5, \"arguments\": {}}\n</tool_call>"}) {
+        std::string("<tool_call>\n{\"name\": 5, \"arguments\": {}}\n</tool_call>")}) {
     for (const std::size_t size : {1, 3, 100'000}) {
       CAPTURE(answer.substr(0, 60), size);
       const SplitCalls found = split_calls(answer, size);
