@@ -123,7 +123,7 @@ TEST_CASE("bad task files are refused with file, line and reason", "[tasks]") {
   check(task_yaml("description: [a, b]\n"), "t.yaml:8: description:", "expected a text");
   check(task_yaml("  bad indent: {\n"), "t.yaml:", "not YAML");
   check("name: x\nkind: classify\n", "t.yaml:1:", "template is missing");
-  check("name: x\nkind: poem\ntemplate: '{text}'\n", "t.yaml:2: kind:", "classify or generate");
+  check("name: x\nkind: poem\ntemplate: '{text}'\n", "t.yaml:2: kind:", "classify, generate or extract");
   check("name: x\nkind: generate\ntemplate: 'no place'\n", "t.yaml:3:", "exactly once");
   check("name: x\nkind: generate\ntemplate: '{text}{text}'\n", "t.yaml:3:", "exactly once");
   check("name: x\nkind: classify\ntemplate: '{text}'\n", "t.yaml:1:", "at least one");

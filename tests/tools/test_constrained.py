@@ -79,7 +79,7 @@ class Constrained(unittest.TestCase):
                 (2, "excludes", "--json-schema", "{}", "--regex", "a", "hi"),
                 (1, "schema", "--json-schema", "{", "hi"),
                 (1, "/nonexistent.json", "--json-schema", "/nonexistent.json", "hi"),
-                (1, "\"not\"", "--json-schema", '{"not": {}}', "hi"),
+                (1, "uniqueItems", "--json-schema", '{"uniqueItems": true}', "hi"),
                 (1, "no text satisfies", "--json-schema", "false", "hi"),
                 (1, "pattern", "--regex", "(", "hi"),
                 (2, "--think: expected on, off or a number", "--think", "maybe", "hi"),

@@ -95,7 +95,8 @@ class Formats(unittest.TestCase):
         def schema(value):
             return {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}
 
-        self.refused("response_format", '"not"', response_format=schema({"not": {}}))
+        self.refused("response_format", "uniqueItems", response_format=schema({"uniqueItems": True}))
+        self.refused("response_format", "no answer", response_format=schema({"not": {}}))
         self.refused("response_format", "type", response_format=schema({"type": "strin"}))
         self.refused("response_format.json_schema.schema", "JSON schema", response_format=schema([]))
         self.refused("response_format.json_schema", "missing", response_format={"type": "json_schema"})
@@ -177,7 +178,7 @@ class Formats(unittest.TestCase):
         self.refused("tool_choice", "sometimes", tools=[TIME], tool_choice="sometimes")
         self.refused("tool_choice.function.name", "no tool", tools=[TIME],
                      tool_choice={"type": "function", "function": {"name": "x"}})
-        broken = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "not": {}}}}
+        broken = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "minProperties": 1}}}
         self.refused("tools", '"f"', tools=[broken])
         call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{"}}
         self.refused("messages[0].tool_calls[0].function.arguments", "JSON object",
@@ -195,7 +196,7 @@ class Formats(unittest.TestCase):
         token = self.server.post("/tokenize", {"text": "好"}).json()["tokens"][0]
         answer = self.choice(logit_bias={str(token): 100}, stop_token_ids=[token])
         self.assertEqual((answer["message"]["content"], answer["finish_reason"]), ("", "stop"))
-        self.refused("stop_token_ids", "vocabulary", stop_token_ids=[10**8])
+        self.refused("stop_token_ids", "token ids below", stop_token_ids=[10**8])
 
     def test_ollama(self):
         answer = self.server.post("/api/chat", {"model": "x", "messages": MESSAGES, "stream": False, "format": SCHEMA}).json()

@@ -72,7 +72,7 @@ class TestOllama(unittest.TestCase):
         self.assertEqual(self.post("/api/generate", prompt="").json()["done_reason"], "load")
 
     def test_refused(self):
-        for field, value in (("format", "xml"), ("format", {"not": {}}), ("tools", [{}]), ("think", "high")):
+        for field, value in (("format", "xml"), ("format", {"uniqueItems": True}), ("tools", [{}]), ("think", "high")):
             self.refused(self.post("/api/chat", messages=MESSAGES, **{field: value}), 400, field)
         for field, value in (("suffix", "x"), ("images", ["aa"]), ("template", "x"), ("context", [1])):
             self.refused(self.post("/api/generate", prompt="A", **{field: value}), 400, field)

@@ -188,6 +188,12 @@ AnswerFormat read_ollama_format(Fields& fields, RawJson raw) {
 }
 
 std::optional<qwen::Constraint> AnswerFormat::constraint() const {
+  auto constraint = compile();
+  if (constraint && constraint->is_empty()) throw bad_field(field, field + ": no answer satisfies it");
+  return constraint;
+}
+
+std::optional<qwen::Constraint> AnswerFormat::compile() const {
   try {
     switch (kind) {
       case Kind::text: return std::nullopt;

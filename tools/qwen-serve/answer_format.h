@@ -24,6 +24,9 @@ struct AnswerFormat {
   std::optional<qwen::Constraint> constraint() const;
   // Two formats of the same key have the same constraint.
   std::string key() const;
+
+ private:
+  std::optional<qwen::Constraint> compile() const;
 };
 
 // response_format, tools, tool_choice, parallel_tool_calls, and guided_json, guided_regex, guided_choice (vLLM) and

@@ -229,9 +229,10 @@ qwen::Message read_message(const InputJson& value, const std::string& path) {
   else
     further["content"] = nullptr;
   fields.ignore({"name", "annotations", "cache_control", "refusal"});
-  for (const char* name :
-       {"tool_calls", "tool_call_id", "function_call", "audio", "reasoning_content", "reasoning"})
-    fields.refuse(name);
+  if (message.role != "assistant")
+    for (const char* name : {"tool_calls", "reasoning_content", "reasoning"}) fields.refuse(name);
+  if (message.role != "tool") fields.refuse("tool_call_id");
+  for (const char* name : {"function_call", "audio"}) fields.refuse(name);
   fields.finish();
   if (!further.empty()) message.fields = further.dump();
   return message;

@@ -133,8 +133,9 @@ Delta ReplySplitter::finish() {
 
 const char* finish_name(qwen::FinishReason reason, bool has_calls) {
   using qwen::FinishReason;
-  if (reason != FinishReason::end_of_turn && reason != FinishReason::stop_string) return "length";
-  return has_calls ? "tool_calls" : "stop";
+  // Calls that the token limit ended are complete, only fewer.
+  if (has_calls && (reason == FinishReason::end_of_turn || reason == FinishReason::length)) return "tool_calls";
+  return reason == FinishReason::end_of_turn || reason == FinishReason::stop_string ? "stop" : "length";
 }
 
 Json usage_json(const Usage& usage) {
