@@ -83,7 +83,7 @@ bool ToolCallSplitter::step(Parts& parts, bool last) {
     }
     case State::arguments: {
       const std::size_t end = held_.find(kCallEnd);
-      const std::size_t held_back = last ? 0 : std::min(held_.size(), kCallEnd.size() - 1);
+      const std::size_t held_back = last ? 0 : templates::partial_tag(held_, kCallEnd);
       std::string part = take(end != std::string::npos ? end : held_.size() - held_back);
       if (!part.empty()) parts.calls.push_back({calls_ - 1, {}, std::move(part)});
       if (end == std::string::npos) return false;

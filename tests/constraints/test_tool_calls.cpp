@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.h"
 #include "qwen/constraint.h"
 #include "qwen/error.h"
 
@@ -254,6 +255,21 @@ TEST_CASE("calls are found while an answer is generated, however it is cut", "[c
       }
     }
   }
+}
+
+TEST_CASE("pieces of calls are whole characters", "[constraints]") {
+  const std::string answer = "好。\n" + call("time", R"({"地方": "北京的}}}故宫😀博物院"})");
+  ToolCallSplitter splitter;
+  for (std::size_t at = 0; at < answer.size();) {
+    std::size_t size = 1;
+    while (at + size < answer.size() && (static_cast<unsigned char>(answer[at + size]) & 0xC0) == 0x80)
+      ++size;
+    const auto parts = splitter.push(answer.substr(at, size));
+    CHECK(is_valid_utf8(parts.text));
+    for (const ToolCallPiece& piece : parts.calls) CHECK(is_valid_utf8(piece.arguments));
+    at += size;
+  }
+  CHECK(splitter.finish().calls.empty());
 }
 
 TEST_CASE("blocks that are no calls are text while an answer is generated", "[constraints]") {

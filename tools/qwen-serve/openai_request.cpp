@@ -172,7 +172,7 @@ std::string read_tool_call(const InputJson& value, const std::string& path) {
     throw bad_field(name_of_function, name_of_function + ": expected an object", "missing_field");
   Fields function(*inner, name_of_function);
   const std::string name = function.text("name").value_or("");
-  function.ignore({"index"});
+  function.ignore({"index", "parsed_arguments"});
   const InputJson* found = function.find("arguments");
   std::string arguments = "{}";
   if (found && found->is_string()) {
@@ -228,7 +228,7 @@ qwen::Message read_message(const InputJson& value, const std::string& path) {
     message.content = read_content(content, path + ".content");
   else
     further["content"] = nullptr;
-  fields.ignore({"name", "annotations", "cache_control", "refusal"});
+  fields.ignore({"name", "annotations", "cache_control", "refusal", "parsed"});
   if (message.role != "assistant")
     for (const char* name : {"tool_calls", "reasoning_content", "reasoning"}) fields.refuse(name);
   if (message.role != "tool") fields.refuse("tool_call_id");
