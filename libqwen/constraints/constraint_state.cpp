@@ -11,6 +11,7 @@ constexpr std::size_t kMaxConfigs = 20'000;  // before the automaton forgets old
 constexpr std::size_t kMaxMasks = 256;
 constexpr std::size_t kRecentTokens = 16;
 constexpr std::size_t kMaxForced = 512;  // bytes at a time
+constexpr Cost kCostOfPartialChar = 5;   // bytes at most that complete a character or an escape: \\u000X
 
 // How much of `text` is split in the same way whatever follows it: all but its last word. The tokenizer's words are
 // letters with at most one other character before them, digits, or other characters with at most one space before
@@ -170,11 +171,17 @@ void ConstraintState::walk_nodes(std::span<const TokenTrie::Node> nodes, bool bu
 ConstraintState::Mask ConstraintState::walk(bool budget) {
   Mask mask{TokenSet(trie_->vocabulary()), automaton_.cost(config_)};
   const auto string = automaton_.plain_string(config_);
-  // In a string without a pattern all plain tokens are allowed, and only the others need the automaton.
-  const bool slice = string.inside && (budget ? string.alone && string.long_enough
-                                              : string.alone || string.free >= trie_->max_plain());
-  if (slice && (!budget || fits(config_, left_ - 1))) mask.tokens.add(trie_->plain(string.free));
-  walk_nodes(slice ? trie_->other_nodes() : trie_->nodes(), budget, mask);
+  // In a string without a pattern most tokens are allowed, and only the others need the automaton.
+  if (!budget && string.inside && string.alone) {
+    mask.tokens.add(trie_->interior(string.free));
+    mask.max_cost += kCostOfPartialChar;
+    walk_nodes(trie_->string_end_nodes(), budget, mask);
+  } else {
+    const bool slice =
+        string.inside && (budget ? string.alone && string.long_enough : string.free >= trie_->max_plain());
+    if (slice && (!budget || fits(config_, left_ - 1))) mask.tokens.add(trie_->plain(string.free));
+    walk_nodes(slice ? trie_->other_nodes() : trie_->nodes(), budget, mask);
+  }
   for (const auto& [token, text] : added_tokens_) {
     const Config next = automaton_.run(config_, text);
     if (next < 0 || (budget && !fits(next, left_ - 1))) continue;

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/utf8.h"
+#include "constraints/string_lexer.h"
 
 namespace qwen::constraints {
 namespace {
@@ -19,6 +20,27 @@ int plain_characters(std::string_view bytes) {
     ++count;
   }
   return count;
+}
+
+// What `bytes` are inside of a JSON string, from the beginning of a character on.
+struct InString {
+  enum class Kind { invalid, stays, ends } kind = Kind::stays;
+  int characters = 0;  // one that is begun included
+};
+
+InString in_string(std::string_view bytes) {
+  InString out;
+  PartialChar partial = 0;
+  for (const char byte : bytes) {
+    const LexStep step =
+        lex_byte(partial, static_cast<unsigned char>(byte), /*raw=*/false, /*any_spelling=*/false);
+    if (step.kind == LexStep::Kind::invalid) return {InString::Kind::invalid};
+    if (step.kind == LexStep::Kind::quote) return {InString::Kind::ends};
+    partial = step.kind == LexStep::Kind::partial ? step.value : 0;
+    out.characters += step.kind == LexStep::Kind::character;
+  }
+  out.characters += partial != 0;
+  return out;
 }
 
 // Longer tokens (rows of dashes and the like) are handled byte by byte.
@@ -92,6 +114,7 @@ TokenTrie::TokenTrie(const Tokenizer& tokenizer) {
   has_all_bytes_ = 256 == std::count_if(nodes_.begin(), nodes_.end(),
                                         [](const Node& node) { return node.depth == 1 && node.token >= 0; });
   other_nodes_ = build(others);
+  find_interior(all);
   for (std::size_t i = 1; i < all.size(); ++i) {
     std::size_t first = i;
     while (first > 0 && bytes(all[first - 1]) == bytes(all[i])) --first;
@@ -102,6 +125,26 @@ TokenTrie::TokenTrie(const Tokenizer& tokenizer) {
 std::string_view TokenTrie::bytes(Token token) const noexcept {
   const auto i = static_cast<std::size_t>(token);
   return std::string_view(bytes_).substr(ends_[i], ends_[i + 1] - ends_[i]);
+}
+
+void TokenTrie::find_interior(std::span<const Token> sorted) {
+  std::vector<Token> ending;
+  interior_.assign(kMaxPlain + 1, TokenSet(vocabulary()));
+  for (const Token token : sorted) {
+    const InString found = in_string(bytes(token));
+    if (found.kind == InString::Kind::invalid) continue;
+    if (found.kind == InString::Kind::ends || found.characters > kMaxPlain) {
+      ending.push_back(token);
+    } else {
+      for (auto i = static_cast<std::size_t>(found.characters); i < interior_.size(); ++i)
+        interior_[i].set(token);
+    }
+  }
+  string_end_nodes_ = build(ending);
+}
+
+const TokenSet& TokenTrie::interior(std::uint32_t characters) const noexcept {
+  return interior_[std::min<std::size_t>(characters, interior_.size() - 1)];
 }
 
 const TokenSet& TokenTrie::plain(std::uint32_t characters) const noexcept {

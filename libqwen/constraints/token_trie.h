@@ -58,6 +58,13 @@ class TokenTrie {
   std::size_t max_depth() const noexcept { return max_depth_; }
   bool has_all_bytes() const noexcept { return has_all_bytes_; }  // a token for every byte
 
+  // The tokens that stay inside of a JSON string and fit into `characters` more of its characters, one that is begun
+  // included. Escapes are spelled as generated ones.
+  const TokenSet& interior(std::uint32_t characters) const noexcept;
+  // The nodes of the tokens that end a JSON string, or have more characters than interior() counts. No other token is
+  // valid inside of a string.
+  std::span<const Node> string_end_nodes() const noexcept { return string_end_nodes_; }
+
   // Plain tokens are whole characters that need no escape in a JSON string: those of at most `characters`.
   const TokenSet& plain(std::uint32_t characters) const noexcept;
   std::uint32_t max_plain() const noexcept { return static_cast<std::uint32_t>(plain_.size()) - 1; }
@@ -69,11 +76,12 @@ class TokenTrie {
 
  private:
   std::vector<Node> build(std::span<const Token> sorted);
+  void find_interior(std::span<const Token> sorted);
 
   std::string bytes_;
   std::vector<std::uint32_t> ends_{0};  // token i is bytes_[ends_[i], ends_[i + 1])
-  std::vector<Node> nodes_, other_nodes_;
-  std::vector<TokenSet> plain_;                      // by number of characters
+  std::vector<Node> nodes_, other_nodes_, string_end_nodes_;
+  std::vector<TokenSet> plain_, interior_;           // by number of characters
   std::vector<std::pair<Token, Token>> duplicates_;  // (in the trie, another)
   std::size_t max_depth_ = 0;
   bool has_all_bytes_ = false;
