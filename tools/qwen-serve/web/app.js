@@ -1,31 +1,47 @@
-// The page: one conversation with the server, and everything around it.
-import { ApiError, analyze, deleteSession, getInfo, getSession, serverState } from "./api.js";
-import { askKey, openExport, openSettings } from "./dialogs.js";
-import { element } from "./dom.js";
-import { download, toJson, toMarkdown } from "./export.js";
-import { apply, currentLanguage, labelName, percent, setLanguage, t } from "./i18n.js";
-import { loadChat, loadDraft, saveChat, saveDraft, saveSettings, settings } from "./store.js";
-import { TurnView } from "./turn_view.js";
+// The page: which conversation is shown, what is sent, and the server that comes and goes.
+import { ApiError, analyze, countTokens, getInfo, serverState } from "./api.js";
+import { openBatch, refreshBatch } from "./batch.js";
+import {
+  ancestors, branches, exportJson, historyOf, importJson, newConversation, newMessage, newestLeaf, pathTo, subtree, titleOf,
+} from "./conversation.js";
+import { askKey, openPanel, taskName } from "./dialogs.js";
+import { element, iconButton, openDialog } from "./dom.js";
+import { download, fileName, pickFile, readTextFile, toMarkdown } from "./files.js";
+import { apply, currentLanguage, percent, setLanguage, t } from "./i18n.js";
+import { shownName, trendView } from "./label_view.js";
+import { AnswerView, UserView } from "./message_view.js";
+import { Sidebar } from "./sidebar.js";
+import {
+  deleteConversations, deleteMessages, loadAllMessages, loadConversations, loadDraft, loadMessages, openStore, saveConversation,
+  saveCut, saveDraft, saveMessages, saveSettings, saveWhole, settings, watchStore,
+} from "./store.js";
 
 const kTriesWhenBusy = 5;  // by itself; then the button
 const kUndoMs = 8000;
 const kAskAgainMs = 1500;  // for a server that does not answer
+const kSaveMs = 1000;      // an answer under way is saved this often
+const kStaleMs = 5000;     // an answer that no tab has saved for so long is not being written
 
 const get = (id) => document.getElementById(id);
 const input = get("input");
 const scroller = get("scroller");
 
-const chat = loadChat();  // {session, turns}
-let views = [];
 let info = null;
-let running = null;       // {controller, turn, view} of the request under way
-let retry = null;         // {timer, view} of one that waits for its next try
-let forgotten = false;    // the server no longer knows the conversation shown
+let conversations = [];                  // all records
+let firstTexts = new Map();              // conversation id -> its first message, for titles
+let current = null;                      // the record shown
+let messages = [];                       // of the conversation shown
+let path = [];                           // of these, the branch shown
+const views = new Map();                 // message id -> view
+const running = new Map();               // conversation id -> {controller, message, question}
+const retries = new Map();               // message id -> {timer}
+let files = [];                          // attached to the next message: {name, text, tokens}
+let recalled = -1;                       // how far back ArrowUp has gone
 let reconnecting = false;
 
 // ---- What is shown
 
-// Not where focus would bring up a keyboard over half of the screen.
+// Not if focus would bring up a keyboard over half of the screen.
 function focusInput() {
   if (matchMedia("(hover: hover)").matches) input.focus();
 }
@@ -36,60 +52,89 @@ function announce(text) {
 
 function heading(name) {
   const task = info?.tasks?.find((one) => one.name === name);
-  if (name?.startsWith("sentiment")) return t("sentiment");
-  return task?.heading ?? name ?? "";
+  return task ? taskName(task) : name || "";
 }
 
-const actions = { announce, heading, retry: tryAgain, regenerate, giveUp };
+const actions = {
+  announce,
+  heading,
+  branches: (message) => branches(messages, message),
+  isLast: (message) => path[path.length - 1]?.id === message.id,
+  show: (leaf) => showLeaf(leaf),
+  edit: editMessage,
+  remove: removeMessage,
+  regenerate: (message) => !busyHere() && answerAgain(message),
+  resume: (message) => !busyHere() && run(current, message, { resume: true }),
+  retry: (message) => {
+    if (!busyHere()) run(current, message);
+    focusInput();
+  },
+  giveUp: (message) => {
+    cancelRetry(message);
+    views.get(message.id)?.draw();
+  },
+};
 
-function addView(turn) {
-  const view = new TurnView(turn, actions);
-  views.push(view);
-  get("turns").append(view.node);
-  markLast();
-  return view;
+const sidebar = new Sidebar({
+  open: (id) => { location.hash = `#c=${id}`; },
+  rename: async (conversation, title) => {
+    conversation.title = title;
+    await saveConversation(conversation);
+    showSidebar();
+  },
+  remove: removeConversation,
+  exportOne: (conversation) => exportConversation(conversation),
+});
+
+function showSidebar() {
+  sidebar.show(conversations, firstTexts, current?.id);
+  get("title").textContent = current ? titleOf(current, firstTexts.get(current.id)) : "";
+  document.title = [get("title").textContent, info?.name || "qwen-serve"].filter(Boolean).join(" · ");
 }
 
-function markLast() {
-  for (const [index, view] of views.entries()) {
-    const last = index === views.length - 1;
-    if (view.last !== last) {
-      view.last = last;
-      view.draw();
-    }
-  }
-  get("welcome").hidden = views.length > 0;
-  get("export").disabled = views.length === 0;
-  get("new").disabled = views.length === 0;
-}
-
-function showAll() {
-  views = [];
-  get("turns").replaceChildren();
-  for (const turn of chat.turns) addView(turn);
-  showForgotten();
-  markLast();
-  scrollToEnd();
-}
-
-function showForgotten() {
-  get("turns").querySelector(".forgotten")?.remove();
-  if (forgotten && chat.turns.length) {
-    get("turns").append(element("div", { class: "divider forgotten", role: "status", text: t("expiredNow") }));
-  }
-}
-
+const busyHere = () => running.has(current.id);
 const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
 
 function scrollToEnd() {
   scroller.scrollTop = scroller.scrollHeight;
 }
 
-function showMode() {
-  get("mode").textContent = settings.history ? "" : t("historyOff");
-  get("send").disabled = input.value.trim() === "";
-  get("send").hidden = running !== null;
-  get("stop").hidden = running === null;
+// Shows the branch that ends in current.leaf. Views of messages that stay are kept: what is open stays open.
+function showPath() {
+  path = pathTo(messages, current.leaf);
+  const kept = new Set(path.map((message) => message.id));
+  for (const id of [...views.keys()]) if (!kept.has(id)) views.delete(id);
+  for (const message of path) {
+    let view = views.get(message.id);
+    if (!view) {
+      view = message.role === "user" ? new UserView(message, actions) : new AnswerView(message, actions);
+      views.set(message.id, view);
+    } else {
+      view.message = message;
+      view.draw();
+    }
+  }
+  get("messages").replaceChildren(...path.map((message) => views.get(message.id).node));
+  get("welcome").hidden = path.length > 0;
+  get("export").disabled = path.length === 0;
+  const trend = trendView(path.filter((message) => message.label).map((message) => message.label));
+  get("trend").replaceChildren(...(trend ? [trend] : []));
+  showComposer();
+}
+
+function showComposer() {
+  const busy = current !== null && busyHere();
+  get("send").disabled = (input.value.trim() === "" && files.length === 0) || files.some((file) => file.tooLong);
+  get("send").hidden = busy;
+  get("stop").hidden = !busy;
+  get("files").replaceChildren(...files.map((file, at) => element("span", { class: file.tooLong ? "chip bad" : "chip" },
+    element("span", { text: file.tooLong ? t("fileTooLong", file) : file.tokens ? t("fileTokens", file) : file.name }),
+    iconButton("close", t("removeFile", file), () => {
+      files.splice(at, 1);
+      showComposer();
+      focusInput();
+    }))));
+  get("files").hidden = files.length === 0;
 }
 
 function growInput() {
@@ -101,42 +146,215 @@ function showLanguage() {
   apply();
   get("language").textContent = t("otherLanguage");
   get("language").lang = currentLanguage() === "zh" ? "en" : "zh-CN";
-  get("examples").replaceChildren(...t("examples").map((text) =>
+  get("examples").replaceChildren(...t(info?.builtin ? "demoExamples" : "examples").map((text) =>
     element("button", { type: "button", text, onclick: () => send(text) })));
-  for (const view of views) view.draw();
-  showForgotten();
-  showMode();
+  get("demo").hidden = !info?.builtin;
+  for (const view of views.values()) view.draw();
+  if (current) showComposer();
+  showSidebar();
+  refreshBatch();
 }
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
-const shownTheme = () => settings.theme ?? (systemDark.matches ? "dark" : "light");
+const shownTheme = () => settings.theme || (systemDark.matches ? "dark" : "light");
 
 function showTheme() {
-  const root = document.documentElement;
-  if (settings.theme) root.dataset.theme = settings.theme;
-  else delete root.dataset.theme;
-  root.dataset.shown = shownTheme();
+  document.documentElement.dataset.shown = shownTheme();
+}
+
+function showDrawer(open) {
+  document.body.classList.toggle("drawer", open);
+  get("menu").setAttribute("aria-expanded", String(open));
+  if (open) get("search").focus();
 }
 
 let toastTimer = null;
 
-function toast(text, action, onclick, onend) {
+function toast(text, action, onclick) {
   clearTimeout(toastTimer);
   const box = get("toast");
-  const end = (done) => {
+  const end = () => {
     clearTimeout(toastTimer);
     box.hidden = true;
-    done?.();
   };
-  box.replaceChildren(element("span", { text }),
-    element("button", { type: "button", text: action, onclick: () => end(onclick) }));
+  box.replaceChildren(element("span", { text }), ...(action ? [element("button", { type: "button", text: action, onclick: () => {
+    end();
+    onclick();
+  } })] : []));
   box.hidden = false;
-  toastTimer = setTimeout(() => end(onend), kUndoMs);
+  toastTimer = setTimeout(end, kUndoMs);
+}
+
+// ---- Conversations
+
+async function readList() {
+  conversations = await loadConversations();
+  const first = new Map();
+  for (const message of await loadAllMessages()) {
+    if (message.parent !== null || message.role !== "user") continue;
+    const known = first.get(message.conversation);
+    if (!known || message.created < known.created) first.set(message.conversation, message);
+  }
+  firstTexts = new Map([...first].map(([id, message]) => [id, message.text]));
+}
+
+async function openConversation(id) {
+  const record = conversations.find((conversation) => conversation.id === id);
+  current = record || newConversation(settings.conversation);
+  messages = record ? await loadMessages(id) : [];
+  for (const message of path) cancelRetry(message);
+  messages = messages.map(live);
+  markStale();
+  views.clear();
+  recalled = -1;
+  showDrawer(false);
+  showPath();
+  showSidebar();
+  scrollToEnd();
+  focusInput();
+}
+
+// The record that a request under way writes to, if this is one.
+function live(message) {
+  for (const { message: answer, question } of running.values()) {
+    if (answer.id === message.id) return answer;
+    if (question.id === message.id) return question;
+  }
+  return message;
+}
+
+// An answer that no tab is writing any more was interrupted.
+function markStale() {
+  const mine = new Set([...running.values()].map(({ message }) => message.id));
+  let waiting = false;
+  for (const message of messages) {
+    if (message.status !== "streaming" || mine.has(message.id)) continue;
+    if (Date.now() - (message.saved || 0) > kStaleMs) message.status = "stopped";
+    else waiting = true;
+  }
+  if (waiting) setTimeout(() => { markStale(); showPath(); }, kStaleMs);
+}
+
+async function touch(conversation) {
+  conversation.updated = Date.now();
+  if (!conversations.some(({ id }) => id === conversation.id)) conversations.push(conversation);
+  await saveConversation(conversation);
+  if (conversation === current && location.hash !== `#c=${conversation.id}`) history.replaceState(null, "", `#c=${conversation.id}`);
+  showSidebar();
+}
+
+async function showLeaf(leaf) {
+  current.leaf = leaf;
+  showPath();
+  await saveConversation(current);
+}
+
+async function removeConversation(conversation) {
+  const kept = await loadMessages(conversation.id);
+  running.get(conversation.id)?.controller.abort();
+  await deleteConversations([conversation.id]);
+  conversations = conversations.filter((other) => other !== conversation);
+  if (current === conversation) location.hash = "#";
+  else showSidebar();
+  toast(t("deleted", { title: sidebar.title(conversation) }), t("undo"), async () => {
+    await saveWhole([{ conversation, messages: kept }]);
+    await readList();
+    location.hash = `#c=${conversation.id}`;
+    showSidebar();
+  });
+}
+
+async function removeMessage(message) {
+  const gone = subtree(messages, message.id);
+  if (gone.some((one) => running.get(current.id)?.message.id === one.id)) running.get(current.id).controller.abort();
+  const [conversation, leaf] = [current, current.leaf];
+  messages = messages.filter((one) => !gone.includes(one));
+  current.leaf = message.parent && newestLeaf(messages, message.parent);
+  await deleteMessages(gone);
+  await touch(current);
+  showPath();
+  toast(t("messageDeleted"), t("undo"), async () => {
+    await saveMessages(gone);
+    conversation.leaf = leaf;
+    await touch(conversation);
+    if (conversation === current) {
+      messages.push(...gone);
+      showPath();
+    }
+  });
+}
+
+// The message becomes a box; sending it makes a branch beside the old one.
+function editMessage(message) {
+  const view = views.get(message.id);
+  const area = element("textarea", { class: "editing", value: message.text, rows: Math.min(12, message.text.split("\n").length + 1) });
+  area.setAttribute("aria-label", t("edit"));
+  const end = (text) => {
+    view.draw();
+    if (text !== null && text.trim() !== "" && !busyHere()) say(text.trim(), message.files || [], message.parent);
+    focusInput();
+  };
+  area.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      end(null);
+    } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+      event.preventDefault();
+      end(area.value);
+    }
+  });
+  view.node.replaceChildren(area, element("div", { class: "tools" },
+    element("button", { type: "button", class: "primary", text: t("sendEdited"), onclick: () => end(area.value) }),
+    element("button", { type: "button", text: t("cancel"), onclick: () => end(null) })));
+  area.focus();
+  area.selectionStart = area.value.length;
+}
+
+async function search(words) {
+  const needle = words.trim().toLowerCase();
+  if (needle === "") {
+    sidebar.found = null;
+  } else {
+    const all = await loadAllMessages();
+    sidebar.found = new Set(all.filter(({ text }) => text.toLowerCase().includes(needle)).map(({ conversation }) => conversation));
+    for (const conversation of conversations) {
+      if (sidebar.title(conversation).toLowerCase().includes(needle)) sidebar.found.add(conversation.id);
+    }
+  }
+  sidebar.draw();
+}
+
+async function exportConversation(conversation) {
+  const format = await openDialog(get("export-dialog"));
+  if (format !== "markdown" && format !== "json") return;
+  const all = conversation === current ? messages : await loadMessages(conversation.id);
+  const title = titleOf(conversation, firstTexts.get(conversation.id));
+  if (format === "json") download(`${fileName(title)}.json`, "application/json", exportJson([{ conversation, messages: all }], info));
+  else download(`${fileName(title)}.md`, "text/markdown", toMarkdown(title, pathTo(all, conversation.leaf), heading));
+}
+
+async function exportAll() {
+  const all = await loadAllMessages();
+  const list = conversations.map((conversation) => ({ conversation, messages: all.filter((one) => one.conversation === conversation.id) }));
+  download(`qwen-${new Date().toISOString().slice(0, 10)}.json`, "application/json", exportJson(list, info));
+}
+
+async function importFile(file) {
+  try {
+    const list = importJson(await file.text(), settings.conversation);
+    await saveWhole(list);
+    await readList();
+    showSidebar();
+    toast(t("imported", { n: list.length }));
+    if (list.length === 1) location.hash = `#c=${list[0].conversation.id}`;
+  } catch (error) {
+    toast(t("importFailed", { name: file.name, why: error.message }));
+  }
 }
 
 // ---- Requests
 
-// Runs call(); where the server wants a key, asks for it and runs it again.
+// Runs call(); if the server wants a key, asks for it and runs it again.
 async function withKey(call) {
   for (;;) {
     try {
@@ -147,155 +365,198 @@ async function withKey(call) {
   }
 }
 
-// A task's name, null for none, undefined for the server's choice where that is not known.
-function chosen(kind) {
-  const name = settings[kind] ?? info?.defaults?.[kind];
+// A task's name, null for none, undefined for the server's choice if that is not known.
+function chosen(conversation, kind) {
+  const own = conversation.settings[kind];
+  const name = own === null || own === undefined ? info?.defaults?.[kind] : own;
   return name === "" ? null : name;
 }
 
-function requestBody(turn, again) {
-  const body = { text: turn.user, task: chosen("task"), reply: chosen("reply") };
-  if (!settings.history) body.history = false;  // else as the task has it
-  if (chat.session) body.session = chat.session;
-  // A turn that was not kept by the server cannot be replaced there.
-  if (again && chat.session && settings.history) body.regenerate = true;
-  if (settings.temperature !== null) body.temperature = settings.temperature;
-  if (settings.length !== null) body.max_tokens = settings.length;
-  if (settings.seed !== null) body.seed = settings.seed;
+// What the model reads of a message: its text, and its files as blocks.
+function fullText(message) {
+  const parts = (message.files || []).map(({ name, text }) => `${name}:\n\`\`\`\n${text}\n\`\`\``);
+  return [...parts, message.text].filter((part) => part !== "").join("\n\n");
+}
+
+function requestBody(conversation, question, before, answer, resume) {
+  const own = conversation.settings;
+  const body = {
+    text: fullText(question),
+    messages: historyOf(before.map((message) => ({ role: message.role, text: fullText(message) }))),
+    task: question.label ? null : chosen(conversation, "task"),
+    reply: chosen(conversation, "reply"),
+  };
+  if (body.task === null && body.reply === null) body.task = chosen(conversation, "task") || "sentiment";
+  if (own.system !== null) body.system = own.system;
+  if (own.temperature !== null) body.temperature = own.temperature;
+  if (own.length !== null) body.max_tokens = own.length;
+  if (own.seed !== null) body.seed = own.seed;
+  if (own.think) body.think = own.think;
+  if (resume) body.partial = answer.text;
   return body;
 }
 
-function handlers(turn, view, again) {
-  let saved = performance.now();
+function handlers(conversation, question, answer) {
+  const view = () => views.get(answer.id);
   const follow = () => {
     const stick = atEnd();
     return () => stick && scrollToEnd();
   };
+  const changed = () => {
+    view()?.scheduleBody(follow);
+    if (Date.now() - (answer.saved || 0) > kSaveMs) keep(answer);
+  };
   return {
-    session: (id) => {
-      if (id) chat.session = id;
-    },
     queued: ({ position }) => {
-      view.status = position > 0 ? t("queued", { n: position }) : t("queuedNext");
-      view.drawBody();
+      if (!view()) return;
+      view().status = position > 0 ? t("queued", { n: position }) : t("queuedNext");
+      view().drawBody();
     },
     sentiment: (label) => {
-      const scroll = follow();
-      turn.label = label;
-      view.status = null;
-      view.freshLabel = !again;
-      view.draw();
-      scroll();
-      const name = label.abstained ? t("unsure") : labelName(label.display ?? label.label);
-      announce(t("announceLabel", { heading: heading(label.task), label: name, share: percent(label.probability) }));
-    },
-    delta: ({ text }) => {
-      turn.reply += text;
-      view.scheduleBody(follow);
-      if (performance.now() - saved > 1000) {
-        saved = performance.now();
-        saveChat(chat);
+      question.label = label;
+      saveMessages([question]);
+      if (conversation === current) {
+        const after = follow();
+        if (view()) view().status = null;
+        showPath();
+        after();
       }
+      announce(t("announceLabel", { heading: heading(label.task), label: shownName(label), share: percent(label.probability) }));
+    },
+    delta: ({ text, reasoning }) => {
+      if (reasoning) answer.reasoning = (answer.reasoning || "") + reasoning;
+      if (text) answer.text += text;
+      changed();
     },
   };
 }
 
-async function run(turn, view, again, tries = 0) {
-  cancelRetry();
-  if (forgotten) {
-    forgotten = false;
-    showForgotten();
-    turn.divider = chat.turns.length > 1;
-  }
-  const controller = new AbortController();
-  running = { controller, turn, view };
-  const { reply: partial } = turn;
-  Object.assign(turn, { status: "streaming", reply: "", done: null, error: null, history: settings.history,
-    labelOnly: chosen("reply") === null, limit: settings.length ?? info?.defaults?.max_tokens ?? null });
-  view.status = null;
-  view.draw();
-  showMode();
-  let wait = null;
-  try {
-    turn.done = await withKey(() => analyze(requestBody(turn, again), handlers(turn, view, again), controller.signal));
-    turn.status = "done";
-    if (turn.done.session && turn.history) chat.session = turn.done.session;
-    if (turn.reply) announce(t("announceReply", { text: turn.reply }));
-  } catch (error) {
-    if (error.name === "AbortError") {
-      turn.status = "stopped";
-      announce(t("stopped"));
-    } else if (error.kind === "expired" && chat.session) {
-      chat.session = null;
-      forgotten = true;
-      running = null;
-      return run(turn, view, false, tries);
-    } else {
-      const known = error instanceof ApiError;
-      turn.status = "error";
-      turn.error = { kind: known ? error.kind : "failed", message: error.message };
-      turn.reply ||= partial;  // a try that failed at once takes nothing away
-      if (error.kind === "busy" && tries < kTriesWhenBusy) wait = Math.max(1, Math.ceil(error.retryAfter ?? 2));
-      if (error.kind === "offline" || error.kind === "broken") reconnect();
-      announce(t(turn.error.kind, { why: turn.error.message }));
-    }
-  }
-  running = null;
-  if (wait !== null) countDown(turn, view, again, wait, tries + 1);
-  const stick = atEnd();
-  view.draw();
-  if (stick) scrollToEnd();
-  saveChat(chat);
-  showMode();
+function keep(answer) {
+  answer.saved = Date.now();
+  return saveMessages([answer]).catch(() => toast(t("notSaved")));
 }
 
-function countDown(turn, view, again, seconds, tries) {
+// Computes `answer` (whose parent is the question), or goes on where its length ended it.
+async function run(conversation, answer, { resume = false, tries = 0 } = {}) {
+  cancelRetry(answer);
+  const before = ancestors(messages, answer);
+  const question = before.pop();
+  const body = requestBody(conversation, question, before, answer, resume);
+  const controller = new AbortController();
+  running.set(conversation.id, { controller, message: answer, question });
+  const { text: partial } = answer;
+  Object.assign(answer, { status: "streaming", done: null, error: null, labelOnly: body.reply === null,
+    limit: body.max_tokens || info?.defaults?.max_tokens || null });
+  if (!resume) Object.assign(answer, { text: "", reasoning: "" });
+  await keep(answer);
+  if (conversation === current) showPath();
+  let wait = null;
+  try {
+    answer.done = await withKey(() => analyze(body, handlers(conversation, question, answer), controller.signal));
+    answer.status = "done";
+    if (answer.text) announce(t("announceReply", { text: answer.text }));
+  } catch (error) {
+    if (error.name === "AbortError") {
+      answer.status = "stopped";
+      announce(t("stopped"));
+    } else {
+      answer.status = "error";
+      answer.error = { kind: error instanceof ApiError ? error.kind : "failed", message: error.message };
+      if (answer.text === "") answer.text = partial;  // a try that failed at once takes nothing away
+      if (error.kind === "busy" && tries < kTriesWhenBusy) wait = Math.max(1, Math.ceil(error.retryAfter || 2));
+      if (error.kind === "offline" || error.kind === "broken") reconnect();
+      announce(t(answer.error.kind, { why: answer.error.message }));
+    }
+  }
+  running.delete(conversation.id);
+  const gone = conversation === current && !messages.includes(answer);
+  if (!gone && conversations.includes(conversation)) {
+    await keep(answer);
+    await touch(conversation);
+  }
+  if (wait !== null) countDown(conversation, answer, wait, { resume, tries: tries + 1 });
+  if (conversation !== current || gone) return;
+  const stick = atEnd();
+  showPath();
+  if (stick) scrollToEnd();
+}
+
+function countDown(conversation, answer, seconds, next) {
+  const view = views.get(answer.id);
+  if (!view || conversation !== current) return;
   view.retryIn = seconds;
   const timer = setInterval(() => {
     if (view.retryIn > 1) view.tick();
-    else run(turn, view, again, tries);
+    else if (!busyHere()) run(conversation, answer, next);
   }, 1000);
-  retry = { timer, view };
+  retries.set(answer.id, { timer });
 }
 
-function cancelRetry() {
+function cancelRetry(message) {
+  const retry = retries.get(message.id);
   if (!retry) return;
   clearInterval(retry.timer);
-  retry.view.retryIn = null;
-  retry = null;
+  retries.delete(message.id);
+  const view = views.get(message.id);
+  if (view) view.retryIn = null;
 }
 
-function giveUp(view) {
-  cancelRetry();
-  view.draw();
+async function say(text, attached, parent) {
+  const conversation = current;
+  const question = newMessage(conversation, parent, "user", text, attached.length ? { files: attached } : {});
+  const answer = newMessage(conversation, question.id, "assistant", "", { status: "streaming", created: question.created + 1 });
+  messages.push(question, answer);
+  conversation.leaf = answer.id;
+  if (!firstTexts.has(conversation.id)) firstTexts.set(conversation.id, text);
+  showPath();
+  scrollToEnd();
+  await saveMessages([question, answer]);
+  await touch(conversation);
+  await run(conversation, answer);
 }
 
 function send(text) {
-  if (running || text.trim() === "") return;
-  const waiting = retry?.view;
-  cancelRetry();
-  waiting?.draw();
-  const turn = { user: text.trim(), reply: "", label: null, status: "streaming" };
-  chat.turns.push(turn);
-  const view = addView(turn);
-  saveChat(chat);
-  scrollToEnd();
-  return run(turn, view, false);
+  if (busyHere() || (text.trim() === "" && files.length === 0)) return;
+  for (const message of path) actions.giveUp(message);
+  const attached = files.map(({ name, text: content }) => ({ name, text: content }));
+  files = [];
+  recalled = -1;
+  const last = path[path.length - 1];
+  say(text.trim(), attached, last ? last.id : null);
 }
 
-// A connection that broke may have left the turn at the server: it is replaced there, where it is.
-function tryAgain(turn, view) {
-  if (!running) run(turn, view, turn.error.kind === "broken");
-  focusInput();
-}
-
-function regenerate(turn, view) {
-  if (!running) run(turn, view, turn.history !== false);
+// Another answer beside the old one.
+function answerAgain(old) {
+  const answer = newMessage(current, old.parent, "assistant", "", { status: "streaming" });
+  messages.push(answer);
+  current.leaf = answer.id;
+  run(current, answer);
   focusInput();
 }
 
 function stop() {
-  running?.controller.abort();
+  running.get(current.id)?.controller.abort();
+}
+
+async function attach(file) {
+  let read;
+  try {
+    read = await readTextFile(file);
+  } catch {
+    toast(t("notText", { name: file.name }));
+    return;
+  }
+  const entry = { name: read.name, text: read.text, tokens: null, tooLong: false };
+  files.push(entry);
+  showComposer();
+  try {
+    entry.tokens = await withKey(() => countTokens(read.text));
+  } catch {
+    entry.tokens = null;  // the server refuses the message then, if it is too long
+  }
+  entry.most = info?.limits?.prompt_tokens || info?.context || Infinity;
+  entry.tooLong = entry.tokens !== null && entry.tokens > entry.most;
+  showComposer();
 }
 
 // ---- The server comes and goes
@@ -304,47 +565,12 @@ async function loadInfo() {
   info = await withKey(getInfo);
   get("model").textContent = info.model;
   get("model").title = `${info.name} ${info.version}`;
-  document.title = info.name;
-  for (const view of views) if (view.turn.label) view.draw();
-}
-
-// The server's own copy of the conversation, merged into the one shown: nothing that is shown goes away.
-async function restoreSession() {
-  if (!chat.session) return;
-  let session;
-  try {
-    session = await withKey(() => getSession(chat.session));
-  } catch (error) {
-    if (error.kind !== "expired") throw error;
-    chat.session = null;
-    forgotten = chat.turns.length > 0;
-    saveChat(chat);
-    showForgotten();
-    return;
-  }
-  if (running) return;
-  let begin = chat.turns.length;
-  while (begin > 0 && !chat.turns[--begin].divider);
-  const rest = [...session.turns];
-  for (const turn of chat.turns.slice(begin)) {
-    if (turn.history === false) continue;
-    // Of a reply that was cut off the two may have seen different parts.
-    const at = rest.findIndex(({ user, assistant }) =>
-      user === turn.user && (turn.status !== "done" || assistant === turn.reply));
-    if (at < 0) continue;
-    turn.reply = rest.splice(at, 1)[0].assistant ?? turn.reply;
-  }
-  for (const { user, assistant, sentiment } of rest) {
-    chat.turns.push({ user, reply: assistant ?? "", label: sentiment ?? null, status: "done", history: true });
-  }
-  saveChat(chat);
-  showAll();
+  showLanguage();
 }
 
 async function begin() {
   try {
     await loadInfo();
-    await restoreSession();
   } catch (error) {
     if (error.kind === "offline" || error.status === 503) reconnect();
     else if (error.kind !== "auth") throw error;
@@ -370,39 +596,60 @@ async function reconnect() {
   banner.hidden = true;
   reconnecting = false;
   announce(t("onlineAgain"));
-  if (!running) await begin();
+  await begin();
+}
+
+// ---- Other tabs
+
+let reloading = null;
+
+function onOtherTab(change) {
+  if (change.conversation && change.conversation !== current?.id) return;
+  clearTimeout(reloading);
+  reloading = setTimeout(async () => {
+    const known = conversations;
+    await readList();
+    // Records that this tab is working with stay the same objects.
+    conversations = conversations.map((fresh) => {
+      const old = known.find((other) => other.id === fresh.id);
+      return old ? Object.assign(old, { ...fresh, leaf: old === current ? old.leaf : fresh.leaf }) : fresh;
+    });
+    if (messages.length && !conversations.some(({ id }) => id === current.id)) {
+      running.get(current.id)?.controller.abort();
+      location.hash = "#";
+      return;
+    }
+    if (messages.length || conversations.some(({ id }) => id === current.id)) {
+      const stick = atEnd();
+      messages = (await loadMessages(current.id)).map(live);
+      markStale();
+      showPath();
+      if (stick) scrollToEnd();
+    }
+    showSidebar();
+  }, 60);
 }
 
 // ---- Events
 
-function newChat() {
-  stop();
-  cancelRetry();
-  const old = { session: chat.session, turns: chat.turns, forgotten };
-  Object.assign(chat, { session: null, turns: [] });
-  forgotten = false;
-  saveChat(chat);
-  showAll();
-  focusInput();
-  toast(t("cleared"), t("undo"), () => {
-    stop();
-    Object.assign(chat, { session: old.session, turns: [...old.turns, ...chat.turns] });
-    forgotten = old.forgotten;
-    saveChat(chat);
-    showAll();
-  }, () => {
-    if (old.session && old.session !== chat.session) deleteSession(old.session).catch(() => {});
-  });
-}
-
-function exportChat(format) {
-  const name = `conversation-${new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-")}`;
-  if (format === "json") download(`${name}.json`, "application/json", toJson(chat.turns, info));
-  else download(`${name}.md`, "text/markdown", toMarkdown(chat.turns, heading));
+function route() {
+  const batch = location.hash === "#batch";
+  document.body.classList.toggle("batch", batch);
+  get("chat").hidden = batch;
+  get("batch").hidden = !batch;
+  for (const [id, on] of [["to-chat", !batch], ["to-batch", batch]]) {
+    if (on) get(id).setAttribute("aria-current", "page");
+    else get(id).removeAttribute("aria-current");
+  }
+  showDrawer(false);
+  if (batch) return openBatch(() => info, { announce, toast, withKey });
+  const id = /^#c=([\w-]+)$/.exec(location.hash)?.[1] || null;
+  if (current && id === current.id) return showPath();
+  return openConversation(id);
 }
 
 function submit() {
-  if (running || input.value.trim() === "") return;
+  if (busyHere() || get("send").disabled) return;
   const text = input.value;
   input.value = "";
   saveDraft("");
@@ -410,33 +657,76 @@ function submit() {
   send(text);
 }
 
+// What was said before in this conversation, the newest first.
+function recall(step) {
+  const said = path.filter((message) => message.role === "user").map((message) => message.text).reverse();
+  const next = recalled + step;
+  if (next < -1 || next >= said.length) return;
+  recalled = next;
+  input.value = next < 0 ? "" : said[next];
+  growInput();
+  showComposer();
+}
+
 get("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   submit();
 });
 input.addEventListener("input", () => {
+  recalled = -1;
   saveDraft(input.value);
   growInput();
-  showMode();
+  showComposer();
 });
 input.addEventListener("keydown", (event) => {
-  // While an input method composes, Enter chooses its word. Safari says so by 229 only.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  submit();
+  // While an input method composes, its keys are its own. Safari says so by 229 only.
+  if (event.isComposing || event.keyCode === 229) return;
+  const empty = input.value === "" || recalled >= 0;
+  if (event.key === "Enter" && !event.shiftKey) {
+    event.preventDefault();
+    submit();
+  } else if ((event.key === "ArrowUp" || event.key === "ArrowDown") && empty && !event.shiftKey) {
+    event.preventDefault();
+    recall(event.key === "ArrowUp" ? 1 : -1);
+  }
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
-  if (running) stop();
-  else if (retry) giveUp(retry.view);
+  if (document.body.classList.contains("drawer")) {
+    showDrawer(false);
+    get("menu").focus();
+  } else if (current && busyHere()) {
+    stop();
+  } else {
+    for (const message of path) if (retries.has(message.id)) actions.giveUp(message);
+  }
 });
 get("stop").addEventListener("click", () => {
   stop();
   focusInput();
 });
-get("new").addEventListener("click", newChat);
-get("export").addEventListener("click", () => openExport(exportChat));
-get("settings").addEventListener("click", () => openSettings(info, showMode));
+get("attach").addEventListener("click", () => pickFile("", attach));
+get("chat").addEventListener("dragover", (event) => event.preventDefault());
+get("chat").addEventListener("drop", (event) => {
+  event.preventDefault();
+  for (const file of event.dataTransfer.files) attach(file);
+});
+get("menu").addEventListener("click", () => showDrawer(!document.body.classList.contains("drawer")));
+get("shade").addEventListener("click", () => showDrawer(false));
+get("new").addEventListener("click", () => {
+  if (messages.length === 0 && location.hash !== "#batch") showDrawer(false);
+  location.hash = "#";
+  focusInput();
+});
+get("search").addEventListener("input", () => search(get("search").value));
+get("export").addEventListener("click", () => exportConversation(current));
+get("export-all").addEventListener("click", exportAll);
+get("import").addEventListener("click", () => pickFile(".json,application/json", importFile));
+get("settings").addEventListener("click", () => openPanel(current.settings, info, () => {
+  settings.conversation = { ...current.settings };
+  saveSettings();
+  if (conversations.includes(current)) saveConversation(current);
+}));
 get("language").addEventListener("click", () => {
   settings.language = currentLanguage() === "zh" ? "en" : "zh";
   saveSettings();
@@ -454,12 +744,22 @@ scroller.addEventListener("scroll", () => {
   get("down").hidden = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 240;
 });
 get("down").addEventListener("click", scrollToEnd);
-addEventListener("pagehide", () => saveChat(chat));
+addEventListener("hashchange", route);
+addEventListener("pagehide", () => {
+  if (running.size) saveCut([...running.values()].map(({ message }) => ({ ...message, status: "stopped" })));
+});
 
-input.value = loadDraft();
-showTheme();
-showAll();
-showLanguage();
-growInput();
-focusInput();
-begin();
+async function start() {
+  input.value = loadDraft();
+  showTheme();
+  const kept = await openStore();
+  await readList();
+  watchStore(onOtherTab);
+  await route();
+  if (!current) await openConversation(null);
+  showLanguage();
+  growInput();
+  if (!kept) toast(t("notSaved"));
+  begin();
+}
+start();
