@@ -36,8 +36,8 @@ struct ChatOptions {
   // How tokens are chosen. SayOptions::seed replaces its seed.
   std::optional<SamplingOptions> sampling{};
   std::optional<std::string> system{};  // system prompt; "" is an empty one, not the model's default
-  // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()). A thought
-  // is a part of the reply's text; ThoughtSplitter separates the two.
+  // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()).
+  // ChatReply::reasoning is the thought, ChatReply::text the answer.
   bool thinking = false;
 };
 
@@ -46,14 +46,19 @@ struct SayOptions {
   CancelToken cancel{};  // ends the reply, also while the reply is queued
   // Called while there is no text: after a tenth of a second, then every second. Returning false cancels.
   Callback<const JobProgress&> on_wait{};
+  // Gets the thought before the answer, as on_text gets the answer. Returning false ends the reply.
+  TextCallback on_reasoning{};
   std::string reply_to{};  // text of a label that may choose the system prompt (Task::system_by_label)
   std::vector<std::string> stop{};      // texts that end the reply; they never appear in it
   std::optional<std::uint64_t> seed{};  // overrides SamplingOptions::seed
+  // The beginning of the reply, which the model goes on with; "": none. The reply's text is what follows it.
+  std::string partial{};
 };
 
 // What Chat::say() returns.
 struct ChatReply {
-  std::string text;  // all that on_text got
+  std::string text;       // the answer, without the thought: all that on_text got
+  std::string reasoning;  // the thought before the answer; never part of later prompts
   // Why the reply ended: cancelled also if a callback returned false.
   FinishReason finish = FinishReason::length;
   // Tokens, seed and times.
@@ -101,10 +106,12 @@ class QWEN_API Chat {
     // The whole conversation, by the chat template.
     std::vector<Token> tokens;
     int dropped_turns = 0;     // oldest turns that are not in it
-    int truncated_tokens = 0;  // of the message
+    int truncated_tokens = 0;    // of the message
+    bool opens_thought = false;  // the reply begins within a thought
   };
-  // The prompt that say() computes for this message. Throws Error(context_full) as say().
-  Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;
+  // The prompt that say() computes for this message; of the options, reply_to and partial count.
+  // Throws Error(context_full) as say().
+  Prompt prompt(std::string_view text, const SayOptions& options = {}) const;
 
   // The turns that are kept; none if history is off.
   const std::vector<ChatTurn>& turns() const noexcept;

@@ -79,7 +79,7 @@ test("settings belong to the conversation; what is typed survives a reload", asy
   await page.click("#panel .primary");
   await send(page, "one");
   await settled(page);
-  const own = { task: "intent", reply: "chat", system: "用一句话回答。", temperature: 0.2, max_tokens: 77, seed: 5, think: "off" };
+  const own = { task: "intent", reply: "chat", system: "用一句话回答。", temperature: 0.2, max_tokens: 77, seed: 5, think: false };
   assert.deepEqual(server.requests[0], { text: "one", messages: [], ...own });
   await page.click("#new");
   await page.waitForSelector("#welcome:not([hidden])");

@@ -1,4 +1,4 @@
-// /api/analyze: the label first, then the reply, in a session.
+// /api/analyze: the label first, then the reply, in a session or after the messages that the client sends.
 #include "qwen-serve/chat_request.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/task_json.h"
@@ -12,15 +12,17 @@ struct AnalyzeRun {
       : service(service),
         context(context),
         request(std::move(given)),
-        lock(std::in_place, service.sessions, request.session),
-        session(lock->id()),
-        admitted(std::in_place, service, context) {}
+        admitted(std::in_place, service, context) {
+    if (request.turns) return;
+    lock.emplace(service.sessions, request.session);
+    session = lock->id();
+  }
 
   Service& service;
   RequestContext& context;
   AnalyzeRequest request;
-  std::optional<SessionStore::SessionLock> lock;
-  const std::string session;
+  std::optional<SessionStore::SessionLock> lock;  // none: the client keeps the history
+  std::string session;
   std::optional<AdmittedRequest> admitted;
   std::vector<Turn> turns;                       // before this message
   std::shared_ptr<qwen::Classifier> classifier;  // null: no label
@@ -29,7 +31,7 @@ struct AnalyzeRun {
   Usage usage;
   Timings timings;
   const char* finish = "stop";
-  int dropped_turns = 0;
+  int dropped_turns = 0, kept_turns = 0;
 };
 
 // What was said last, taken back, is what is said now.
@@ -55,12 +57,13 @@ void send_label(AnalyzeRun& run, StreamWriter& out, const qwen::Classification& 
 
 void keep_turn(AnalyzeRun& run, const qwen::ChatReply& reply) {
   run.dropped_turns = reply.dropped_turns;
+  run.kept_turns = static_cast<int>(run.turns.size()) - reply.dropped_turns;
   run.finish = finish_name(reply.finish);
   add(run.usage, reply);
   run.timings = timings_of(reply);
   note(run.service, run.context.log, reply);
   // A reply that was stopped is a part of the conversation; one that never began is not.
-  if (run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
+  if (!run.lock || run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
     return;
   run.turns.push_back({run.request.text, reply.text, run.label});
   run.lock->set_turns(run.turns);
@@ -68,6 +71,8 @@ void keep_turn(AnalyzeRun& run, const qwen::ChatReply& reply) {
 
 void compute(AnalyzeRun& run, StreamWriter& out) {
   qwen::SayOptions say = say_options(*run.admitted, run.request.fields);
+  say.partial = run.request.partial;
+  say.on_reasoning = [&](std::string_view text) { return send_event(out, "delta", {{"reasoning", text}}); };
   say.on_wait = [&](const qwen::JobProgress& progress) {
     const int place = progress.queue_position;
     return place > 0 ? send_event(out, "queued", {{"position", place}}) : send_comment(out, "waiting");
@@ -108,12 +113,13 @@ void stream_events(AnalyzeRun& run, StreamWriter& out) {
     run.timings.total_seconds = run.context.seconds();
     log.prompt_tokens = run.usage.prompt_tokens;
     log.cached_tokens = run.usage.cached_tokens;
-    send_event(out, "done",
-               {{"session", run.session},
-                {"finish_reason", run.finish},
-                {"usage", usage_json(run.usage)},
-                {"timings", timings_json(run.timings)},
-                {"dropped_turns", run.dropped_turns}});
+    Json done = {{"finish_reason", run.finish},
+                 {"usage", usage_json(run.usage)},
+                 {"timings", timings_json(run.timings)},
+                 {"dropped_turns", run.dropped_turns},
+                 {"kept_turns", run.kept_turns}};
+    if (!run.session.empty()) done["session"] = run.session;
+    send_event(out, "done", done);
     if (!out.alive()) log.error = "client_gone";
   } catch (...) {
     const ApiError error = current_api_error();
@@ -129,19 +135,29 @@ void analyze(Service& service, RequestContext& context) {
   const std::string task = request.task.value_or(service.options.task);
   const std::string reply = request.reply.value_or(service.options.chat_task);
   auto run = std::make_shared<AnalyzeRun>(service, context, std::move(request));
-  run->turns = run->lock->turns();
-  regenerate(*run);
+  if (run->lock) {
+    run->turns = run->lock->turns();
+    regenerate(*run);
+  } else {
+    for (qwen::ChatTurn& turn : *run->request.turns)
+      run->turns.push_back({std::move(turn.user), std::move(turn.assistant), nullptr});
+  }
   if (run->request.label) {
     run->classifier = service.classifiers.task(task);
     service.check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
   }
   if (run->request.answer) {
-    run->chat.emplace(
-        make_chat(service, reply, run->request.fields, run->request.history, chat_turns(run->turns)));
-    service.check_prompt(run->chat->prompt(run->request.text).tokens.size(), "text");
+    qwen::ChatOptions options;
+    options.history = run->request.history;
+    options.system = run->request.system;
+    options.thinking = run->request.think;
+    run->chat.emplace(make_chat(service, reply, run->request.fields, options, chat_turns(run->turns)));
+    qwen::SayOptions say;
+    say.partial = run->request.partial;
+    service.check_prompt(run->chat->prompt(run->request.text, say).tokens.size(), "text");
   }
   context.log.task = run->request.answer ? reply : task;
-  context.response.set_header("X-Session-Id", run->session);
+  if (run->lock) context.response.set_header("X-Session-Id", run->session);
   context.stream("text/event-stream; charset=utf-8", [run](StreamWriter& out) { stream_events(*run, out); });
 }
 

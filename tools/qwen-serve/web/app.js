@@ -391,7 +391,7 @@ function requestBody(conversation, question, before, answer, resume) {
   if (own.temperature !== null) body.temperature = own.temperature;
   if (own.length !== null) body.max_tokens = own.length;
   if (own.seed !== null) body.seed = own.seed;
-  if (own.think) body.think = own.think;
+  if (own.think) body.think = own.think === "on";
   if (resume) body.partial = answer.text;
   return body;
 }

@@ -59,8 +59,8 @@ export function branches(messages, message) {
   return { position: at + 1, count: all.length, before: leaf(all[at - 1]), after: leaf(all[at + 1]) };
 }
 
-// What the server gets as history: [{role, content}] of the path before a message. A user's message that was never
-// answered goes with its successor's; an answer of which nothing came is left out.
+// What the server gets as history: [{role, content}] of the path before a message, a user's and an assistant's in turn.
+// Messages without an answer between them are joined; a last one without an answer is left out.
 export function historyOf(path) {
   const history = [];
   for (const { role, text } of path) {
@@ -69,6 +69,7 @@ export function historyOf(path) {
     if (last?.role === role) last.content += `\n\n${text}`;
     else history.push({ role, content: text });
   }
+  if (history.length % 2) history.pop();
   return history;
 }
 
