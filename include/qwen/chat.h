@@ -51,14 +51,15 @@ struct SayOptions {
   std::string reply_to{};  // text of a label that may choose the system prompt (Task::system_by_label)
   std::vector<std::string> stop{};      // texts that end the reply; they never appear in it
   std::optional<std::uint64_t> seed{};  // overrides SamplingOptions::seed
-  // The beginning of the reply, which the model goes on with; "": none. The reply's text is what follows it.
+  // The beginning of the reply, which the model continues; "": none. ChatReply::text is what follows it, the turn that
+  // is kept has both. If it ends within a thought, the model continues the thought, and the turn is the answer alone.
   std::string partial{};
 };
 
 // What Chat::say() returns.
 struct ChatReply {
   std::string text;       // the answer, without the thought: all that on_text got
-  std::string reasoning;  // the thought before the answer; never part of later prompts
+  std::string reasoning;  // the thought before the answer; later prompts do not have it
   // Why the reply ended: cancelled also if a callback returned false.
   FinishReason finish = FinishReason::length;
   // Tokens, seed and times.
@@ -105,7 +106,7 @@ class QWEN_API Chat {
   struct Prompt {
     // The whole conversation, by the chat template.
     std::vector<Token> tokens;
-    int dropped_turns = 0;     // oldest turns that are not in it
+    int dropped_turns = 0;       // oldest turns that are not in it
     int truncated_tokens = 0;    // of the message
     bool opens_thought = false;  // the reply begins within a thought
   };

@@ -62,7 +62,8 @@ struct Chat::State {
   int max_new_tokens() const { return options.max_new_tokens.value_or(task.max_new_tokens); }
   int context() const { return engine->options().context; }
 
-  RenderedPrompt render(std::string_view text, const std::vector<Message>& history, const SayOptions& say) const {
+  RenderedPrompt render(std::string_view text, const std::vector<Message>& history,
+                        const SayOptions& say) const {
     std::vector<Message> messages = task.messages(text, history, say.reply_to);
     if (options.system && messages.front().role != "system")
       messages.insert(messages.begin(), {"system", ""});  // a task cannot express an empty one
@@ -74,7 +75,9 @@ struct Chat::State {
     }
     return model.chat_template().apply(messages, out);
   }
-  std::vector<Token> encode(const RenderedPrompt& prompt) const { return model.chat_template().encode(prompt); }
+  std::vector<Token> encode(const RenderedPrompt& prompt) const {
+    return model.chat_template().encode(prompt);
+  }
 
   // The first of the turns from `first` on whose texts alone may fit into `window` tokens. Each turn is tokenized once.
   std::size_t first_candidate(std::size_t first, int window) const {
@@ -118,19 +121,30 @@ struct Chat::State {
     }
     if (!best.empty()) return {std::move(best), static_cast<int>(high), 0, opens_thought};
     const bool cut = task.overflow == TextOverflow::truncate;  // else the reply gets the room that is left
-    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context() - 1,
-                                             [&](auto part) {
-                                               const RenderedPrompt rendered = render(part, {}, say);
-                                               opens_thought = rendered.opens_thought;
-                                               return encode(rendered);
-                                             });
+    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context() - 1, [&](auto part) {
+      const RenderedPrompt rendered = render(part, {}, say);
+      opens_thought = rendered.opens_thought;
+      return encode(rendered);
+    });
     return {std::move(alone.tokens), static_cast<int>(turns.size()), alone.truncated_tokens, opens_thought};
+  }
+
+  // Splits the reply; nullopt if it is all answer.
+  std::optional<ThoughtSplitter> splitter(const Prompt& prompt, const std::string& partial) const {
+    // A model without thinking may write "<think>" as ordinary text.
+    if (!prompt.opens_thought && model.chat_template().thinking() == ChatTemplate::Thinking::none)
+      return std::nullopt;
+    ThoughtSplitter splitter(prompt.opens_thought);
+    if (partial.empty()) return splitter;
+    splitter.push(partial);
+    return splitter.in_thought() ? std::optional(splitter) : std::nullopt;
   }
 
   // A reply that was submitted.
   struct PendingReply {
     Clock::time_point start;
     Prompt prompt;
+    std::optional<ThoughtSplitter> splitter;
     EngineJob job;
   };
   PendingReply submit(std::string_view text, const SayOptions& say) const;
@@ -194,6 +208,7 @@ Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOp
   PendingReply pending;
   pending.start = Clock::now();
   pending.prompt = prompt(text, say);
+  pending.splitter = splitter(pending.prompt, say.partial);
   EngineRequest request;
   request.prompt = pending.prompt.tokens;
   request.generate.max_new_tokens = max_new_tokens();
@@ -218,7 +233,8 @@ ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, cons
     turns.erase(turns.begin(), turns.begin() + reply.dropped_turns);
     const auto counted = std::min(turn_tokens.size(), static_cast<std::size_t>(reply.dropped_turns));
     turn_tokens.erase(turn_tokens.begin(), turn_tokens.begin() + static_cast<std::ptrdiff_t>(counted));
-    turns.push_back({std::string(text), say.partial + reply.text});
+    // A partial reply that a splitter continues is a thought.
+    turns.push_back({std::string(text), (pending.splitter ? "" : say.partial) + reply.text});
   } else {
     turns.clear();
     turn_tokens.clear();
@@ -233,11 +249,8 @@ void Chat::State::receive(PendingReply& pending, const TextCallback& on_text, co
   std::string text;
   std::size_t tokens = 0;
   bool ended_early = false;
-  // A model that never thinks may write "<think>" as any other text.
-  std::optional<ThoughtSplitter> splitter;
-  if (say.partial.empty() && (pending.prompt.opens_thought || model.chat_template().thinking() != ChatTemplate::Thinking::none))
-    splitter.emplace(pending.prompt.opens_thought);
-  const auto deliver = [&](ThoughtSplitter::Parts parts) {
+  std::optional<ThoughtSplitter>& splitter = pending.splitter;
+  const auto deliver = [&](const ThoughtSplitter::Parts& parts) {
     reply.reasoning += parts.reasoning;
     reply.text += parts.answer;
     const bool go_on = parts.reasoning.empty() || say.on_reasoning(parts.reasoning);
@@ -249,8 +262,8 @@ void Chat::State::receive(PendingReply& pending, const TextCallback& on_text, co
     if (chunk) {
       text += chunk->text;
       tokens += chunk->tokens.size();
-      ended_early = !chunk->text.empty() &&
-                    !deliver(splitter ? splitter->push(chunk->text) : ThoughtSplitter::Parts{{}, chunk->text});
+      ended_early = !chunk->text.empty() && !deliver(splitter ? splitter->push(chunk->text)
+                                                              : ThoughtSplitter::Parts{{}, chunk->text});
     } else if (job.done()) {
       break;
     } else {

@@ -1,4 +1,6 @@
 // /api/analyze: the label first, then the reply, in a session or after the messages that the client sends.
+#include <algorithm>
+
 #include "qwen-serve/chat_request.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/task_json.h"
@@ -9,13 +11,12 @@ namespace {
 // One request, until its last event has been sent.
 struct AnalyzeRun {
   AnalyzeRun(Service& service, RequestContext& context, AnalyzeRequest given)
-      : service(service),
-        context(context),
-        request(std::move(given)),
-        admitted(std::in_place, service, context) {
-    if (request.turns) return;
-    lock.emplace(service.sessions, request.session);
-    session = lock->id();
+      : service(service), context(context), request(std::move(given)) {
+    if (!request.turns) {
+      lock.emplace(service.sessions, request.session);
+      session = lock->id();
+    }
+    admitted.emplace(service, context);
   }
 
   Service& service;
@@ -31,7 +32,8 @@ struct AnalyzeRun {
   Usage usage;
   Timings timings;
   const char* finish = "stop";
-  int dropped_turns = 0, kept_turns = 0;
+  // Earlier turns that the reply did not use, and that it used; tokens of the message that it did not use.
+  int dropped_turns = 0, kept_turns = 0, truncated_tokens = 0;
 };
 
 // What was said last, taken back, is what is said now.
@@ -56,14 +58,17 @@ void send_label(AnalyzeRun& run, StreamWriter& out, const qwen::Classification& 
 }
 
 void keep_turn(AnalyzeRun& run, const qwen::ChatReply& reply) {
-  run.dropped_turns = reply.dropped_turns;
-  run.kept_turns = static_cast<int>(run.turns.size()) - reply.dropped_turns;
+  // Without history the chat has no turns; with it, the reply's turn is the last.
+  run.kept_turns = std::max(static_cast<int>(run.chat->turns().size()) - 1, 0);
+  run.dropped_turns = run.request.history == false ? 0 : static_cast<int>(run.turns.size()) - run.kept_turns;
+  run.truncated_tokens = reply.truncated_tokens;
   run.finish = finish_name(reply.finish);
   add(run.usage, reply);
   run.timings = timings_of(reply);
   note(run.service, run.context.log, reply);
   // A reply that was stopped is a part of the conversation; one that never began is not.
-  if (!run.lock || run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
+  if (!run.lock || run.request.history == false ||
+      (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
     return;
   run.turns.push_back({run.request.text, reply.text, run.label});
   run.lock->set_turns(run.turns);
@@ -113,11 +118,9 @@ void stream_events(AnalyzeRun& run, StreamWriter& out) {
     run.timings.total_seconds = run.context.seconds();
     log.prompt_tokens = run.usage.prompt_tokens;
     log.cached_tokens = run.usage.cached_tokens;
-    Json done = {{"finish_reason", run.finish},
-                 {"usage", usage_json(run.usage)},
-                 {"timings", timings_json(run.timings)},
-                 {"dropped_turns", run.dropped_turns},
-                 {"kept_turns", run.kept_turns}};
+    Json done = {{"finish_reason", run.finish},          {"usage", usage_json(run.usage)},
+                 {"timings", timings_json(run.timings)}, {"dropped_turns", run.dropped_turns},
+                 {"kept_turns", run.kept_turns},         {"truncated_tokens", run.truncated_tokens}};
     if (!run.session.empty()) done["session"] = run.session;
     send_event(out, "done", done);
     if (!out.alive()) log.error = "client_gone";

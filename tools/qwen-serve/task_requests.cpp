@@ -15,7 +15,8 @@ std::vector<qwen::ChatTurn> read_message_turns(const InputJson& list, const std:
     else
       turns.back().assistant = messages[i].content;
   }
-  if (messages.size() % 2 != 0) throw bad_field(field, field + ": expected an assistant's message at the end");
+  if (messages.size() % 2 != 0)
+    throw bad_field(field, field + ": expected an assistant's message at the end");
   return turns;
 }
 
@@ -26,8 +27,8 @@ std::vector<qwen::ChatTurn> read_turns(const InputJson& list) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     const InputJson& pair = list[i];
     if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string())
-      throw bad_field("history",
-                      "history[" + std::to_string(i) + "]: expected a pair of strings, found " + describe(pair));
+      throw bad_field("history", "history[" + std::to_string(i) + "]: expected a pair of strings, found " +
+                                     describe(pair));
     turns.push_back({pair[0].get<std::string>(), pair[1].get<std::string>()});
   }
   return turns;

@@ -1,12 +1,15 @@
 // The batch page: a table goes in, every text gets its label, a person corrects what is wrong, and the table comes out.
 import { ApiError, classify } from "./api.js";
 import { confusionTable, labelChart, timeChart } from "./chart.js";
+import { withKey } from "./connection.js";
 import { dayOf, findDateColumn, findLabelColumn, findTextColumn, formatTable, readTable } from "./csv.js";
 import { taskName } from "./dialogs.js";
 import { element } from "./dom.js";
 import { decode, download, kEncodings, pickFile } from "./files.js";
 import { labelName, percent, t } from "./i18n.js";
 import { mark, polarity, shownEmoji } from "./label_view.js";
+import { announce, toast } from "./notices.js";
+import { state } from "./state.js";
 import { forgetBatch, loadBatch, saveBatch } from "./store.js";
 
 const kTextsAtOnce = 32;    // in one request
@@ -18,7 +21,6 @@ const kPreview = 5;
 
 const get = (id) => document.getElementById(id);
 
-let context = null;  // {info(), announce, toast, withKey}
 // {name, bytes, encoding, options, task, textColumn, labelColumn, dateColumn, results: [], corrections: {}} or null.
 // results[i]: a label, {error}, or undefined; corrections: row -> label text.
 let batch = null;
@@ -27,7 +29,7 @@ let running = null;  // {controller, began, before}
 let filter = { label: "", order: "file", page: 0 };
 let timers = { draw: 0, saved: 0 };
 
-const tasks = () => (context?.info()?.tasks || []).filter(({ kind }) => kind === "classify");
+const tasks = () => (state.info?.tasks || []).filter(({ kind }) => kind === "classify");
 const currentTask = () => tasks().find(({ name }) => name === batch.task);
 const columnName = (column) => table.header[column] || t("column", { n: column + 1 });
 const labelOf = (row) => batch.corrections[row] || (batch.results[row]?.label && !batch.results[row].abstained ? batch.results[row].label : null);
@@ -35,7 +37,7 @@ const done = () => batch.results.reduce((count, result) => count + (result === u
 
 function save() {
   timers.saved = Date.now();
-  return saveBatch(batch).catch(() => context.toast(t("notSaved")));
+  return saveBatch(batch).catch(() => toast(t("notSaved")));
 }
 
 // ---- A file comes in
@@ -54,7 +56,7 @@ function read() {
     batch.encoding = encoding;
     table = readTable(text, batch.options);
   } catch {
-    context.toast(t("notText", { name: batch.name }));
+    toast(t("notText", { name: batch.name }));
     batch = table = null;
     return false;
   }
@@ -65,7 +67,7 @@ function read() {
     batch.labelColumn = findLabelColumn(table);
     batch.dateColumn = findDateColumn(table);
   }
-  if (batch.task === null) batch.task = context.info()?.defaults?.task || tasks()[0]?.name || null;
+  if (batch.task === null) batch.task = state.info?.defaults?.task || tasks()[0]?.name || null;
   return true;
 }
 
@@ -86,11 +88,11 @@ const pause = (ms, signal) => new Promise((resolve, reject) => {
   }, { once: true });
 });
 
-// The labels of some rows. A server that is busy or away is asked again; texts that it refuses become errors of theirs.
+// The labels of some rows. A server that is busy or away is asked again; a text that it refuses gets an error.
 async function label(rows, signal) {
   for (let tries = 0; ; ++tries) {
     try {
-      return await context.withKey(() => classify(batch.task, rows.map((row) => table.rows[row].cells[batch.textColumn]), signal));
+      return await withKey(() => classify(batch.task, rows.map((row) => table.rows[row].cells[batch.textColumn]), signal));
     } catch (error) {
       if (error.name === "AbortError") throw error;
       const again = error.kind === "busy" || error.kind === "offline" || error.kind === "broken";
@@ -138,8 +140,8 @@ async function start() {
   if (batch !== mine) return;
   await save();
   draw();
-  if (failure) context.toast(t(failure instanceof ApiError ? failure.kind : "failed", { why: failure.message }));
-  else if (done() === table.rows.length) context.announce(t("batchDone", { n: table.rows.length }));
+  if (failure) toast(t(failure instanceof ApiError ? failure.kind : "failed", { why: failure.message }));
+  else if (done() === table.rows.length) announce(t("batchDone", { n: table.rows.length }));
 }
 
 function cancel() {
@@ -167,22 +169,27 @@ function drawOptions() {
     save();
     draw();
   };
+  // What a run depends on cannot change while it lasts.
+  const fixed = (control) => {
+    control.disabled = running !== null;
+    return control;
+  };
   get("batch-options").replaceChildren(
-    field(t("textColumn"), select("batch-text", columns, batch.textColumn, fresh("textColumn"))),
-    field(t("batchTask"), select("batch-task", tasks().map((task) => [task.name, taskName(task)]), batch.task, (name) => {
+    field(t("textColumn"), fixed(select("batch-text", columns, batch.textColumn, fresh("textColumn")))),
+    field(t("batchTask"), fixed(select("batch-task", tasks().map((task) => [task.name, taskName(task)]), batch.task, (name) => {
       Object.assign(batch, { task: name, results: [], corrections: {} });
       save();
       draw();
-    })),
+    }))),
     field(t("labelColumn"), select("batch-label", maybe, batch.labelColumn, fresh("labelColumn"))),
     field(t("dateColumn"), select("batch-date", maybe, batch.dateColumn, fresh("dateColumn"))),
     element("details", { class: "more" }, element("summary", { text: t("readAs") }),
-      field(t("encoding"), select("batch-encoding", kEncodings.map((name) => [name, name.toUpperCase()]), batch.encoding,
-        (name) => reread(() => { batch.encoding = name; }))),
-      field(t("delimiter"), select("batch-delimiter", Object.entries(kDelimiterNames).map(([key, name]) => [key, t(name)]), table.delimiter,
-        (key) => reread(() => { batch.options = { delimiter: key === "null" ? null : key, hasHeader: null }; }))),
-      field(t("hasHeader"), select("batch-header", [[true, t("yes")], [false, t("no")]], table.hasHeader,
-        (value) => reread(() => { batch.options.hasHeader = value === "true"; })))));
+      field(t("encoding"), fixed(select("batch-encoding", kEncodings.map((name) => [name, name.toUpperCase()]), batch.encoding,
+        (name) => reread(() => { batch.encoding = name; })))),
+      field(t("delimiter"), fixed(select("batch-delimiter", Object.entries(kDelimiterNames).map(([key, name]) => [key, t(name)]), table.delimiter,
+        (key) => reread(() => { batch.options = { delimiter: key === "null" ? null : key, hasHeader: null }; })))),
+      field(t("hasHeader"), fixed(select("batch-header", [[true, t("yes")], [false, t("no")]], table.hasHeader,
+        (value) => reread(() => { batch.options.hasHeader = value === "true"; }))))));
 }
 
 function drawPreview() {
@@ -353,7 +360,7 @@ function drawRows() {
 }
 
 function draw() {
-  if (!context) return;
+  if (!begun) return;
   get("batch-empty").hidden = batch !== null;
   get("batch-work").hidden = batch === null;
   if (batch === null) return;
@@ -414,10 +421,8 @@ function begin() {
   });
 }
 
-// Shows the page; what was begun before a reload is there again. given: {announce, toast, withKey}; info() is what the
-// server told about itself, or null.
-export async function openBatch(info, given) {
-  context = { info, ...given };
+// Shows the page; what was begun before a reload is there again.
+export async function openBatch() {
   if (!begun) begin();
   if (batch === null) {
     batch = await loadBatch();
@@ -428,7 +433,6 @@ export async function openBatch(info, given) {
 
 // The language or the server's tasks have changed.
 export function refreshBatch() {
-  if (!context) return;
-  if (batch && batch.task === null) batch.task = context.info()?.defaults?.task || tasks()[0]?.name || null;
+  if (batch && batch.task === null) batch.task = state.info?.defaults?.task || tasks()[0]?.name || null;
   draw();
 }

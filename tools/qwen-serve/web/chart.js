@@ -1,4 +1,4 @@
-// Charts as SVG: how often each label stands, and how that changes over time. Each has a sentence that says the same.
+// Charts as SVG: how often each label occurs, and how that changes over time. Each has a sentence that says the same.
 import { element } from "./dom.js";
 import { percent, t } from "./i18n.js";
 

@@ -18,20 +18,22 @@ const older = (a, b) => a.created - b.created || (a.id < b.id ? -1 : 1);
 // The messages with this parent, oldest first.
 export const children = (messages, parent) => messages.filter((message) => message.parent === parent).sort(older);
 
-// A message and all that follow from it.
+// A message and all that follow from it; all messages for null.
 export function subtree(messages, id) {
-  const found = messages.filter((message) => message.id === id);
-  for (let i = 0; i < found.length; ++i) found.push(...children(messages, found[i].id));
+  const following = new Map();
+  for (const message of messages) {
+    if (!following.has(message.parent)) following.set(message.parent, []);
+    following.get(message.parent).push(message);
+  }
+  const found = id === null ? [...(following.get(null) || [])] : messages.filter((message) => message.id === id);
+  for (let i = 0; i < found.length; ++i) found.push(...(following.get(found[i].id) || []));
   return found;
 }
 
-// From `id` on to the newest message that follows from it.
+// The newest of the messages that follow from this one, itself if there are none: where the conversation went on last.
 export function newestLeaf(messages, id) {
-  for (;;) {
-    const next = children(messages, id);
-    if (next.length === 0) return id;
-    id = next[next.length - 1].id;
-  }
+  const newest = subtree(messages, id).sort(older).pop();
+  return newest ? newest.id : id;
 }
 
 // The messages that lead to this one, the first of the conversation first.
@@ -42,8 +44,8 @@ export function ancestors(messages, message) {
   return path;
 }
 
-// The messages shown: from the first over the leaf to what followed it in another tab. A leaf that is gone (deleted in
-// another tab) gives the newest branch.
+// The messages shown: from the first to the leaf, and what another tab has added to it. A leaf that another tab has
+// deleted gives the newest branch.
 export function pathTo(messages, leaf) {
   const known = messages.some((message) => message.id === leaf);
   const end = newestLeaf(messages, known ? leaf : null);

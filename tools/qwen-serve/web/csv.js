@@ -55,18 +55,19 @@ function cellEnd(text, at, delimiter) {
 
 const kDelimiters = [",", "\t", ";", "|"];
 
-// The delimiter that cuts the first rows into the same number of cells, more than one; null: each line is one text.
+// The delimiter that cuts most of the first rows into the same number of cells, at least two; null: each line is a text.
 export function findDelimiter(text) {
   const sample = text.slice(0, 60000);
   let best = { delimiter: null, score: 0 };
   for (const delimiter of kDelimiters) {
-    const rows = parseTable(sample, delimiter).slice(0, 50);
-    if (sample.length < text.length) rows.pop();
-    if (rows.length < 2 || rows.some((row) => row.broken)) continue;
-    const widths = rows.map((row) => row.cells.length);
-    const same = widths.filter((width) => width === widths[0]).length / rows.length;
-    if (widths[0] < 2 || same < 0.9) continue;
-    const score = same * Math.min(widths[0], 8);
+    const all = parseTable(sample, delimiter);
+    if (sample.length < text.length) all.pop();  // cut off
+    const rows = all.slice(0, 50);
+    if (rows.length < 2 || rows[0].broken) continue;
+    const width = rows[0].cells.length;
+    const same = rows.filter((row) => !row.broken && row.cells.length === width).length / rows.length;
+    if (width < 2 || same < 0.7) continue;
+    const score = same * Math.min(width, 8);
     if (score > best.score) best = { delimiter, score };
   }
   return best.delimiter;
@@ -88,17 +89,33 @@ export function readTable(text, { delimiter, hasHeader = null } = {}) {
   return { header: names, hasHeader: header, rows, delimiter: chosen };
 }
 
-// The column of the longest texts.
-export function findTextColumn({ header, rows }) {
-  const sample = rows.slice(0, 200);
-  const length = (column) => sample.reduce((sum, row) => sum + (row.cells[column] || "").length, 0);
-  return header.reduce((best, _, column) => (length(column) > length(best) ? column : best), 0);
+const kTextNames = /^(text|texts|review|reviews|comment|comments|content|message|sentence|body|评论|评价|内容|文本|正文|留言|句子)$/i;
+const kNumberOrDate = /^[-+]?[\d.,:/年月日 -]*%?$/;
+
+// The column that is named so, else the one with the longest texts. Numbers, dates and labels count only if there is
+// nothing else.
+export function findTextColumn(table) {
+  const { header, rows } = table;
+  const named = header.findIndex((name) => kTextNames.test(name));
+  if (named >= 0) return named;
+  const sample = rows.slice(0, 200).map((row) => row.cells);
+  const label = findLabelColumn(table);
+  const score = (column) => {
+    const cells = sample.map((row) => (row[column] || "").trim());
+    const length = cells.reduce((sum, cell) => sum + cell.length, 0);
+    const data = cells.filter((cell) => kNumberOrDate.test(cell)).length > cells.length / 2;
+    return data || column === label ? length - 1e9 : length;
+  };
+  const scores = header.map((_, column) => score(column));
+  return scores.indexOf(Math.max(...scores));
 }
 
 const kLabelNames = /^(label|labels|sentiment|polarity|class|category|标签|情感|类别|极性|分类|真实标签)$/i;
 
 // The column that holds the right labels already, or -1.
-export const findLabelColumn = ({ header }) => header.findIndex((name) => kLabelNames.test(name));
+export function findLabelColumn({ header }) {
+  return header.findIndex((name) => kLabelNames.test(name));
+}
 
 const kDate = /^\d{4}[-/.年]\d{1,2}(?:[-/.月]\d{1,2}日?)?(?:[ T].*)?$/;
 

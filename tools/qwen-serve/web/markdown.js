@@ -6,8 +6,8 @@ import { element } from "./dom.js";
 
 const { marked } = window;
 
-// Formulas: $$...$$ and \[...\] as blocks, \(...\) and $...$ in a line. A dollar that is followed by a space, or whose
-// partner is followed by a digit, is money.
+// Formulas: $$...$$ and \[...\] as blocks, \(...\) and $...$ in a line. Dollars are money if the first is followed by a
+// space, the second by a digit, or if there is code between them.
 const mathToken = (raw, text, display) => ({ type: "math", raw, text: text.trim(), display });
 marked.use({ gfm: true, breaks: true, mangle: false, headerIds: false, extensions: [
   {
@@ -22,7 +22,7 @@ marked.use({ gfm: true, breaks: true, mangle: false, headerIds: false, extension
     name: "mathInline", level: "inline",
     start: (source) => source.match(/\$|\\[([]/)?.index,
     tokenizer(source) {
-      const found = /^\\\(([^]+?)\\\)/.exec(source) || /^\$(?![\s$])((?:\\.|[^$\\\n])*?[^\s$\\]|[^\s$\\])\$(?!\d)/.exec(source);
+      const found = /^\\\(([^]+?)\\\)/.exec(source) || /^\$(?![\s$])((?:\\.|[^$\\\n`])*?(?:\\.|[^\s$\\`]))\$(?!\d)/.exec(source);
       if (found) return mathToken(found[0], found[1], false);
       const block = /^(?:\$\$([^]+?)\$\$|\\\[([^]+?)\\\])/.exec(source);
       return block ? mathToken(block[0], block[1] || block[2], true) : undefined;
@@ -51,6 +51,7 @@ function math({ raw, text, display }) {
   }).catch(() => {});
   return node;
 }
+
 const kHighlightLimit = 20000;  // characters of code beyond which colours are not worth their time
 
 // marked and highlight.js give text with these entities in place of the characters.

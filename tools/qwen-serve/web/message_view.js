@@ -11,6 +11,7 @@ class MessageView {
     this.message = message;
     this.actions = actions;
     this.labelState = { open: false };
+    this.editing = false;  // the message is a text box now
   }
 
   copyButton(title, text) {
@@ -69,7 +70,7 @@ export class AnswerView extends MessageView {
   constructor(message, actions) {
     super(message, actions);
     this.status = null;   // a line in place of an answer that has not begun
-    this.retryIn = null;  // seconds until the next try by itself
+    this.retryIn = null;  // seconds until the next try
     this.shown = null;    // the text that the body shows
     this.body = element("div", { class: "body" });
     this.reasoning = element("details", { class: "reasoning" },
@@ -149,7 +150,10 @@ export class AnswerView extends MessageView {
     if (message.status === "done" && done?.finish_reason === "length") {
       lines.push(t(message.limit && done.usage?.completion_tokens < message.limit ? "contextFull" : "tooLong"));
     }
-    if (done?.dropped_turns > 0) lines.push(t("dropped", { n: done.dropped_turns, kept: done.kept_turns }));
+    if (done?.truncated_tokens > 0) lines.push(t("replyTruncated", { n: done.truncated_tokens }));
+    if (done?.dropped_turns > 0) {
+      lines.push(t(done.kept_turns > 0 ? "dropped" : "droppedAll", { n: done.dropped_turns, kept: done.kept_turns }));
+    }
     return lines.map((text) => element("p", { class: "aside", text }));
   }
 
