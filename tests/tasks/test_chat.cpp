@@ -231,7 +231,7 @@ TEST_CASE("a chat delivers the thought apart from the answer", "[tasks]") {
   CHECK(streamed == "[a][b]XYZ");
   CHECK(reply.reasoning == "ab");
   CHECK(reply.text == "XYZ");
-  CHECK(reply.finish == FinishReason::stop);
+  CHECK(reply.finish == FinishReason::end_of_turn);
   CHECK(reply.generation.text == "ab</think>XYZ");
   CHECK(chat.turns().back().assistant == "XYZ");
   const std::string next = model.tokenizer().decode(chat.prompt("more").tokens, true);

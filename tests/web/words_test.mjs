@@ -10,7 +10,8 @@ const { default: zh } = await import(path.join(folder, "words.zh.js"));
 
 const sources = async () => {
   const names = (await readdir(folder)).filter((name) => /\.(js|html)$/.test(name) && !name.startsWith("words."));
-  return Promise.all(names.map((name) => readFile(path.join(folder, name), "utf8")));
+  const texts = await Promise.all(names.map((name) => readFile(path.join(folder, name), "utf8")));
+  return texts.map((text) => text.replace(/^\s*\/\/.*$/gm, ""));  // without comments
 };
 const placeholders = (text) => [...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1]).sort();
 

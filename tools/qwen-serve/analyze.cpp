@@ -70,7 +70,9 @@ void keep_turn(AnalyzeRun& run, const qwen::ChatReply& reply) {
   if (!run.lock || run.request.history == false ||
       (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
     return;
-  run.turns.push_back({run.request.text, reply.text, run.label});
+  const auto& kept = run.chat->turns();  // without history the chat has none
+  run.turns.push_back(
+      {run.request.text, kept.empty() ? run.request.partial + reply.text : kept.back().assistant, run.label});
   run.lock->set_turns(run.turns);
 }
 
