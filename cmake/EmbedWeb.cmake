@@ -1,9 +1,9 @@
-# Lays the page's files out under OUT and writes OUT/web_files.S, which takes them in, and OUT/web_files.cpp, the table
-# of them.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=...
+# Puts the page's files under OUT and writes OUT/web_files.S, which includes them, and OUT/web_files.cpp, the table of
+# them.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=...
 # -DKATEX=.../katex.min.js -P EmbedWeb.cmake
 cmake_minimum_required(VERSION 3.22)
 
-# Debian.s highlight.js has 185 languages in 850 kB. The page uses its core and these languages.
+# Debian's highlight.js has 185 languages in 850 kB. The page uses its core and these languages.
 set(languages bash cmake cpp cs css diff dockerfile go ini java javascript json kotlin lua makefile markdown
     objectivec perl php python r ruby rust scala shell sql swift typescript xml yaml)
 file(READ ${HIGHLIGHT} rest)
@@ -38,13 +38,15 @@ file(WRITE ${OUT}/lib/highlight.js
   "   BSD-3-Clause, https://github.com/highlightjs/highlight.js/blob/main/LICENSE */\n${highlight}\n")
 configure_file(${MARKED} ${OUT}/lib/marked.js COPYONLY)
 
-configure_file(${KATEX} ${OUT}/lib/katex.js COPYONLY)
-
 # KaTeX's style sheet and fonts are beside its script. Every browser that runs the page reads woff2.
+set(katex_notice "/* KaTeX. Copyright (c) 2013-2020 Khan Academy and other contributors.\n"
+                 "   MIT, https://github.com/KaTeX/KaTeX/blob/main/LICENSE */\n")
+file(READ ${KATEX} katex_js)
+file(WRITE ${OUT}/lib/katex.js ${katex_notice} "${katex_js}")
 get_filename_component(katex_folder ${KATEX} DIRECTORY)
 file(READ ${katex_folder}/katex.min.css katex_css)
 string(REGEX REPLACE ",url\\([^)]*\\.(woff|ttf)\\) format\\('[a-z]*'\\)" "" katex_css "${katex_css}")
-file(WRITE ${OUT}/lib/katex.css "${katex_css}")
+file(WRITE ${OUT}/lib/katex.css ${katex_notice} "${katex_css}")
 file(GLOB katex_fonts ${katex_folder}/fonts/*.woff2)
 if(NOT katex_fonts)
   message(FATAL_ERROR "${katex_folder}/fonts: expected KaTeX's fonts (*.woff2), found none")

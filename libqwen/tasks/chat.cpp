@@ -135,9 +135,9 @@ struct Chat::State {
     if (!prompt.opens_thought && model.chat_template().thinking() == ChatTemplate::Thinking::none)
       return std::nullopt;
     ThoughtSplitter splitter(prompt.opens_thought);
-    if (partial.empty()) return splitter;
     splitter.push(partial);
-    return splitter.in_thought() ? std::optional(splitter) : std::nullopt;
+    if (partial.empty() || splitter.in_thought()) return ThoughtSplitter(splitter.in_thought());
+    return std::nullopt;
   }
 
   // A reply that was submitted.

@@ -241,7 +241,9 @@ TEST_CASE("a chat delivers the thought apart from the answer", "[tasks]") {
   // Off: the model does not think, and what looks like the end of a thought is text.
   Chat plain(model, long_reply_task());
   CHECK_FALSE(plain.prompt("hello").opens_thought);
-  CHECK(plain.say("hello").text == "ab</think>XYZ");
+  const ChatReply text = plain.say("hello");
+  CAPTURE(text.generation.tokens, text.generation.text);
+  CHECK(text.text == "ab</think>XYZ");
 }
 
 TEST_CASE("a thought that is stopped or cut never becomes an answer", "[tasks]") {

@@ -86,7 +86,7 @@ test("from a file of Excel's in GB18030 to a corrected, charted, downloaded tabl
   await page.click("#batch-start");
   await finished(page, 4);
   assert.deepEqual(server.classified, [{ task: "sentiment", texts: ["很好", "差", "说不清吧", "不错"] }]);
-  assert.deepEqual(await page.locator(".label-chart tr").allTextContents(), ["positive250.0%", "negative125.0%", "not sure125.0%"]);
+  assert.deepEqual(await page.locator(".label-chart tr").allTextContents(), ["▲ positive250.0%", "▼ negative125.0%", "◆ not sure125.0%"]);
   assert.match(await page.textContent(".accuracy p"), /^Accuracy 75\.0%: 3 of 4 rows/);
   assert.equal(await page.locator(".time-chart rect").count(), 4);
   assert.match(await page.textContent(".time-chart title"), /from 2024-01-02 to 2024-01-04/);
@@ -96,7 +96,7 @@ test("from a file of Excel's in GB18030 to a corrected, charted, downloaded tabl
   await page.selectOption("#batch-order", "unsure");
   assert.match(await page.textContent(".results tbody tr:first-child"), /3说不清吧◆ 🤔 not sure.*file: negative/);
   await page.selectOption(".results tbody tr:first-child select", "负面");
-  assert.deepEqual(await page.locator(".label-chart tr").allTextContents(), ["positive250.0%", "negative250.0%"]);
+  assert.deepEqual(await page.locator(".label-chart tr").allTextContents(), ["▲ positive250.0%", "▼ negative250.0%"]);
   await page.selectOption("#batch-filter", "corrected");
   assert.equal(await page.locator(".results tbody tr").count(), 1);
   const file = await downloaded(page);

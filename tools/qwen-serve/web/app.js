@@ -70,7 +70,10 @@ function showLanguage() {
   get("language").lang = currentLanguage() === "zh" ? "en" : "zh-CN";
   get("examples").replaceChildren(...t(state.info?.builtin ? "demoExamples" : "examples").map((text) =>
     element("button", { type: "button", text, onclick: () => send(text) })));
-  get("demo").hidden = !state.info?.builtin;
+  const { info } = state;
+  get("demo").hidden = !info?.builtin;
+  get("model").textContent = info ? (info.builtin ? t("bundledModel") : info.model) : "";
+  get("model").title = info ? `${info.name} ${info.version} · ${info.model}` : "";
   for (const view of views.values()) if (!view.editing) view.draw();
   showComposer();
   showSidebar();

@@ -1,6 +1,7 @@
 // Charts as SVG: how often each label occurs, and how that changes over time. Each has a sentence that says the same.
 import { element } from "./dom.js";
 import { percent, t } from "./i18n.js";
+import { mark } from "./label_view.js";
 
 const kSvg = "http://www.w3.org/2000/svg";
 
@@ -23,7 +24,7 @@ export function labelChart(counts) {
   const rows = counts.filter(({ count }) => count > 0).map(({ name, kind, count }) => {
     const bar = element("i", { class: `fill ${kind}` });
     bar.style.setProperty("--share", `${(100 * count / total).toFixed(2)}%`);
-    return element("tr", {}, element("th", { scope: "row", text: name }),
+    return element("tr", {}, element("th", { scope: "row" }, mark(kind), ` ${name}`),
       element("td", { class: "bar-cell" }, element("span", { class: "bar", "aria-hidden": "true" }, bar)),
       element("td", { class: "number", text: String(count) }), element("td", { class: "number", text: percent(count / total) }));
   });
@@ -81,7 +82,7 @@ export function timeChart(points, kinds) {
     }
   });
   return element("figure", {}, plot,
-    element("figcaption", {}, ...kinds.map((kind) => element("span", { class: "key" }, element("i", { class: `fill ${kind}` }), t(`kind_${kind}`)))));
+    element("figcaption", {}, ...kinds.map((kind) => element("span", { class: "key" }, mark(kind), ` ${t(`kind_${kind}`)}`))));
 }
 
 // matrix: {right: {found: count}}; names: labels in order, as shown.

@@ -24,8 +24,6 @@ export async function withKey(call) {
 
 async function loadInfo() {
   state.info = await withKey(getInfo);
-  get("model").textContent = state.info.model;
-  get("model").title = `${state.info.name} ${state.info.version}`;
   onInfo();
 }
 

@@ -39,6 +39,7 @@ export default {
   welcome: "How are you feeling today?",
   welcomeText: "Write something. You get its sentiment first, then a reply, both from one small model on this machine. Conversations stay in this browser.",
   demo: "This is the small bundled demonstration model. It labels reviews and makes small talk; it does not know facts and cannot write code. For more, give the server a Qwen model:",
+  bundledModel: "bundled demonstration model",
   message: "Message",
   placeholder: "Write a message",
   send: "Send",
