@@ -158,7 +158,7 @@ test("a text that the server refuses is a row of its own; broken rows are told a
   const page = await openBatch();
   server.classify = (text) => (text === "evil" ? { fail: [400, "invalid_value", "this text is refused"] } : defaultLabel(text));
   await pick(page, "few.csv", 'id,text\n1,good\n2,evil\n3,\n4,"never closed\n');
-  assert.match(await page.textContent("#batch-broken"), /^1 rows have a broken quote.*\(lines 5/);
+  assert.match(await page.textContent("#batch-broken"), /^1 row has a broken quote.*\(line 5\)/);
   await page.click("#batch-start");
   await finished(page, 4);
   await page.selectOption("#batch-filter", "error");

@@ -110,7 +110,7 @@ test("more turns than the server uses: the page says how many", async () => {
   await setting(page, "length", "4");
   for (const text of ["一", "二", "三", "四", "五"]) await ask(page, text);
   assert.match((await page.locator(`${lastAnswer} .aside`).allTextContents()).join("\n"),
-    /Only the last 3 turns were used; 1 earlier ones were left out\./);
+    /Only the last 3 turns were used; 1 earlier one was left out\./);
   await closeClean(page);
 });
 

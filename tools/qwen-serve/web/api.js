@@ -84,7 +84,7 @@ export async function countTokens(text) {
   return (await (await request("/tokenize", { method: "POST", body: { text } })).json()).count;
 }
 
-// "ready", "starting" (it answers, but takes no work) or "gone".
+// "ready", "starting" (it answers but accepts no requests) or "gone".
 export async function serverState() {
   try {
     return (await fetch("/ready", { cache: "no-store" })).ok ? "ready" : "starting";

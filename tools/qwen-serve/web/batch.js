@@ -1,4 +1,4 @@
-// The batch page: a table goes in, every text gets its label, a person corrects what is wrong, and the table comes out.
+// The batch page: reads a table, labels every text, lets a person correct the labels, and writes the table.
 import { ApiError, classify } from "./api.js";
 import { confusionTable, labelChart, timeChart } from "./chart.js";
 import { withKey } from "./connection.js";
@@ -40,7 +40,7 @@ function save() {
   return saveBatch(batch).catch(() => toast(t("notSaved")));
 }
 
-// ---- A file comes in
+// ---- Reading a file
 
 async function load(name, bytes) {
   batch = { name, bytes, encoding: null, options: {}, task: null, textColumn: null, labelColumn: -1, dateColumn: -1, results: [], corrections: {} };
@@ -202,7 +202,8 @@ function drawPreview() {
       element("td", { class: column === batch.textColumn ? "chosen" : "", text: cells[column] || "" })))))));
   const broken = table.rows.filter((row) => row.broken);
   get("batch-broken").hidden = broken.length === 0;
-  get("batch-broken").textContent = broken.length === 0 ? "" : t("brokenRows", { n: broken.length, lines: broken.slice(0, 5).map((row) => row.line).join(", ") });
+  const lines = broken.slice(0, 5).map((row) => row.line).join(", ") + (broken.length > 5 ? " …" : "");
+  get("batch-broken").textContent = broken.length === 0 ? "" : t("brokenRows", { n: broken.length, lines });
 }
 
 function timeLeft(seconds) {
@@ -371,7 +372,7 @@ function draw() {
   drawRows();
 }
 
-// ---- A file goes out
+// ---- The table with its labels as a file
 
 function exportTable() {
   const names = [t("columnLabel"), t("columnShare"), t("columnCorrected")];
@@ -382,7 +383,7 @@ function exportTable() {
       : [labelOf(row) || t("unsure"), result.probability.toFixed(4), batch.corrections[row] ? "1" : ""];
     return [...table.header.map((_, column) => cells[column] || ""), ...found];
   });
-  // With a byte order mark: Excel takes the file for UTF-8 only then.
+  // Excel reads a file as UTF-8 only if it begins with a byte order mark.
   const delimiter = table.delimiter || ",";
   const name = `${batch.name.replace(/\.\w+$/, "")}-${t("labeled")}.${delimiter === "\t" ? "tsv" : "csv"}`;
   download(name, "text/csv;charset=utf-8", `\ufeff${formatTable([head, ...rows], delimiter)}`);

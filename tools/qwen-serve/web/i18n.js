@@ -1,4 +1,4 @@
-// The page's words: t("name", {x}) fills {x}; apply() fills the static page.
+// The page's words: t("name", {x}) fills {x}, and {x|one|many} by whether x is 1; apply() fills the static page.
 import en from "./words.en.js";
 import zh from "./words.zh.js";
 
@@ -15,7 +15,11 @@ export function setLanguage(name) {
 
 export function t(name, values = {}) {
   const text = words[language][name];
-  return typeof text === "string" ? text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? values[key] : whole)) : text;
+  if (typeof text !== "string") return text;
+  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^|}]*))?\}/g, (whole, key, one, many) => {
+    if (one !== undefined) return Number(values[key]) === 1 ? one : many;
+    return key in values ? values[key] : whole;
+  });
 }
 
 // What a label is called: the server's own words, and in English what the built-in ones mean.

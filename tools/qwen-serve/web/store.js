@@ -23,7 +23,7 @@ function save(name, value) {
   }
 }
 
-// What a conversation has of its own. null: the server's default. A task may also be "", for none.
+// Settings of a conversation. null: the server's default. A task may also be "", for none.
 export const kConversationDefaults = {
   task: null,
   reply: null,

@@ -153,7 +153,7 @@ export default {
   hasHeader: "第一行是表头",
   yes: "是",
   no: "否",
-  brokenRows: "有 {n} 行引号不完整或列数不符（第 {lines} 行等）。这些行已保留，并按能读出的内容分类。",
+  brokenRows: "有 {n} 行引号不完整或列数不符（第 {lines} 行）。这些行已保留，并按能读出的内容分类。",
   batchStart: "开始",
   batchResume: "继续",
   batchCount: "{count} / {total} 行",
