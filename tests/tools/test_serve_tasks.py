@@ -204,6 +204,13 @@ class TestMessages(Tasks):
         self.assertEqual(same[-1][1]["usage"]["prompt_tokens"], kept[-1][1]["usage"]["prompt_tokens"])
         self.assertEqual(kept[-1][1]["kept_turns"], 1)
 
+    def test_what_is_known_is_not_computed_again(self):
+        first, _ = self.analyze("你好", messages=HISTORY, task=None)
+        turn = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": ANSWER}]
+        second, _ = self.analyze("再说", messages=HISTORY + turn, task=None)
+        usage = second[-1][1]["usage"]
+        self.assertGreaterEqual(usage["prompt_tokens_details"]["cached_tokens"], first[-1][1]["usage"]["prompt_tokens"])
+
     def test_turns_that_do_not_fit_are_reported(self):
         events, _ = self.analyze("五", messages=HISTORY * 6)
         done = events[-1][1]

@@ -453,7 +453,12 @@ test("ArrowUp recalls what was said; the drawer on a phone; 320 pixels are enoug
   await page.waitForSelector("#side", { state: "visible" });
   await shot(page, "drawer-320");
   await assertAccessible(page);
+  for (let i = 0; i < 20; ++i) {
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.closest("#chat")), null);
+  }
   await page.keyboard.press("Escape");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "menu");
   await page.waitForSelector("#side", { state: "hidden" });
   await closeClean(page);
 });

@@ -122,6 +122,7 @@ get("stop").addEventListener("click", () => {
 });
 get("menu").addEventListener("click", () => showDrawer(!document.body.classList.contains("drawer")));
 get("shade").addEventListener("click", () => showDrawer(false));
+matchMedia("(max-width: 56rem)").addEventListener("change", () => showDrawer(false));
 get("new").addEventListener("click", () => {
   if (state.messages.length === 0 && location.hash !== "#batch") showDrawer(false);
   location.hash = "#";

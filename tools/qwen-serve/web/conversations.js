@@ -36,8 +36,10 @@ export function showSidebar() {
   showTitle();
 }
 
+// On a narrow screen; the page behind the drawer cannot be reached while it is open.
 export function showDrawer(open) {
   document.body.classList.toggle("drawer", open);
+  get("chat").inert = open;
   get("menu").setAttribute("aria-expanded", String(open));
   if (open) get("search").focus();
 }
