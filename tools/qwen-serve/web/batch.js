@@ -7,7 +7,7 @@ import { taskName } from "./dialogs.js";
 import { element } from "./dom.js";
 import { decode, download, kEncodings, pickFile } from "./files.js";
 import { labelName, percent, t } from "./i18n.js";
-import { mark, polarity, shownEmoji } from "./label_view.js";
+import { mark, polarity, shownEmoji, shownName } from "./label_view.js";
 import { announce, toast } from "./notices.js";
 import { state } from "./state.js";
 import { forgetBatch, loadBatch, saveBatch } from "./store.js";
@@ -323,7 +323,7 @@ function resultRow(row) {
   const kind = polarity(result);
   const node = element("tr", { class: corrected ? "corrected" : "" },
     element("td", { class: "number", text: String(row + 1) }), text,
-    element("td", {}, mark(kind), ` ${shownEmoji(result)} ${result.abstained ? t("unsure") : labelName(result.display || result.label)}`,
+    element("td", {}, mark(kind), " ", element("span", { class: "emoji", "aria-hidden": "true", text: shownEmoji(result) }), ` ${shownName(result)}`,
       ...(wanted !== null && wanted !== result.label ? [element("small", { text: t("fileSays", { label: labelName(wanted) }) })] : []),
       ...(result.truncated_tokens > 0 ? [element("small", { text: t("truncated", { n: result.truncated_tokens }) })] : [])),
     element("td", { class: "number", text: percent(result.probability) }),

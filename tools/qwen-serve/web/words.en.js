@@ -181,7 +181,7 @@ export default {
   wrongRows: "differs from the file",
   row: "Row",
   found: "Found",
-  share: "Share",
+  share: "Probability",
   correction: "Correction",
   correct: "Correct row {n}",
   asFound: "as found",
