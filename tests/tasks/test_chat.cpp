@@ -32,7 +32,7 @@ std::shared_ptr<Engine> engine_of(const Model& model, int context = 0) {
 constexpr const char* kThinkingTemplate =
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n"
-    "{{ '<think>\\n' if enable_thinking else '<think>\\n\\n</think>\\n\\n' }}{% endif %}";
+    "{{ '<think>\\n' if enable_thinking else '<think></think>\\n' }}{% endif %}";
 
 // A model that writes "ab</think>XYZ" after a line break, and "YZ" after a Q: each token has one successor.
 Model thinking_model(const char* chat_template = kThinkingTemplate) {

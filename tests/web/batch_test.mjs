@@ -195,3 +195,23 @@ test("a file that is not text is refused by name", async () => {
   assert.equal(await page.isVisible("#batch-pick"), true);
   await closeClean(page);
 });
+
+test("files are dropped on the table and on the conversation", async () => {
+  const page = await openBatch();
+  const dropped = (name, text) => page.evaluateHandle(([file, content]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([content], file));
+    return data;
+  }, [name, text]);
+  await page.dispatchEvent("#batch", "drop", { dataTransfer: await dropped("x.tsv", "text\tn\ngood\t1\nbad\t2\n") });
+  await page.waitForSelector("#batch-work:not([hidden])");
+  assert.deepEqual(await page.locator("#batch-preview th").allTextContents(), ["text", "n"]);
+  await page.click("#batch-start");
+  await finished(page, 2);
+  assert.equal((await downloaded(page)).name, "x-labeled.tsv");
+  await page.click("#to-chat");
+  await page.dispatchEvent("#chat", "drop", { dataTransfer: await dropped("note.txt", "hello") });
+  await page.waitForSelector(".chip");
+  assert.match(await page.textContent(".chip"), /^note\.txt/);
+  await closeClean(page);
+});
