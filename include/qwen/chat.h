@@ -99,6 +99,7 @@ class QWEN_API Chat {
   // Whole turns are dropped, the oldest first, until the reply has room for max_new_tokens, or half the context if that
   // is less. A message that leaves less room without any turn is truncated if the task allows that.
   // Throws Error(context_full) if the message does not fit.
+  // Throws Error(invalid_argument) if the chat template does not write options.partial as it is.
   // Throws Error(busy) if the engine's queue is full.
   ChatReply say(std::string_view text, const TextCallback& on_text = {}, const SayOptions& options = {});
 
