@@ -23,8 +23,8 @@ export function makeSidebar(exportOne) {
     open: (id) => { location.hash = `#c=${id}`; },
     rename: async (conversation, title) => {
       conversation.title = title;
-      await saveConversation(conversation);
       showSidebar();
+      await saveConversation(conversation);
     },
     remove: removeConversation,
     exportOne,
