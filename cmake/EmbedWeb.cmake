@@ -1,7 +1,9 @@
-# Copies the page.s files to OUT and writes OUT/web_files.S, which includes them, and OUT/web_files.cpp, their table.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=... -P EmbedWeb.cmake
+# Puts the page's files under OUT and writes OUT/web_files.S, which includes them, and OUT/web_files.cpp, the table of
+# them.  cmake -DOUT=... "-DPAGE=index.html;app.js" -DMARKED=... -DHIGHLIGHT=...
+# -DKATEX=.../katex.min.js -P EmbedWeb.cmake
 cmake_minimum_required(VERSION 3.22)
 
-# Debian.s highlight.js has 185 languages in 850 kB. The page uses its core and these languages.
+# Debian's highlight.js has 185 languages in 850 kB. The page uses its core and these languages.
 set(languages bash cmake cpp cs css diff dockerfile go ini java javascript json kotlin lua makefile markdown
     objectivec perl php python r ruby rust scala shell sql swift typescript xml yaml)
 file(READ ${HIGHLIGHT} rest)
@@ -36,8 +38,27 @@ file(WRITE ${OUT}/lib/highlight.js
   "   BSD-3-Clause, https://github.com/highlightjs/highlight.js/blob/main/LICENSE */\n${highlight}\n")
 configure_file(${MARKED} ${OUT}/lib/marked.js COPYONLY)
 
-set(names lib/marked.js lib/highlight.js)
-set(paths ${OUT}/lib/marked.js ${OUT}/lib/highlight.js)
+# KaTeX's style sheet and fonts are beside its script. Every browser that runs the page reads woff2.
+set(katex_notice "/* KaTeX. Copyright (c) 2013-2020 Khan Academy and other contributors.\n"
+                 "   MIT, https://github.com/KaTeX/KaTeX/blob/main/LICENSE */\n")
+file(READ ${KATEX} katex_js)
+file(WRITE ${OUT}/lib/katex.js ${katex_notice} "${katex_js}")
+get_filename_component(katex_folder ${KATEX} DIRECTORY)
+file(READ ${katex_folder}/katex.min.css katex_css)
+string(REGEX REPLACE ",url\\([^)]*\\.(woff|ttf)\\) format\\('[a-z]*'\\)" "" katex_css "${katex_css}")
+file(WRITE ${OUT}/lib/katex.css ${katex_notice} "${katex_css}")
+file(GLOB katex_fonts ${katex_folder}/fonts/*.woff2)
+if(NOT katex_fonts)
+  message(FATAL_ERROR "${katex_folder}/fonts: expected KaTeX's fonts (*.woff2), found none")
+endif()
+
+set(names lib/marked.js lib/highlight.js lib/katex.js lib/katex.css)
+foreach(path IN LISTS katex_fonts)
+  get_filename_component(name ${path} NAME)
+  configure_file(${path} ${OUT}/lib/fonts/${name} COPYONLY)
+  list(APPEND names lib/fonts/${name})
+endforeach()
+list(TRANSFORM names PREPEND ${OUT}/ OUTPUT_VARIABLE paths)
 foreach(path IN LISTS PAGE)
   get_filename_component(name ${path} NAME)
   list(APPEND names ${name})
@@ -50,6 +71,7 @@ set(type_js "text/javascript; charset=utf-8")
 set(type_svg "image/svg+xml")
 set(type_webmanifest "application/manifest+json")
 set(type_png "image/png")
+set(type_woff2 "font/woff2")
 set(assembly "/* Made by cmake/EmbedWeb.cmake. Do not edit. */\n        .section .rodata\n")
 set(declarations "")
 set(entries "")

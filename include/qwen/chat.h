@@ -36,8 +36,8 @@ struct ChatOptions {
   // How tokens are chosen. SayOptions::seed replaces its seed.
   std::optional<SamplingOptions> sampling{};
   std::optional<std::string> system{};  // system prompt; "" is an empty one, not the model's default
-  // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()). A thought
-  // is a part of the reply's text; ThoughtSplitter separates the two.
+  // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()).
+  // ChatReply::reasoning is the thought, ChatReply::text the answer.
   bool thinking = false;
 };
 
@@ -46,14 +46,20 @@ struct SayOptions {
   CancelToken cancel{};  // ends the reply, also while the reply is queued
   // Called while there is no text: after a tenth of a second, then every second. Returning false cancels.
   Callback<const JobProgress&> on_wait{};
+  // Gets the thought before the answer, as on_text gets the answer. Returning false ends the reply.
+  TextCallback on_reasoning{};
   std::string reply_to{};  // text of a label that may choose the system prompt (Task::system_by_label)
   std::vector<std::string> stop{};      // texts that end the reply; they never appear in it
   std::optional<std::uint64_t> seed{};  // overrides SamplingOptions::seed
+  // The beginning of the reply, which the model continues; "": none. ChatReply::text is what follows it, the turn that
+  // is kept has both. If it ends within a thought, the model continues the thought, and the turn is the answer alone.
+  std::string partial{};
 };
 
 // What Chat::say() returns.
 struct ChatReply {
-  std::string text;  // all that on_text got
+  std::string text;       // the answer, without the thought: all that on_text got
+  std::string reasoning;  // the thought before the answer; later prompts do not have it
   // Why the reply ended: cancelled also if a callback returned false.
   FinishReason finish = FinishReason::length;
   // Tokens, seed and times.
@@ -93,6 +99,7 @@ class QWEN_API Chat {
   // Whole turns are dropped, the oldest first, until the reply has room for max_new_tokens, or half the context if that
   // is less. A message that leaves less room without any turn is truncated if the task allows that.
   // Throws Error(context_full) if the message does not fit.
+  // Throws Error(invalid_argument) if the chat template does not write options.partial as it is.
   // Throws Error(busy) if the engine's queue is full.
   ChatReply say(std::string_view text, const TextCallback& on_text = {}, const SayOptions& options = {});
 
@@ -100,11 +107,13 @@ class QWEN_API Chat {
   struct Prompt {
     // The whole conversation, by the chat template.
     std::vector<Token> tokens;
-    int dropped_turns = 0;     // oldest turns that are not in it
-    int truncated_tokens = 0;  // of the message
+    int dropped_turns = 0;       // oldest turns that are not in it
+    int truncated_tokens = 0;    // of the message
+    bool opens_thought = false;  // the reply begins within a thought
   };
-  // The prompt that say() computes for this message. Throws Error(context_full) as say().
-  Prompt prompt(std::string_view text, std::string_view reply_to = {}) const;
+  // The prompt that say() computes for this message; of the options, reply_to and partial count.
+  // Throws Error(context_full) as say().
+  Prompt prompt(std::string_view text, const SayOptions& options = {}) const;
 
   // The turns that are kept; none if history is off.
   const std::vector<ChatTurn>& turns() const noexcept;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/fail.h"
+#include "qwen/thinking.h"
 #include "tasks/clock.h"
 #include "tasks/inline_engine.h"
 #include "tasks/prompt.h"
@@ -61,14 +62,21 @@ struct Chat::State {
   int max_new_tokens() const { return options.max_new_tokens.value_or(task.max_new_tokens); }
   int context() const { return engine->options().context; }
 
-  std::vector<Token> render(std::string_view text, const std::vector<Message>& history,
-                            std::string_view reply_to) const {
-    std::vector<Message> messages = task.messages(text, history, reply_to);
+  RenderedPrompt render(std::string_view text, const std::vector<Message>& history,
+                        const SayOptions& say) const {
+    std::vector<Message> messages = task.messages(text, history, say.reply_to);
     if (options.system && messages.front().role != "system")
       messages.insert(messages.begin(), {"system", ""});  // a task cannot express an empty one
     ChatTemplate::RenderOptions out;
     out.enable_thinking = model.chat_template().enable_thinking(options.thinking);
-    return model.chat_template().render(messages, out);
+    if (!say.partial.empty()) {
+      messages.push_back({"assistant", say.partial});
+      out.continue_final_message = true;
+    }
+    return model.chat_template().apply(messages, out);
+  }
+  std::vector<Token> encode(const RenderedPrompt& prompt) const {
+    return model.chat_template().encode(prompt);
   }
 
   // The first of the turns from `first` on whose texts alone may fit into `window` tokens. Each turn is tokenized once.
@@ -87,13 +95,16 @@ struct Chat::State {
   }
 
   // The prompt with as many of the latest turns as fit into the window.
-  Prompt prompt(std::string_view text, std::string_view reply_to) const {
+  Prompt prompt(std::string_view text, const SayOptions& say) const {
     // Room for the answer; if the context is small, half of it at most.
     const int limit = context() - std::min(max_new_tokens(), context() / 2);
     const int window = options.history_tokens > 0 ? std::min(limit, options.history_tokens) : limit;
     const std::size_t kept = history() ? static_cast<std::size_t>(options.history_turns) : 0;
+    bool opens_thought = false;
     const auto with_turns_from = [&](std::size_t first) {
-      return render(text, messages_of(std::span(turns).subspan(first), task), reply_to);
+      const RenderedPrompt rendered = render(text, messages_of(std::span(turns).subspan(first), task), say);
+      opens_thought = rendered.opens_thought;
+      return encode(rendered);
     };
     // Fewer turns make a shorter prompt: bisection finds the earliest turn that fits.
     std::size_t low = first_candidate(turns.size() - std::min(turns.size(), kept), window),
@@ -108,17 +119,32 @@ struct Chat::State {
         low = first + 1;
       }
     }
-    if (!best.empty()) return {std::move(best), static_cast<int>(high), 0};
+    if (!best.empty()) return {std::move(best), static_cast<int>(high), 0, opens_thought};
     const bool cut = task.overflow == TextOverflow::truncate;  // else the reply gets the room that is left
-    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context() - 1,
-                                             [&](auto part) { return render(part, {}, reply_to); });
-    return {std::move(alone.tokens), static_cast<int>(turns.size()), alone.truncated_tokens};
+    tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context() - 1, [&](auto part) {
+      const RenderedPrompt rendered = render(part, {}, say);
+      opens_thought = rendered.opens_thought;
+      return encode(rendered);
+    });
+    return {std::move(alone.tokens), static_cast<int>(turns.size()), alone.truncated_tokens, opens_thought};
+  }
+
+  // Splits the reply; nullopt if it is all answer.
+  std::optional<ThoughtSplitter> splitter(const Prompt& prompt, const std::string& partial) const {
+    // A model without thinking may write "<think>" as ordinary text.
+    if (!prompt.opens_thought && model.chat_template().thinking() == ChatTemplate::Thinking::none)
+      return std::nullopt;
+    ThoughtSplitter splitter(prompt.opens_thought);
+    splitter.push(partial);
+    if (partial.empty() || splitter.in_thought()) return ThoughtSplitter(splitter.in_thought());
+    return std::nullopt;
   }
 
   // A reply that was submitted.
   struct PendingReply {
     Clock::time_point start;
     Prompt prompt;
+    std::optional<ThoughtSplitter> splitter;
     EngineJob job;
   };
   PendingReply submit(std::string_view text, const SayOptions& say) const;
@@ -144,7 +170,8 @@ Chat::Chat(std::shared_ptr<Engine> engine, Task task, const ChatOptions& options
   tasks::require_valid(task);
   const Model model = engine->model();
   state_ = std::make_unique<State>(State{std::move(engine), model, std::move(task), options, {}, {}});
-  state_->engine->pin(tasks::fixed_prefix([this](auto text) { return state_->render(text, {}, {}); }));
+  state_->engine->pin(
+      tasks::fixed_prefix([this](auto text) { return state_->encode(state_->render(text, {}, {})); }));
 }
 
 Chat::Chat(Chat&&) noexcept = default;
@@ -168,8 +195,8 @@ const Model& Chat::model() const noexcept {
   return state_->model;
 }
 
-Chat::Prompt Chat::prompt(std::string_view text, std::string_view reply_to) const {
-  return state_->prompt(text, reply_to);
+Chat::Prompt Chat::prompt(std::string_view text, const SayOptions& options) const {
+  return state_->prompt(text, options);
 }
 
 ChatReply Chat::say(std::string_view text, const TextCallback& on_text, const SayOptions& options) {
@@ -180,7 +207,8 @@ ChatReply Chat::say(std::string_view text, const TextCallback& on_text, const Sa
 Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOptions& say) const {
   PendingReply pending;
   pending.start = Clock::now();
-  pending.prompt = prompt(text, say.reply_to);
+  pending.prompt = prompt(text, say);
+  pending.splitter = splitter(pending.prompt, say.partial);
   EngineRequest request;
   request.prompt = pending.prompt.tokens;
   request.generate.max_new_tokens = max_new_tokens();
@@ -198,7 +226,6 @@ ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, cons
   reply.prompt_tokens = static_cast<int>(pending.prompt.tokens.size());
   reply.truncated_tokens = pending.prompt.truncated_tokens;
   receive(pending, on_text, say, reply);
-  reply.text = reply.generation.text;
   reply.finish = reply.generation.finish;
   reply.total_seconds = seconds_since(pending.start);
   if (history()) {
@@ -206,7 +233,8 @@ ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, cons
     turns.erase(turns.begin(), turns.begin() + reply.dropped_turns);
     const auto counted = std::min(turn_tokens.size(), static_cast<std::size_t>(reply.dropped_turns));
     turn_tokens.erase(turn_tokens.begin(), turn_tokens.begin() + static_cast<std::ptrdiff_t>(counted));
-    turns.push_back({std::string(text), reply.text});
+    // A partial reply that a splitter continues is a thought.
+    turns.push_back({std::string(text), (pending.splitter ? "" : say.partial) + reply.text});
   } else {
     turns.clear();
     turn_tokens.clear();
@@ -221,13 +249,21 @@ void Chat::State::receive(PendingReply& pending, const TextCallback& on_text, co
   std::string text;
   std::size_t tokens = 0;
   bool ended_early = false;
+  std::optional<ThoughtSplitter>& splitter = pending.splitter;
+  const auto deliver = [&](const ThoughtSplitter::Parts& parts) {
+    reply.reasoning += parts.reasoning;
+    reply.text += parts.answer;
+    const bool go_on = parts.reasoning.empty() || say.on_reasoning(parts.reasoning);
+    return go_on && (parts.answer.empty() || on_text(parts.answer));
+  };
   auto patience = std::chrono::milliseconds(100);
   while (!ended_early) {
     const auto chunk = say.on_wait ? job.next(patience) : job.next();
     if (chunk) {
       text += chunk->text;
       tokens += chunk->tokens.size();
-      ended_early = !chunk->text.empty() && !on_text(chunk->text);
+      ended_early = !chunk->text.empty() && !deliver(splitter ? splitter->push(chunk->text)
+                                                              : ThoughtSplitter::Parts{{}, chunk->text});
     } else if (job.done()) {
       break;
     } else {
@@ -235,6 +271,7 @@ void Chat::State::receive(PendingReply& pending, const TextCallback& on_text, co
       ended_early = !say.on_wait(job.progress());
     }
   }
+  if (splitter && !ended_early) ended_early = !deliver(splitter->finish());
   if (ended_early) job.cancel();
   const EngineResult& result = job.result();
   reply.generation = result.generation;

@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   read(body, [](const InputJson& json) {
     const AnalyzeRequest request = read_analyze_request(json);
-    if (!request.label && !request.answer) std::abort();
+    if ((!request.label && !request.answer) || (request.turns && request.session)) std::abort();
   });
   read(body, [](const InputJson& json) {
     if (read_plain_chat_request(json).prompt.empty()) std::abort();

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <utility>
 
 #include "tasks/task_model.h"
 
@@ -25,6 +26,53 @@ std::shared_ptr<Engine> engine_of(const Model& model, int context = 0) {
   options.background = false;
   options.context = context;
   return std::make_shared<Engine>(model, options);
+}
+
+// A template that can turn thinking on, as Qwen3's does.
+constexpr const char* kThinkingTemplate =
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{{ '<think>\\n' if enable_thinking else '<think></think>\\n' }}{% endif %}";
+
+// A model that writes "ab</think>XYZ" after a line break, and "YZ" after a Q: each token has one successor.
+Model thinking_model(const char* chat_template = kThinkingTemplate) {
+  static const TestFolder folder("thinking-model");
+  TinyModel tiny;
+  tiny.own_head = true;
+  tiny.spare_rows = 0;
+  if (chat_template != nullptr) tiny.chat_template = chat_template;
+  const Tokenizer tokenizer = task_model().tokenizer();
+  const auto id = [&](const std::string& text) {
+    return static_cast<std::size_t>(tokenizer.encode(text).at(0));
+  };
+  std::vector<std::pair<std::size_t, std::size_t>> successors{{id("Q"), id("Y")}};
+  const std::string text = "\nab</think>XYZ";
+  for (std::size_t i = 0; i + 1 < text.size(); ++i)
+    successors.push_back({id(text.substr(i, 1)), id(text.substr(i + 1, 1))});
+  successors.push_back({id("Z"), static_cast<std::size_t>(task_model().chat_template().end_of_turn()[0])});
+  std::vector<float> embedding;
+  tiny.edit = [&](TinyTensor& tensor) {
+    if (tensor.name == "token_embd.weight") embedding = tensor.values;
+    // The layers add nothing.
+    if (tensor.name.find("attn_output.weight") != std::string::npos ||
+        tensor.name.find("ffn_down.weight") != std::string::npos)
+      std::fill(tensor.values.begin(), tensor.values.end(), 0.0f);
+    if (tensor.name == "output.weight") {
+      std::fill(tensor.values.begin(), tensor.values.end(), 0.0f);
+      const auto width = static_cast<std::size_t>(tiny.hidden);
+      for (const auto& [from, to] : successors)
+        for (std::size_t i = 0; i < width; ++i)
+          tensor.values.at(to * width + i) += embedding.at(from * width + i);
+    }
+    return true;
+  };
+  return Model::load(write_tiny_model(tiny, folder / (chat_template ? "thinks.gguf" : "plain.gguf")));
+}
+
+Task long_reply_task() {
+  Task task = reply_task();
+  task.max_new_tokens = 40;
+  return task;
 }
 
 }  // namespace
@@ -166,6 +214,110 @@ TEST_CASE("a chat with a template that cannot turn thinking off lets the model t
   const std::string prompt = model.tokenizer().decode(chat.prompt("hello").tokens, true);
   CHECK_THAT(prompt, Catch::EndsWith("hello<think>"));
   CHECK_NOTHROW(chat.say("hello"));
+}
+
+TEST_CASE("a chat delivers the thought apart from the answer", "[tasks]") {
+  const Model model = thinking_model();
+  REQUIRE(model.chat_template().thinking() == ChatTemplate::Thinking::optional);
+  ChatOptions options;
+  options.thinking = true;
+  Chat chat(model, long_reply_task(), options);
+  CHECK(chat.prompt("hello").opens_thought);
+  std::string streamed;
+  SayOptions say;
+  say.on_reasoning = [&](std::string_view part) { streamed += "[" + std::string(part) + "]"; };
+  const ChatReply reply = chat.say(
+      "hello", [&](std::string_view part) { streamed += part; }, say);
+  CHECK(streamed == "[a][b]XYZ");
+  CHECK(reply.reasoning == "ab");
+  CHECK(reply.text == "XYZ");
+  CHECK(reply.finish == FinishReason::end_of_turn);
+  CHECK(reply.generation.text == "ab</think>XYZ");
+  CHECK(chat.turns().back().assistant == "XYZ");
+  const std::string next = model.tokenizer().decode(chat.prompt("more").tokens, true);
+  CHECK_THAT(next, Catch::Contains("\nXYZ<|im_end|>") && !Catch::Contains("ab</think>"));
+  // Without a callback the thought is in the reply.
+  CHECK(chat.say("hello").reasoning == "ab");
+  // Off: the model does not think, and what looks like the end of a thought is text.
+  Chat plain(model, long_reply_task());
+  CHECK_FALSE(plain.prompt("hello").opens_thought);
+  const ChatReply text = plain.say("hello");
+  CAPTURE(text.generation.tokens, text.generation.text);
+  CHECK(text.text == "ab</think>XYZ");
+}
+
+TEST_CASE("a thought that is stopped or cut never becomes an answer", "[tasks]") {
+  const Model model = thinking_model();
+  ChatOptions options;
+  options.thinking = true;
+  Chat chat(model, long_reply_task(), options);
+  std::string thought, answer;
+  const auto on_text = [&](std::string_view part) { answer += part; };
+  SayOptions say;
+  say.on_reasoning = [&](std::string_view part) {
+    thought += part;
+    return false;
+  };
+  const ChatReply ended = chat.say("hello", on_text, say);
+  CHECK(ended.finish == FinishReason::cancelled);
+  CHECK(thought == "a");
+  CHECK(ended.reasoning == "a");
+  CHECK(ended.text.empty());
+  CHECK(chat.turns().back().assistant.empty());
+  // The longest reply ends within the tag that closes the thought.
+  for (int length = 1; length < 11; ++length) {
+    options.max_new_tokens = length;
+    const ChatReply cut = Chat(model, long_reply_task(), options).say("hello", on_text);
+    CAPTURE(length);
+    CHECK(cut.finish == FinishReason::length);
+    CHECK(cut.text.empty());
+    CHECK(cut.reasoning ==
+          (length < 10 ? std::string("ab</think").substr(0, static_cast<std::size_t>(length)) : "ab"));
+  }
+  CHECK(answer.empty());
+}
+
+TEST_CASE("a chat continues a partial reply", "[tasks]") {
+  const Model model = thinking_model();
+  for (const bool thinking : {false, true}) {
+    CAPTURE(thinking);
+    ChatOptions options;
+    options.thinking = thinking;
+    Chat chat(model, long_reply_task(), options);
+    SayOptions say;
+    say.partial = "P Q";
+    const Chat::Prompt prompt = chat.prompt("hello", say);
+    CHECK_FALSE(prompt.opens_thought);
+    CHECK_THAT(model.tokenizer().decode(prompt.tokens, true), Catch::EndsWith("<|im_start|>assistant\nP Q"));
+    std::string streamed;
+    const ChatReply reply = chat.say(
+        "hello", [&](std::string_view part) { streamed += part; }, say);
+    CHECK(reply.text == "YZ");
+    CHECK(streamed == "YZ");
+    CHECK(reply.reasoning.empty());
+    CHECK(reply.prompt_tokens == static_cast<int>(prompt.tokens.size()));
+    CHECK(chat.turns().back().assistant == "P QYZ");
+    // Only this reply is continued.
+    CHECK_THAT(model.tokenizer().decode(chat.prompt("more").tokens, true),
+               Catch::Contains("P QYZ<|im_end|>"));
+  }
+}
+
+TEST_CASE("a partial reply that ends within a thought is continued as one", "[tasks]") {
+  const Model model = thinking_model();
+  Chat chat(model, long_reply_task());
+  SayOptions say;
+  say.partial = "<think>\nso x\n";
+  const ChatReply reply = chat.say("hello", {}, say);
+  CHECK(reply.reasoning == "ab");
+  CHECK(reply.text == "XYZ");
+  CHECK(chat.turns().back().assistant == "XYZ");
+  // A model without thinking writes the same as ordinary text.
+  Chat plain(thinking_model(nullptr), long_reply_task());
+  const ChatReply text = plain.say("hello", {}, say);
+  CHECK(text.reasoning.empty());
+  CHECK(text.text == "ab</think>XYZ");
+  CHECK(plain.turns().back().assistant == "<think>\nso x\nab</think>XYZ");
 }
 
 TEST_CASE("without history every message is the first", "[tasks]") {

@@ -48,6 +48,7 @@ class TestPages(Endpoints):
         self.assertEqual((info["defaults"]["temperature"], info["defaults"]["top_p"]), (0.7, 0.9))
         self.assertEqual(info["model"], self.model)
         self.assertFalse(info["auth"])
+        self.assertEqual((info["builtin"], info["thinking"]), (False, False))
         sentiment = next(task for task in info["tasks"] if task["name"] == "sentiment")
         self.assertEqual([label["text"] for label in sentiment["labels"]], ["正面", "负面"])
         self.assertEqual(sentiment["kind"], "classify")

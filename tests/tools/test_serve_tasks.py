@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """qwen-serve's tasks: labels, replies, sessions."""
+import tempfile
 import time
 import unittest
 
@@ -173,6 +174,117 @@ class TestAnalyze(Tasks):
             events, _ = self.analyze(seed=3, temperature=1.5, task=None)
             replies.add("".join(data["text"] for name, data in events if name == "delta"))
         self.assertEqual(len(replies), 1)
+
+
+def text_of(events, kind="text"):
+    return "".join(data.get(kind, "") for name, data in events if name == "delta")
+
+
+HISTORY = [{"role": "user", "content": "一"}, {"role": "assistant", "content": "二"}]
+
+
+class TestMessages(Tasks):
+    """The client keeps the history and sends it: no session."""
+
+    def test_history_comes_with_the_request(self):
+        events, response = self.analyze("三", messages=HISTORY)
+        self.assertIsNone(response.headers["X-Session-Id"])
+        done = events[-1][1]
+        self.assertNotIn("session", done)
+        self.assertEqual((done["dropped_turns"], done["kept_turns"], done["truncated_tokens"]), (0, 1, 0))
+        self.assertEqual(text_of(events), ANSWER)
+        alone, _ = self.analyze("三", messages=[])
+        self.assertEqual((alone[-1][1]["dropped_turns"], alone[-1][1]["kept_turns"]), (0, 0))
+        self.assertGreater(done["usage"]["prompt_tokens"], alone[-1][1]["usage"]["prompt_tokens"])
+        # The same prompt as in a session with these turns.
+        session = self.session("一")
+        answer = [HISTORY[0], {"role": "assistant", "content": ANSWER}]
+        same, _ = self.analyze("三", messages=answer, task=None)
+        kept, _ = self.analyze("三", session=session, task=None)
+        self.assertEqual(same[-1][1]["usage"]["prompt_tokens"], kept[-1][1]["usage"]["prompt_tokens"])
+        self.assertEqual(kept[-1][1]["kept_turns"], 1)
+
+    def test_what_is_known_is_not_computed_again(self):
+        first, _ = self.analyze("你好", messages=HISTORY, task=None)
+        turn = [{"role": "user", "content": "你好"}, {"role": "assistant", "content": ANSWER}]
+        second, _ = self.analyze("再说", messages=HISTORY + turn, task=None)
+        usage = second[-1][1]["usage"]
+        self.assertGreaterEqual(usage["prompt_tokens_details"]["cached_tokens"], first[-1][1]["usage"]["prompt_tokens"])
+
+    def test_turns_that_do_not_fit_are_reported(self):
+        events, _ = self.analyze("五", messages=HISTORY * 6)
+        done = events[-1][1]
+        self.assertEqual((done["dropped_turns"], done["kept_turns"]), (3, 3))  # --turns
+        events, _ = self.analyze("五", messages=HISTORY * 2, reply="summary")  # a task without history
+        self.assertEqual((events[-1][1]["dropped_turns"], events[-1][1]["kept_turns"]), (2, 0))
+
+    def test_system(self):
+        plain, _ = self.analyze(messages=[], task=None)
+        own, _ = self.analyze(messages=[], task=None, system="ABCDEFGHIJKLMNOPQRSTUVWXYZ" * 10)
+        empty, _ = self.analyze(messages=[], task=None, system="")
+        tokens = [events[-1][1]["usage"]["prompt_tokens"] for events in (empty, plain, own)]
+        self.assertEqual(tokens, sorted(set(tokens)))
+        self.assertEqual(text_of(own), ANSWER)
+
+    def test_partial(self):
+        events, _ = self.analyze("写字母表", messages=HISTORY, task=None, partial="字母表：\nA", max_tokens=3)
+        self.assertEqual(text_of(events), "BCD")
+        self.assertEqual(events[-1][1]["finish_reason"], "length")
+        again, _ = self.analyze("写字母表", messages=HISTORY, task=None, partial="字母表：\nA" + text_of(events), max_tokens=2)
+        self.assertEqual(text_of(again), "EF")
+        spaced, _ = self.analyze("写字母表", messages=[], task=None, partial="A ", max_tokens=1)
+        self.assertEqual(spaced[-1][0], "done")
+        # In a session the turn is the whole reply.
+        session = self.session("一")
+        self.analyze("写字母表", session=session, partial="A", max_tokens=3)
+        self.assertEqual(self.server.get("/api/sessions/" + session).json()["turns"][-1]["assistant"], "ABCD")
+
+    def test_errors(self):
+        def refused(param, **fields):
+            check_error(self, self.server.post(ANALYZE, {"text": "x", **fields}), 400, "invalid_value", param)
+
+        for messages in ("x", 1, {}, True):
+            refused("messages", messages=messages)
+        refused("messages[0]", messages=["x"])
+        refused("messages[1].role", messages=[HISTORY[0], {"role": "tool", "content": "x"}])
+        refused("messages[0].content", messages=[{"role": "user", "content": 1}])
+        for messages in (HISTORY[:1], HISTORY[1:], HISTORY + HISTORY[:1], [HISTORY[0]] * 2, [HISTORY[1]] * 2,
+                         [{"role": "system", "content": "x"}] + HISTORY):
+            refused("messages", messages=messages)
+        refused("messages", messages=HISTORY, session=self.session("一"))
+        refused("messages", messages=HISTORY, history=False)
+        refused("regenerate", messages=HISTORY, regenerate=True)
+        for field, wrong in (("system", 1), ("system", ["x"]), ("partial", 1), ("partial", {}), ("think", "on"), ("think", 1)):
+            refused(field, **{field: wrong})
+        refused("think", think=True)  # a model that cannot
+        for field, value in (("system", "x"), ("partial", "x"), ("think", True)):
+            refused("reply", reply=None, **{field: value})
+        check_error(self, self.server.post(ANALYZE, {"text": "x", "messages": HISTORY, "role": "user"}), 400, "unknown_field", "role")
+        long = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "很" * 100000}]
+        events, _ = self.analyze(messages=long)  # too long for the context: left out
+        self.assertEqual((events[-1][1]["dropped_turns"], text_of(events)), (1, ANSWER))
+
+
+class TestThinking(unittest.TestCase):
+    TEMPLATE = ("{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+                "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% if enable_thinking %}{{ '<think>\n' }}{% endif %}"
+                "{% endif %}")
+
+    def test_a_thought_is_not_the_answer(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as template:
+            template.write(self.TEMPLATE)
+            template.flush()
+            with Server("--chat-template", template.name) as server:
+                self.assertIs(server.get("/api/info").json()["thinking"], True)
+                request = {"text": "你好", "temperature": 0, "task": None}
+                events, _ = server.events(ANALYZE, {**request, "messages": [], "think": True})
+                # The prompt has opened a thought, and this model never closes it.
+                self.assertEqual((text_of(events, "reasoning"), text_of(events)), (ANSWER, ""))
+                events, response = server.events(ANALYZE, {**request, "think": True})
+                turns = server.get("/api/sessions/" + response.headers["X-Session-Id"]).json()["turns"]
+                self.assertEqual(turns[0]["assistant"], "")
+                events, _ = server.events(ANALYZE, {**request, "messages": [], "think": False})
+                self.assertEqual((text_of(events, "reasoning"), text_of(events)), ("", ANSWER))
 
 
 class TestPlainChat(Tasks):

@@ -18,7 +18,7 @@ export const kPhone = { viewport: { width: 390, height: 844 }, deviceScaleFactor
 const header = readFileSync(path.join(kSource, "tools/qwen-serve/web_files.h"), "utf8");
 export const kPolicy = [...header.slice(header.indexOf("kWebSecurityPolicy")).matchAll(/"([^"]*)"/g)]
   .map((match) => match[1]).join("");
-assert.match(kPolicy, /trusted-types 'none'$/);
+assert.match(kPolicy, /font-src 'self'.*trusted-types 'none'$/);
 
 export async function launch() {
   return chromium.launch({
@@ -65,11 +65,11 @@ export async function send(page, text) {
   await page.press("#input", "Enter");
 }
 
-// Until the last turn has ended in one way or another.
+// Until the last answer has ended in one way or another.
 export async function settled(page) {
   await page.waitForFunction(() => {
-    const turn = document.querySelector("#turns .turn:last-of-type");
-    return turn && turn.getAttribute("aria-busy") === "false";
+    const answers = document.querySelectorAll("#messages .answer");
+    return answers.length > 0 && answers[answers.length - 1].getAttribute("aria-busy") === "false";
   });
 }
 

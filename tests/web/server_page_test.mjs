@@ -15,8 +15,25 @@ after(async () => {
   await server?.stop();
 });
 
-const turn = "#turns .turn:last-of-type";
-const turns = (page, count) => page.waitForFunction((n) => document.querySelectorAll(".turn").length === n, count);
+const lastAnswer = "#messages .answer:last-of-type";
+const answers = (page, count) => page.waitForFunction((n) => document.querySelectorAll("#messages .answer").length === n, count);
+const bodies = (page) => page.locator("#messages .answer .body").allTextContents();
+
+// Sends a message, and waits for the answer's end.
+async function ask(page, text) {
+  const before = await page.locator("#messages .answer").count();
+  await send(page, text);
+  await answers(page, before + 1);
+  await settled(page);
+}
+
+async function setting(page, name, value) {
+  await page.click("#settings");
+  const field = page.locator(`#set-${name}`);
+  if (await field.evaluate((node) => node.tagName === "SELECT")) await field.selectOption(value);
+  else await field.fill(value);
+  await page.click("#panel .primary");
+}
 
 test("the page's files, with their headers", async () => {
   const page = await fetch(`${server.url}/`);
@@ -24,9 +41,13 @@ test("the page's files, with their headers", async () => {
   const html = await page.text();
   const names = [...html.matchAll(/(?:src|href)="(\/web\/[^"]+)"/g)].map((match) => match[1]);
   assert.ok(names.length >= 4);
-  for (const name of ["/", ...names, "/web/lib/marked.js", "/web/lib/highlight.js"]) {
+  const css = await (await fetch(`${server.url}/web/lib/katex.css`)).text();
+  const fonts = [...css.matchAll(/url\(([^)]*)\)/g)].map((match) => `/web/lib/${match[1]}`);
+  assert.ok(fonts.length >= 10);
+  for (const name of ["/", ...names, ...fonts, "/web/lib/marked.js", "/web/lib/highlight.js", "/web/lib/katex.js", "/web/lib/katex.css"]) {
     const answer = await fetch(server.url + name);
     assert.equal(answer.status, 200, name);
+    if (name.includes("fonts")) assert.equal(answer.headers.get("content-type"), "font/woff2", name);
     assert.equal(answer.headers.get("content-security-policy"), kPolicy, name);
     assert.equal(answer.headers.get("x-content-type-options"), "nosniff", name);
     assert.equal(answer.headers.get("referrer-policy"), "no-referrer", name);
@@ -38,108 +59,104 @@ test("the page's files, with their headers", async () => {
   assert.equal((await fetch(`${server.url}/web/../main.cpp`)).status, 404);
 });
 
-test("label, reply, figures; reload, regenerate, history off", async () => {
+test("label, reply, figures; reload, regenerate; the server keeps no session", async () => {
   const page = await openPage(browser, server.url);
-  await send(page, "今天天气真好，心情也跟着好起来了。");
-  await settled(page);
-  assert.match(await page.textContent(`${turn} .label summary`), /^😄Sentiment:positive\d+\.\d%$/);
-  assert.ok((await page.textContent(`${turn} .body`)).length > 3);
-  assert.match(await page.textContent(`${turn} .stats`), /^\d+ tokens · [\d.]+ tokens\/s · first after [\d.]+ m?s$/);
-  await send(page, "快递晚了一个星期，盒子还是破的，非常失望。");
-  await turns(page, 2);
-  await settled(page);
-  assert.match(await page.textContent(`${turn} .label summary`), /^😢Sentiment:negative/);
+  const sessions = [];
+  page.on("response", (response) => sessions.push(response.headers()["x-session-id"]));
+  assert.equal(await page.isVisible("#demo"), true);  // the bundled model says what it is
+  await ask(page, "今天天气真好，心情也跟着好起来了。");
+  assert.match(await page.textContent(".label summary"), /^😄Sentiment:▲positive\d+\.\d%$/);
+  assert.ok((await page.textContent(`${lastAnswer} .body`)).length > 3);
+  assert.match(await page.textContent(`${lastAnswer} .stats`), /^\d+ tokens · [\d.]+ tokens\/s · first after [\d.]+ m?s$/);
+  await ask(page, "快递晚了一个星期，盒子还是破的，非常失望。");
+  assert.match(await page.locator(".label summary").last().textContent(), /^😢Sentiment:▼negative/);
   await shot(page, "server-two-turns");
-
-  const shown = await page.locator(".body").allTextContents();
-  const session = () => page.evaluate(() => JSON.parse(localStorage.getItem("qwen.chat")).session);
-  const id = await session();
-  const kept = async () => (await (await fetch(`${server.url}/api/sessions/${id}`)).json()).turns;
-  assert.equal((await kept()).length, 2);
+  const shown = await bodies(page);
   await page.reload();
-  await turns(page, 2);
-  assert.deepEqual(await page.locator(".body").allTextContents(), shown);
-  assert.equal(await session(), id);
-  // Without its own copy the page has the server's.
-  await page.evaluate((one) => localStorage.setItem("qwen.chat", JSON.stringify({ session: one, turns: [] })), id);
-  await page.goto("about:blank");
-  await page.goto(server.url);
-  await turns(page, 2);
-  assert.deepEqual(await page.locator(".body").allTextContents(), shown);
-  assert.equal(await page.locator(".label").count(), 2);
-
-  await page.click(".regenerate");
+  await answers(page, 2);
+  assert.deepEqual(await bodies(page), shown);
+  await page.locator(".regenerate").last().click();
+  await page.waitForFunction(() => [...document.querySelectorAll(".answer .branches")].pop()?.textContent === "2/2");
   await settled(page);
-  assert.equal((await kept()).length, 2);
-  assert.equal(await page.locator(".turn").count(), 2);
-  assert.equal((await kept())[1].assistant, await page.textContent(`${turn} .body`));
+  assert.equal(await page.locator(".label").count(), 2);  // the label is not computed again
+  assert.deepEqual(sessions.filter((id) => id !== undefined), []);
+  await closeClean(page);
+});
 
-  await page.click("#settings");
-  await page.click("#set-history");
-  await page.fill("#set-length", "2");
-  await page.keyboard.press("Escape");
-  await send(page, "你好");
-  await turns(page, 3);
+test("settings reach the model; a reply that its length ended is continued", async () => {
+  const page = await openPage(browser, server.url);
+  await setting(page, "seed", "7");
+  await ask(page, "今天天气怎么样");
+  const whole = await page.textContent(`${lastAnswer} .body`);
+  await page.click("#new");
+  await page.waitForSelector("#welcome:not([hidden])");
+  await setting(page, "temperature", "0");
+  await setting(page, "length", "3");
+  await ask(page, "今天天气怎么样");
+  assert.match(await page.textContent(`${lastAnswer} .aside`), /longest length/);
+  const cut = await page.textContent(`${lastAnswer} .body`);
+  assert.ok(cut.length < whole.length + 20);
+  await setting(page, "length", "64");
+  await page.click(".resume");
+  await page.waitForFunction(([css, text]) => document.querySelector(`${css} .body`).textContent.length > text.length, [lastAnswer, cut]);
   await settled(page);
-  assert.equal((await kept()).length, 2);
-  assert.deepEqual(await page.locator(`${turn} .aside`).allTextContents(),
-    ["The reply reached its longest length.", "Answered without the earlier messages."]);
+  assert.ok((await page.textContent(`${lastAnswer} .body`)).startsWith(cut));
+  assert.equal(await page.locator(".answer").count(), 1);
+  await closeClean(page);
+});
+
+test("more turns than the server uses: the page says how many", async () => {
+  const page = await openPage(browser, server.url);
+  await setting(page, "length", "4");
+  for (const text of ["一", "二", "三", "四", "五"]) await ask(page, text);
+  assert.match((await page.locator(`${lastAnswer} .aside`).allTextContents()).join("\n"),
+    /Only the last 3 turns were used; 1 earlier one was left out\./);
   await closeClean(page);
 });
 
 test("another task, label only", async () => {
   const page = await openPage(browser, server.url);
-  await page.click("#settings");
-  await page.selectOption("#set-task", "intent");
-  await page.selectOption("#set-reply", "");
-  await page.click("#settings-dialog .primary");
-  await send(page, "你们的客服电话是多少？");
-  await settled(page);
-  await page.click(`${turn} summary`);
-  assert.equal(await page.locator(`${turn} .label tr`).count(), 5);
+  await setting(page, "task", "intent");
+  await setting(page, "reply", "");
+  await ask(page, "你们的客服电话是多少？");
+  await page.click(".label summary");
+  assert.equal(await page.locator(".label tr").count(), 5);
   await closeClean(page);
 });
 
 test("stop frees the server's place", async () => {
   const page = await openPage(browser, server.url);
   // The bundled model is quick: a reply may end before the click.
-  let sent = 0, stopped = false;
-  while (!stopped && sent < 20) {
+  let stopped = false;
+  for (let sent = 1; !stopped && sent <= 20; ++sent) {
     await send(page, "Tell me a story");
-    await turns(page, ++sent);
+    await answers(page, sent);
     stopped = await page.click("#stop", { timeout: 500 }).then(() => true, () => false);
     await settled(page);
   }
   assert.ok(stopped, "no reply was stopped in time");
   await eventually("nothing runs", async () => await server.metric("qwen_jobs_running") === 0);
-  await send(page, "And now?");
-  await turns(page, sent + 1);
-  await settled(page);
-  assert.equal(await page.locator(`${turn} .notice`).count(), 0);
+  await ask(page, "And now?");
+  assert.equal(await page.locator(`${lastAnswer} .notice`).count(), 0);
   await closeClean(page);
 });
 
-test("HTML in a message comes back as text, from the session too", async () => {
+test("HTML in a message is text, after a reload too", async () => {
   const page = await openPage(browser, server.url);
   const text = "<img src=x onerror=window.hit=1><script>window.hit=1</script>";
-  await send(page, text);
-  await settled(page);
-  await page.evaluate(() => localStorage.setItem("qwen.chat",
-    JSON.stringify({ session: JSON.parse(localStorage.getItem("qwen.chat")).session, turns: [] })));
-  await page.goto("about:blank");
-  await page.goto(server.url);
-  await turns(page, 1);
+  await ask(page, text);
+  await page.reload();
+  await answers(page, 1);
   assert.equal(await page.textContent(".said"), text);
-  assert.equal(await page.locator("#turns img, #turns script").count(), 0);
+  assert.equal(await page.locator("#messages img, #messages script").count(), 0);
   assert.equal(await page.evaluate(() => window.hit), undefined);
   await closeClean(page);
 });
 
-test("the server is killed and comes back", async () => {
+test("the server is killed and comes back: the conversation continues", async () => {
   const victim = await startServer();
   const page = await openPage(browser, victim.url);
-  await send(page, "你好");
-  await settled(page);
+  await ask(page, "你好");
   await victim.kill();
   await send(page, "还在吗？");
   await page.waitForSelector(".notice");
@@ -148,22 +165,35 @@ test("the server is killed and comes back", async () => {
   const back = await startServer(["--port", String(victim.port)]);
   try {
     await page.waitForSelector("#banner", { state: "hidden" });
+    const request = page.waitForRequest((one) => one.url().endsWith("/api/analyze"));
     await page.click(".notice button");
-    await page.waitForSelector(`${turn} .stats`);
-    assert.equal(await page.locator(".turn").count(), 2);
-    assert.equal(await page.locator(".divider").count(), 1);  // the session went with the server
+    const { messages } = (await request).postDataJSON();
+    assert.deepEqual(messages.map(({ role }) => role), ["user", "assistant"]);
+    await page.waitForSelector(`${lastAnswer} .stats`);
+    assert.equal(await page.locator(".answer").count(), 2);
   } finally {
     await closeClean(page, /ERR_|404/);
     assert.equal(await back.stop(), 0);
   }
 });
 
+test("a table is labeled, 50 rows in a few requests", async () => {
+  const page = await openPage(browser, server.url);
+  await page.click("#to-batch");
+  const rows = Array.from({ length: 50 }, (_, i) => (i % 2 ? "房间很脏，再也不来了" : "味道很好，下次还来") + i);
+  await page.fill("#batch-lines", rows.join("\n"));
+  await page.click("#batch-paste");
+  await page.click("#batch-start");
+  await page.waitForFunction(() => document.getElementById("batch-rate").textContent === "50 of 50 rows");
+  assert.deepEqual((await page.locator(".results .mark").allTextContents()).slice(0, 2), ["▲", "▼"]);
+  await closeClean(page);
+});
+
 test("a server that limits its clients", async () => {
   const limited = await startServer(["--rate", "1"]);
   const page = await openPage(browser, limited.url);
   try {
-    await send(page, "你好");
-    await settled(page);
+    await ask(page, "你好");
     await send(page, "再来");
     await page.waitForSelector(".notice");
     assert.match(await page.textContent(".notice span"), /^The server is busy\. Trying again in \d+ s\.$/);
@@ -187,7 +217,7 @@ test("a server with keys", async () => {
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.getElementById("model").textContent !== "");
     await send(page, "你好");
-    await page.waitForSelector(`${turn} .stats`);
+    await page.waitForSelector(`${lastAnswer} .stats`);
     await page.reload();  // the tab still has it
     await page.waitForFunction(() => document.getElementById("model").textContent !== "");
     assert.equal(await page.locator("#key-dialog[open]").count(), 0);

@@ -5,13 +5,13 @@ import http from "node:http";
 import path from "node:path";
 
 const kTypes = { ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
-  ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml" };
+  ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
 
 export const kInfo = {
   name: "qwen-serve", version: "0.0.0", model: "stand-in-0.5b", context: 2048, parallel: 8, auth: false,
   tasks: [
     { name: "sentiment", kind: "classify", labels: [{ text: "正面", display: "正面", emoji: "😄" }, { text: "负面", display: "负面", emoji: "😢" }] },
-    { name: "intent", kind: "classify", heading: "LLM 意图识别", labels: [] },
+    { name: "intent", kind: "classify", heading: "LLM 意图识别", labels: [{ text: "咨询", display: "咨询" }, { text: "投诉", display: "投诉" }] },
     { name: "chat", kind: "generate", labels: [] }, { name: "summary", kind: "generate", labels: [] },
   ],
   defaults: { task: "sentiment", reply: "chat", temperature: 0.7, top_p: 0.9, max_tokens: 128 },
@@ -22,7 +22,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // script(body, answer): answer has the methods below. `policy` is the page's Content-Security-Policy.
 export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
-  const state = { script: defaultScript, sessions: new Map(), requests: [], key: null, ready: true, aborted: 0, info: kInfo };
+  const state = { script: defaultScript, classify: defaultLabel, requests: [], classified: [], key: null, ready: true, aborted: 0, info: kInfo };
   const json = (response, status, value, headers = {}) => {
     response.writeHead(status, { "Content-Type": "application/json", ...headers });
     response.end(JSON.stringify(value));
@@ -42,15 +42,28 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
     }
   }
 
-  async function analyze(request, response) {
+  async function bodyOf(request) {
     let text = "";
     for await (const part of request) text += part;
-    const body = JSON.parse(text);
+    return JSON.parse(text);
+  }
+
+  async function classify(request, response) {
+    const body = await bodyOf(request);
+    state.classified.push(body);
+    let refused = null;
+    const results = body.texts.map((text) => {
+      const found = state.classify(text);
+      if (found.fail) refused = found;
+      return found;
+    });
+    if (refused) return fail(response, ...refused.fail);
+    return json(response, 200, { results });
+  }
+
+  async function analyze(request, response) {
+    const body = await bodyOf(request);
     state.requests.push(body);
-    if (body.session && !state.sessions.has(body.session)) return fail(response, 404, "session_not_found", "no such session");
-    const id = body.session ?? `s-${Math.random().toString(36).slice(2)}`;
-    if (!body.session) state.sessions.set(id, []);
-    const turn = { user: body.text, assistant: "" };
     const began = Date.now();
     let open = false;
     let tokens = 0;
@@ -59,31 +72,24 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
     const head = () => {
       if (open) return;
       open = true;
-      response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Session-Id": id });
+      response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     };
     const event = (name, value) => {
       head();
       response.write(`event: ${name}\ndata: ${JSON.stringify(value)}\n\n`);
     };
-    let kept = body.history === false;
-    const keep = () => {
-      if (kept) return;
-      kept = true;
-      const turns = state.sessions.get(id);
-      if (body.regenerate && turns.at(-1)?.user === body.text) turns.pop();
-      turns.push(turn);
-    };
     const answer = {
       get closed() { return closed; },
       pause,
       queued: (position) => event("queued", { position }),
-      sentiment: (label = "正面", probability = 0.973) => {
+      sentiment: (label = "正面", probability = 0.973, more = {}) => {
         if (body.task === null) return;
-        turn.sentiment = { task: body.task ?? "sentiment", label, display: label, emoji: label === "正面" ? "😄" : "😢", probability,
-          probabilities: { [label]: probability, [label === "正面" ? "负面" : "正面"]: 1 - probability }, abstained: false, ms: 41 };
-        event("sentiment", turn.sentiment);
+        event("sentiment", { task: body.task ?? "sentiment", label, display: label, emoji: label === "正面" ? "😄" : "😢", probability,
+          probabilities: { [label]: probability, [label === "正面" ? "负面" : "正面"]: 1 - probability }, abstained: false,
+          truncated_tokens: 0, ms: 41, ...more });
       },
-      delta: (text) => { tokens += 1; turn.assistant += text; event("delta", { text }); },
+      delta: (text) => { tokens += 1; event("delta", { text }); },
+      reason: (reasoning) => event("delta", { reasoning }),
       // Word by word, `ms` apart; stops when the client has gone.
       say: async (text, ms = 5) => {
         for (const piece of text.match(/\s*\S+|\s+$/g) ?? []) {
@@ -93,9 +99,8 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
         }
       },
       done: (finish = "stop", more = {}) => {
-        keep();
         const total = Date.now() - began;
-        event("done", { session: id, finish_reason: finish,
+        event("done", { finish_reason: finish,
           usage: { prompt_tokens: 31, completion_tokens: tokens, total_tokens: 31 + tokens, prompt_tokens_details: { cached_tokens: 24 } },
           timings: { queue_ms: 0.2, ttft_ms: 83, total_ms: total, tokens_per_second: tokens / (total / 1000) }, dropped_turns: 0, ...more });
         response.end();
@@ -105,7 +110,6 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
       drop: () => { head(); response.destroy(); },
     };
     await state.script(body, answer);
-    if (closed) keep();
   }
 
   const server = http.createServer(async (request, response) => {
@@ -117,12 +121,12 @@ export async function startStandIn({ pageDir, libraryDir, policy, port = 0 }) {
     if (url.startsWith("/api/") && !state.ready) return fail(response, 503, "starting", "starting", { "Retry-After": "1" });
     if (url === "/api/info") return json(response, 200, state.info);
     if (url === "/api/analyze") return analyze(request, response);
-    const session = /^\/api\/sessions\/([^/]+)$/.exec(url)?.[1];
-    if (session && state.sessions.has(session)) {
-      if (request.method === "DELETE") { state.sessions.delete(session); response.writeHead(204); return response.end(); }
-      return json(response, 200, { id: session, turns: state.sessions.get(session), expires_in_s: 180 });
+    if (url === "/v1/classify") return classify(request, response);
+    if (url === "/tokenize") {
+      const { text } = await bodyOf(request);
+      return json(response, 200, { tokens: [], count: Math.ceil(text.length / 2) });
     }
-    return fail(response, 404, session ? "session_not_found" : "not_found", "not found");
+    return fail(response, 404, "not_found", "not found");
   });
   const listen = (where) => new Promise((resolve, reject) => server.once("error", reject).listen(where, "127.0.0.1", resolve));
   await listen(port);
@@ -139,4 +143,12 @@ async function defaultScript(body, answer) {
   answer.sentiment();
   await answer.say("That sounds **good**. I am happy for you!");
   answer.done();
+}
+
+// A label of /v1/classify: by a word in the text. {fail: [status, code, message, headers]} refuses the request.
+export function defaultLabel(text) {
+  const label = /bad|坏|差/.test(text) ? "负面" : "正面";
+  const probability = /hm|吧/.test(text) ? 0.55 : 0.97;
+  return { label, display: label, emoji: label === "正面" ? "😄" : "😢", probability, abstained: probability < 0.6, truncated_tokens: 0,
+    probabilities: { [label]: probability, [label === "正面" ? "负面" : "正面"]: 1 - probability } };
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "common/program.h"
 #include "common/terminal.h"
@@ -167,11 +168,21 @@ class Repl {
         bar.finish();
         tools::stream_out(part);
       };
-      last_reply_ = chat_.say(text, stream, options);
+      bool thought = false;
+      options.on_reasoning = [&](std::string_view part) {
+        bar.finish();
+        thought = true;
+        say("%.*s", static_cast<int>(part.size()), part.data());
+      };
+      const auto answer_part = [&](std::string_view part) {
+        if (std::exchange(thought, false)) say("\n\n");
+        stream(part);
+      };
+      last_reply_ = chat_.say(text, answer_part, options);
       last_ = last_reply_->generation;
       end_answer(*last_, flags_);
       interrupted_ = options.cancel.cancelled();
-      if (last_->text.empty() && interrupted_) {  // drop the unanswered turn
+      if (last_reply_->text.empty() && interrupted_) {  // drop the unanswered turn
         std::vector<qwen::ChatTurn> turns = chat_.turns();
         turns.pop_back();
         chat_.set_turns(std::move(turns));

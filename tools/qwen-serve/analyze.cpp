@@ -1,4 +1,6 @@
-// /api/analyze: the label first, then the reply, in a session.
+// /api/analyze: the label first, then the reply, in a session or after the messages that the client sends.
+#include <algorithm>
+
 #include "qwen-serve/chat_request.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/task_json.h"
@@ -9,18 +11,19 @@ namespace {
 // One request, until its last event has been sent.
 struct AnalyzeRun {
   AnalyzeRun(Service& service, RequestContext& context, AnalyzeRequest given)
-      : service(service),
-        context(context),
-        request(std::move(given)),
-        lock(std::in_place, service.sessions, request.session),
-        session(lock->id()),
-        admitted(std::in_place, service, context) {}
+      : service(service), context(context), request(std::move(given)) {
+    if (!request.turns) {
+      lock.emplace(service.sessions, request.session);
+      session = lock->id();
+    }
+    admitted.emplace(service, context);
+  }
 
   Service& service;
   RequestContext& context;
   AnalyzeRequest request;
-  std::optional<SessionStore::SessionLock> lock;
-  const std::string session;
+  std::optional<SessionStore::SessionLock> lock;  // none: the client keeps the history
+  std::string session;
   std::optional<AdmittedRequest> admitted;
   std::vector<Turn> turns;                       // before this message
   std::shared_ptr<qwen::Classifier> classifier;  // null: no label
@@ -29,7 +32,8 @@ struct AnalyzeRun {
   Usage usage;
   Timings timings;
   const char* finish = "stop";
-  int dropped_turns = 0;
+  // Earlier turns that the reply did not use, and that it used; tokens of the message that it did not use.
+  int dropped_turns = 0, kept_turns = 0, truncated_tokens = 0;
 };
 
 // What was said last, taken back, is what is said now.
@@ -54,20 +58,28 @@ void send_label(AnalyzeRun& run, StreamWriter& out, const qwen::Classification& 
 }
 
 void keep_turn(AnalyzeRun& run, const qwen::ChatReply& reply) {
-  run.dropped_turns = reply.dropped_turns;
+  // Without history the chat has no turns; with it, the reply's turn is the last.
+  run.kept_turns = std::max(static_cast<int>(run.chat->turns().size()) - 1, 0);
+  run.dropped_turns = run.request.history == false ? 0 : static_cast<int>(run.turns.size()) - run.kept_turns;
+  run.truncated_tokens = reply.truncated_tokens;
   run.finish = finish_name(reply.finish);
   add(run.usage, reply);
   run.timings = timings_of(reply);
   note(run.service, run.context.log, reply);
   // A reply that was stopped is a part of the conversation; one that never began is not.
-  if (run.request.history == false || (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
+  if (!run.lock || run.request.history == false ||
+      (reply.finish == qwen::FinishReason::cancelled && reply.text.empty()))
     return;
-  run.turns.push_back({run.request.text, reply.text, run.label});
+  const auto& kept = run.chat->turns();  // without history the chat has none
+  run.turns.push_back(
+      {run.request.text, kept.empty() ? run.request.partial + reply.text : kept.back().assistant, run.label});
   run.lock->set_turns(run.turns);
 }
 
 void compute(AnalyzeRun& run, StreamWriter& out) {
   qwen::SayOptions say = say_options(*run.admitted, run.request.fields);
+  say.partial = run.request.partial;
+  say.on_reasoning = [&](std::string_view text) { return send_event(out, "delta", {{"reasoning", text}}); };
   say.on_wait = [&](const qwen::JobProgress& progress) {
     const int place = progress.queue_position;
     return place > 0 ? send_event(out, "queued", {{"position", place}}) : send_comment(out, "waiting");
@@ -108,12 +120,11 @@ void stream_events(AnalyzeRun& run, StreamWriter& out) {
     run.timings.total_seconds = run.context.seconds();
     log.prompt_tokens = run.usage.prompt_tokens;
     log.cached_tokens = run.usage.cached_tokens;
-    send_event(out, "done",
-               {{"session", run.session},
-                {"finish_reason", run.finish},
-                {"usage", usage_json(run.usage)},
-                {"timings", timings_json(run.timings)},
-                {"dropped_turns", run.dropped_turns}});
+    Json done = {{"finish_reason", run.finish},          {"usage", usage_json(run.usage)},
+                 {"timings", timings_json(run.timings)}, {"dropped_turns", run.dropped_turns},
+                 {"kept_turns", run.kept_turns},         {"truncated_tokens", run.truncated_tokens}};
+    if (!run.session.empty()) done["session"] = run.session;
+    send_event(out, "done", done);
     if (!out.alive()) log.error = "client_gone";
   } catch (...) {
     const ApiError error = current_api_error();
@@ -129,19 +140,29 @@ void analyze(Service& service, RequestContext& context) {
   const std::string task = request.task.value_or(service.options.task);
   const std::string reply = request.reply.value_or(service.options.chat_task);
   auto run = std::make_shared<AnalyzeRun>(service, context, std::move(request));
-  run->turns = run->lock->turns();
-  regenerate(*run);
+  if (run->lock) {
+    run->turns = run->lock->turns();
+    regenerate(*run);
+  } else {
+    for (qwen::ChatTurn& turn : *run->request.turns)
+      run->turns.push_back({std::move(turn.user), std::move(turn.assistant), nullptr});
+  }
   if (run->request.label) {
     run->classifier = service.classifiers.task(task);
     service.check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
   }
   if (run->request.answer) {
-    run->chat.emplace(
-        make_chat(service, reply, run->request.fields, run->request.history, chat_turns(run->turns)));
-    service.check_prompt(run->chat->prompt(run->request.text).tokens.size(), "text");
+    qwen::ChatOptions options;
+    options.history = run->request.history;
+    options.system = run->request.system;
+    options.thinking = run->request.think;
+    run->chat.emplace(make_chat(service, reply, run->request.fields, options, chat_turns(run->turns)));
+    qwen::SayOptions say;
+    say.partial = run->request.partial;
+    service.check_prompt(run->chat->prompt(run->request.text, say).tokens.size(), "text");
   }
   context.log.task = run->request.answer ? reply : task;
-  context.response.set_header("X-Session-Id", run->session);
+  if (run->lock) context.response.set_header("X-Session-Id", run->session);
   context.stream("text/event-stream; charset=utf-8", [run](StreamWriter& out) { stream_events(*run, out); });
 }
 

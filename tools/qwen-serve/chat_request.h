@@ -5,9 +5,10 @@
 
 namespace qwen_serve {
 
-// A chat over the engine that knows these turns. ApiError 404 or 400 for a task that is none.
+// A chat over the engine that knows these turns. Of the options, history, system and thinking are the caller's.
+// Throws ApiError 404 for an unknown task, 400 for a classifier or for thinking with a model that cannot.
 qwen::Chat make_chat(Service& service, const std::string& task, const ReplyFields& fields,
-                     std::optional<bool> history, std::vector<qwen::ChatTurn> turns);
+                     qwen::ChatOptions options, std::vector<qwen::ChatTurn> turns);
 std::vector<qwen::ChatTurn> chat_turns(const std::vector<Turn>& turns);
 qwen::SayOptions say_options(const AdmittedRequest& work, const ReplyFields& fields);
 // What a reply adds to the record and the metrics.

@@ -50,7 +50,9 @@ void chat_text(Service& service, RequestContext& context) {
   auto run = std::make_shared<PlainChatRun>(service, context,
                                             read_plain_chat_request(parse_body(context.request.body)));
   context.log.task = service.options.chat_task;
-  run->chat.emplace(make_chat(service, service.options.chat_task, run->request.fields, run->request.history,
+  qwen::ChatOptions options;
+  options.history = run->request.history;
+  run->chat.emplace(make_chat(service, service.options.chat_task, run->request.fields, options,
                               run->request.turns ? *run->request.turns : chat_turns(run->lock->turns())));
   service.check_prompt(run->chat->prompt(run->request.prompt).tokens.size(), "prompt");
   if (run->lock) context.response.set_header("X-Session-Id", run->lock->id());

@@ -123,7 +123,7 @@ Service::Service(const Options& given, qwen::Model loaded)
 void Service::warm_up() noexcept {
   try {
     classifiers.task(options.task);
-    make_chat(*this, options.chat_task, {}, std::nullopt, {});
+    make_chat(*this, options.chat_task, {}, {}, {});
   } catch (const std::exception&) {
     // The server is shutting down, or the first request will say what is wrong.
   }

@@ -93,6 +93,9 @@ void info(Service& service, RequestContext& context) {
                     {"prompt_tokens", service.max_prompt()},
                     {"session_seconds", service.options.session_ttl}};
   body["auth"] = service.keys.required();
+  body["builtin"] = service.model.info().source == "builtin";
+  body["thinking"] = !service.model.info().chat_template.empty() &&
+                     service.model.chat_template().thinking() == qwen::ChatTemplate::Thinking::optional;
   context.json(body);
 }
 

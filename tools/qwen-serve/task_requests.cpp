@@ -3,31 +3,34 @@
 namespace qwen_serve {
 namespace {
 
-// ["user", "assistant"] pairs, or {"role", "content"} messages of a user and an assistant in turn.
-std::vector<qwen::ChatTurn> read_turns(const InputJson& list) {
+// {"role", "content"} messages of a user and an assistant in turn.
+std::vector<qwen::ChatTurn> read_message_turns(const InputJson& list, const std::string& field) {
   std::vector<qwen::ChatTurn> turns;
-  if (list.empty()) return turns;
-  if (list[0].is_array()) {
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const InputJson& pair = list[i];
-      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string())
-        throw bad_field("history", "history[" + std::to_string(i) + "]: expected a pair of strings, found " +
-                                       describe(pair));
-      turns.push_back({pair[0].get<std::string>(), pair[1].get<std::string>()});
-    }
-    return turns;
-  }
-  const auto messages = read_messages(list, "history");
+  const auto messages = list.empty() ? std::vector<qwen::Message>{} : read_messages(list, field.c_str());
   for (std::size_t i = 0; i < messages.size(); ++i) {
     if (messages[i].role != (i % 2 == 0 ? "user" : "assistant"))
-      throw bad_field("history", "history: expected messages of a user and an assistant in turn");
+      throw bad_field(field, field + ": expected messages of a user and an assistant in turn");
     if (i % 2 == 0)
       turns.push_back({messages[i].content, ""});
     else
       turns.back().assistant = messages[i].content;
   }
   if (messages.size() % 2 != 0)
-    throw bad_field("history", "history: expected an assistant's message at the end");
+    throw bad_field(field, field + ": expected an assistant's message at the end");
+  return turns;
+}
+
+// ["user", "assistant"] pairs, or messages.
+std::vector<qwen::ChatTurn> read_turns(const InputJson& list) {
+  if (list.empty() || !list[0].is_array()) return read_message_turns(list, "history");
+  std::vector<qwen::ChatTurn> turns;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const InputJson& pair = list[i];
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_string() || !pair[1].is_string())
+      throw bad_field("history", "history[" + std::to_string(i) + "]: expected a pair of strings, found " +
+                                     describe(pair));
+    turns.push_back({pair[0].get<std::string>(), pair[1].get<std::string>()});
+  }
   return turns;
 }
 
@@ -95,6 +98,19 @@ AnalyzeRequest read_analyze_request(const InputJson& body) {
   request.regenerate = fields.flag("regenerate").value_or(false);
   request.text = request.regenerate ? fields.text("text").value_or("") : read_message(fields, "text");
   if (request.regenerate && !request.session) throw bad_field("regenerate", "regenerate: only in a session");
+  if (const InputJson* messages = fields.find("messages")) {
+    if (!messages->is_array())
+      throw bad_field("messages", "messages: expected a list of messages, found " + describe(*messages));
+    if (request.session) throw bad_field("messages", "messages: a session has its own; give one of the two");
+    if (request.history == false)
+      throw bad_field("messages", "messages: history is false; leave one of the two out");
+    request.turns = read_message_turns(*messages, "messages");
+  }
+  request.system = fields.text("system");
+  request.partial = fields.text("partial").value_or("");
+  request.think = fields.flag("think").value_or(false);
+  if (!request.answer && (request.system || !request.partial.empty() || request.think))
+    throw bad_field("reply", "system, partial and think belong to a reply, but reply is null");
   read_reply_fields(fields, request.fields);
   fields.finish();
   return request;

@@ -25,6 +25,10 @@ struct AnalyzeRequest {
   bool label = true, answer = true;  // false where "task" or "reply" is null
   bool regenerate = false;
   std::optional<bool> history;
+  std::optional<std::vector<qwen::ChatTurn>> turns;  // "messages": the client keeps the history; no session
+  std::optional<std::string> system;                 // instead of the reply task's
+  std::string partial;                               // the reply so far, to go on with
+  bool think = false;
   ReplyFields fields;
 };
 

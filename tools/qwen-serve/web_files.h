@@ -12,9 +12,8 @@ struct WebFile {
 
 std::span<const WebFile> web_files() noexcept;
 
-// The Content-Security-Policy of every one of them: nothing from elsewhere, no inline script or style, no
-// HTML from strings.
+// Their Content-Security-Policy: nothing from other servers, no inline script or style, no HTML from strings.
 inline constexpr std::string_view kWebSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
-    "trusted-types 'none'";
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'";

@@ -1,6 +1,6 @@
 // The server's API: requests, its event stream, and every failure as one ApiError.
 
-// kind: "auth" (401), "busy" (409, 429, 503; retryAfter in seconds), "expired" (no such session), "refused" (other 4xx),
+// kind: "auth" (401), "busy" (429, 503; retryAfter in seconds), "refused" (other 4xx),
 // "failed" (5xx, an error event), "offline" (no answer), "broken" (the stream ended before it was done).
 export class ApiError extends Error {
   constructor(kind, message, { status = 0, retryAfter = null } = {}) {
@@ -12,8 +12,6 @@ export class ApiError extends Error {
 }
 
 const kKeyName = "qwen.key";
-const kTriesOfSession = 20;
-const kPauseOfSession = 150;  // ms
 let key = read();
 
 function read() {
@@ -36,10 +34,9 @@ export function setKey(value) {
 export const hasKey = () => key !== "";
 
 // By the status of an answer, or by the type of an error event, which comes without one.
-function kindOf(status, { type, code }) {
+function kindOf(status, { type }) {
   if (status === 401 || type === "authentication_error") return "auth";
-  if (code === "session_not_found") return "expired";
-  if (status === 409 || status === 429 || status === 503 || type === "rate_limit_error" || type === "overloaded_error") return "busy";
+  if (status === 429 || status === 503 || type === "rate_limit_error" || type === "overloaded_error") return "busy";
   return (status >= 400 && status < 500) || type === "invalid_request_error" ? "refused" : "failed";
 }
 
@@ -75,10 +72,19 @@ async function request(path, { method = "GET", body, signal } = {}) {
 }
 
 export const getInfo = async () => (await request("/api/info")).json();
-export const getSession = async (id) => (await request(`/api/sessions/${encodeURIComponent(id)}`)).json();
-export const deleteSession = (id) => request(`/api/sessions/${encodeURIComponent(id)}`, { method: "DELETE" });
 
-// "ready", "starting" (it answers, but takes no work) or "gone".
+// The labels of up to 256 texts, in order: [{label, display, emoji, probability, probabilities, abstained, ...}].
+export async function classify(task, texts, signal) {
+  const response = await request("/v1/classify", { method: "POST", body: { task, texts }, signal });
+  return (await response.json()).results;
+}
+
+// How many tokens a text has.
+export async function countTokens(text) {
+  return (await (await request("/tokenize", { method: "POST", body: { text } })).json()).count;
+}
+
+// "ready", "starting" (it answers but accepts no requests) or "gone".
 export async function serverState() {
   try {
     return (await fetch("/ready", { cache: "no-store" })).ok ? "ready" : "starting";
@@ -116,32 +122,16 @@ export async function* events(stream) {
   }
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-// A session takes one request at a time, and learns only after a moment that the last one was aborted.
-async function requestOfSession(body, signal) {
-  for (let tries = 0; ; ++tries) {
-    try {
-      return await request("/api/analyze", { method: "POST", body, signal });
-    } catch (error) {
-      if (error.status !== 409 || tries === kTriesOfSession) throw error;
-      await pause(kPauseOfSession);
-      signal.throwIfAborted();
-    }
-  }
-}
-
 // POST /api/analyze. Calls on[event](data) for each event; returns the data of "done". `signal` aborts.
 export async function analyze(body, on, signal) {
-  const response = await requestOfSession(body, signal);
-  on.session?.(response.headers.get("X-Session-Id"));
+  const response = await request("/api/analyze", { method: "POST", body, signal });
   try {
     for await (const { event, data } of events(response.body)) {
       const value = JSON.parse(data);
       if (event === "done") return value;
       if (event === "error") {
-        const error = value.error ?? {};
-        throw new ApiError(kindOf(0, error), error.message ?? data);
+        const error = value.error || {};
+        throw new ApiError(kindOf(0, error), error.message || data);
       }
       on[event]?.(value);
     }

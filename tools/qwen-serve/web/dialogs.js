@@ -1,105 +1,87 @@
-// The dialogs: settings, export, API key.
+// The dialogs: what a conversation is answered with, and the API key.
 import { hasKey, setKey } from "./api.js";
-import { element } from "./dom.js";
+import { closeDialog, element, openDialog } from "./dom.js";
 import { t } from "./i18n.js";
-import { kDefaults, saveSettings, settings } from "./store.js";
+import { kConversationDefaults } from "./store.js";
 
 const get = (id) => document.getElementById(id);
 
+// What people read for a task: the server's own name for it, else this page's words for a built-in one.
+export function taskName(task) {
+  return t("tasks")[task.name] || task.heading || task.description || task.name;
+}
+
 function fillTasks(select, tasks, chosen) {
   select.replaceChildren(...tasks.map((task) => element("option", {
-    value: task.name, text: task.name, title: task.description ?? "",
+    value: task.name, text: taskName(task), title: task.description || "",
   })), element("option", { value: "", text: t("none") }));
   select.value = tasks.some((task) => task.name === chosen) ? chosen : "";
 }
 
 const numberOrNull = (input) => (input.value === "" || !input.validity.valid ? null : Number(input.value));
+const orElse = (value, other) => (value === null || value === undefined ? other : value);
 
-// Opens the settings; `info` is what the server told about itself, or null; changed() is called after every change.
-export function openSettings(info, changed) {
-  const tasks = info?.tasks ?? [];  // none where the server has not answered yet
-  const task = get("set-task");
-  const reply = get("set-reply");
-  const temperature = get("set-temperature");
-  const shown = () => settings.temperature ?? info?.defaults?.temperature ?? 0.7;
+// Opens the panel for `chosen` (a conversation's settings), which it changes; changed() is called after every change.
+export function openPanel(chosen, info, changed) {
+  const tasks = info?.tasks || [];  // none if the server has not answered yet
+  const defaults = info?.defaults || {};
+  const fields = {};
+  for (const name of ["task", "reply", "system", "temperature", "length", "seed", "think"]) fields[name] = get(`set-${name}`);
+  const shownTemperature = () => Number(orElse(chosen.temperature, orElse(defaults.temperature, 0.7)));
   const show = () => {
-    fillTasks(task, tasks.filter(({ kind }) => kind === "classify"), settings.task ?? info?.defaults?.task);
-    fillTasks(reply, tasks.filter(({ kind }) => kind !== "classify"), settings.reply ?? info?.defaults?.reply);
-    get("set-history").checked = settings.history;
-    temperature.value = shown();
-    temperature.nextElementSibling.value = Number(shown()).toFixed(1);
-    get("set-length").max = info?.context ?? "";
-    get("set-length").placeholder = info?.defaults?.max_tokens ?? "";
-    get("set-length").value = settings.length ?? "";
-    get("set-seed").value = settings.seed ?? "";
+    fillTasks(fields.task, tasks.filter(({ kind }) => kind === "classify"), orElse(chosen.task, defaults.task));
+    fillTasks(fields.reply, tasks.filter(({ kind }) => kind === "generate"), orElse(chosen.reply, defaults.reply));
+    fields.system.value = orElse(chosen.system, "");
+    fields.temperature.value = shownTemperature();
+    fields.temperature.nextElementSibling.value = shownTemperature().toFixed(1);
+    fields.length.max = info?.context || "";
+    fields.length.placeholder = orElse(defaults.max_tokens, "");
+    fields.length.value = orElse(chosen.length, "");
+    fields.seed.value = orElse(chosen.seed, "");
+    fields.think.value = orElse(chosen.think, "");
+    get("think-row").hidden = !info?.thinking;
   };
   const store = (event) => {
-    // One of the two has to be asked for.
-    if (!task.value && !reply.value && tasks.length) {
-      const other = event.target === task ? reply : task;
-      other.value = other.options[0].value;
-    }
+    const { task, reply } = fields;
     if (event.target === task || event.target === reply) {
-      settings.task = task.value;
-      settings.reply = reply.value;
+      // One of the two has to be asked for.
+      if (!task.value && !reply.value && tasks.length) {
+        const other = event.target === task ? reply : task;
+        other.value = other.options[0].value;
+      }
+      chosen.task = task.value;
+      chosen.reply = reply.value;
     }
-    settings.history = get("set-history").checked;
-    if (event.target === temperature) settings.temperature = Number(temperature.value);
-    settings.length = numberOrNull(get("set-length"));
-    settings.seed = numberOrNull(get("set-seed"));
-    temperature.nextElementSibling.value = Number(shown()).toFixed(1);
-    saveSettings();
+    chosen.system = fields.system.value.trim() === "" ? null : fields.system.value;
+    if (event.target === fields.temperature) chosen.temperature = Number(fields.temperature.value);
+    chosen.length = numberOrNull(fields.length);
+    chosen.seed = numberOrNull(fields.seed);
+    chosen.think = fields.think.value || null;
+    fields.temperature.nextElementSibling.value = shownTemperature().toFixed(1);
     changed();
   };
   get("about").textContent = info ? t("about", info) : "";
-  const dialog = get("settings-dialog");
+  const dialog = get("panel");
   dialog.oninput = store;
   get("set-defaults").onclick = () => {
-    const { theme, language } = settings;
-    Object.assign(settings, kDefaults, { theme, language });
-    saveSettings();
+    Object.assign(chosen, kConversationDefaults);
     show();
     changed();
   };
   show();
-  dialog.showModal();
+  return openDialog(dialog);
 }
 
 // Asks for the API key; resolves to whether one was given.
-export function askKey() {
+export async function askKey() {
   const dialog = get("key-dialog");
   const input = get("key");
   get("key-wrong").hidden = !hasKey();
   input.value = "";
-  return new Promise((resolve) => {
-    dialog.returnValue = "";
-    dialog.onclose = () => {
-      const given = dialog.returnValue === "ok" && input.value.trim() !== "";
-      if (given) setKey(input.value.trim());
-      resolve(given);
-    };
-    get("key-cancel").onclick = () => dialog.close("");
-    if (!dialog.open) dialog.showModal();
-    input.focus();
-  });
-}
-
-export function openExport(save) {
-  const dialog = get("export-dialog");
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue === "markdown" || dialog.returnValue === "json") save(dialog.returnValue);
-  };
-  dialog.showModal();
-}
-
-// A click beside a dialog closes it.
-for (const dialog of document.querySelectorAll("dialog")) {
-  dialog.addEventListener("click", (event) => {
-    if (event.target !== dialog) return;
-    const box = dialog.getBoundingClientRect();
-    const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top &&
-                   event.clientY <= box.bottom;
-    if (!inside) dialog.close("");
-  });
+  get("key-cancel").onclick = () => closeDialog(dialog);
+  const closed = openDialog(dialog);
+  input.focus();
+  const given = (await closed) === "ok" && input.value.trim() !== "";
+  if (given) setKey(input.value.trim());
+  return given;
 }

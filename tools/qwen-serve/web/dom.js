@@ -59,3 +59,42 @@ async function copy(text) {
   focused?.focus();
   return done;
 }
+
+// A dialog as the browser has it, or, in browsers without, as an ordinary box over the page. Resolves to its
+// returnValue when it closes.
+export function openDialog(dialog) {
+  dialog.returnValue = "";
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue), { once: true });
+    if (dialog.open) return;
+    if (dialog.showModal) dialog.showModal();
+    else dialog.setAttribute("open", "");
+  });
+}
+
+export function closeDialog(dialog, value = "") {
+  if (dialog.close) {
+    dialog.close(value);
+    return;
+  }
+  dialog.removeAttribute("open");
+  dialog.returnValue = value;
+  dialog.dispatchEvent(new Event("close"));
+}
+
+for (const dialog of document.querySelectorAll("dialog")) {
+  // A click beside a dialog closes it.
+  dialog.addEventListener("click", (event) => {
+    if (event.target !== dialog) return;
+    const box = dialog.getBoundingClientRect();
+    const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top &&
+                   event.clientY <= box.bottom;
+    if (!inside) closeDialog(dialog);
+  });
+  if (!dialog.close) {
+    dialog.addEventListener("submit", (event) => {
+      event.preventDefault();
+      closeDialog(dialog, event.submitter?.value || "");
+    });
+  }
+}

@@ -7,7 +7,8 @@
     // Storage that is blocked or damaged: the defaults.
   }
   const root = document.documentElement;
-  if (settings.theme === "light" || settings.theme === "dark") root.dataset.theme = settings.theme;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.shown = settings.theme === "light" || settings.theme === "dark" ? settings.theme : dark ? "dark" : "light";
   const language = settings.language || navigator.language || "en";
   root.lang = language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
 })();

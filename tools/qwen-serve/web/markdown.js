@@ -5,7 +5,53 @@ import "./lib/marked.js";
 import { element } from "./dom.js";
 
 const { marked } = window;
-const kOptions = { gfm: true, breaks: true, mangle: false, headerIds: false };
+
+// Formulas: $$...$$ and \[...\] as blocks, \(...\) and $...$ in a line. Dollars are money if the first is followed by a
+// space, the second by a digit, or if there is code between them.
+const mathToken = (raw, text, display) => ({ type: "math", raw, text: text.trim(), display });
+marked.use({ gfm: true, breaks: true, mangle: false, headerIds: false, extensions: [
+  {
+    name: "mathBlock", level: "block",
+    start: (source) => source.match(/\$\$|\\\[/)?.index,
+    tokenizer(source) {
+      const found = /^(?:\$\$([^]+?)\$\$|\\\[([^]+?)\\\])[ \t]*(?:\n|$)/.exec(source);
+      return found ? mathToken(found[0], found[1] || found[2], true) : undefined;
+    },
+  },
+  {
+    name: "mathInline", level: "inline",
+    start: (source) => source.match(/\$|\\[([]/)?.index,
+    tokenizer(source) {
+      const found = /^\\\(([^]+?)\\\)/.exec(source) || /^\$(?![\s$])((?:\\.|[^$\\\n`])*?(?:\\.|[^\s$\\`]))\$(?!\d)/.exec(source);
+      if (found) return mathToken(found[0], found[1], false);
+      const block = /^(?:\$\$([^]+?)\$\$|\\\[([^]+?)\\\])/.exec(source);
+      return block ? mathToken(block[0], block[1] || block[2], true) : undefined;
+    },
+  },
+] });
+
+let katex = null;  // a promise, once a formula was seen
+
+function loadKatex() {
+  if (!katex) {
+    document.head.append(element("link", { rel: "stylesheet", href: "/web/lib/katex.css" }));
+    katex = import("./lib/katex.js").then(() => window.katex);
+  }
+  return katex;
+}
+
+// The formula's source until KaTeX is there, and permanently if KaTeX cannot read it.
+function math({ raw, text, display }) {
+  const node = element("span", { class: display ? "math display" : "math", text: raw.trim() });
+  if (display) node.tabIndex = 0;  // long formulas scroll
+  loadKatex().then((library) => {
+    const formula = element("span");
+    library.render(text, formula, { displayMode: display, throwOnError: true, trust: false, maxSize: 20, maxExpand: 200 });
+    node.replaceChildren(...formula.childNodes);
+  }).catch(() => {});
+  return node;
+}
+
 const kHighlightLimit = 20000;  // characters of code beyond which colours are not worth their time
 
 // marked and highlight.js give text with these entities in place of the characters.
@@ -36,6 +82,7 @@ function inline(token) {
     case "del": return element("del", {}, ...inlines(token.tokens));
     case "codespan": return element("code", { text: plain(token.text) });
     case "br": return element("br");
+    case "math": return math(token);
     case "link": return link(token.href, inlines(token.tokens));
     // An image would tell its server that this page was read: a link to it instead.
     case "image": return link(token.href, [`🖼 ${plain(token.text) || token.href}`]);
@@ -78,6 +125,7 @@ function block(token, decorate) {
     }
     case "table": return table(token);
     case "hr": return element("hr");
+    case "math": return element("p", {}, math(token));
     case "html": return element("p", { class: "plain", text: token.raw.trimEnd() });
     default: return null;  // blank lines, link definitions
   }
@@ -95,7 +143,7 @@ function code(token, decorate) {
 let highlighter = null;  // a promise, once some code was seen
 
 function loadHighlighter() {
-  highlighter ??= import("./lib/highlight.js").then(() => {
+  if (!highlighter) highlighter = import("./lib/highlight.js").then(() => {
     window.hljs.configure({ hideUpgradeWarningAcceptNoSupportOrSecurityUpdates: true });
     return window.hljs;
   });
@@ -119,10 +167,10 @@ function spans(html) {
       if (open.length > 1) open.pop();
     } else if (part.startsWith("<")) {
       const span = element("span", { class: className });
-      open.at(-1).append(span);
+      open[open.length - 1].append(span);
       open.push(span);
     } else {
-      open.at(-1).append(plain(part));
+      open[open.length - 1].append(plain(part));
     }
   }
   return root;
@@ -131,7 +179,7 @@ function spans(html) {
 // Returns a list of nodes. `decorate(language, code)` makes the frame of a block of code.
 export function render(source, decorate) {
   try {
-    return blocks(marked.lexer(source, kOptions), decorate);
+    return blocks(marked.lexer(source), decorate);
   } catch {
     // Nesting that overflows the stack: shown as it came.
     return [element("p", { class: "plain", text: source })];
