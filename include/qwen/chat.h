@@ -9,10 +9,12 @@
 
 #include "qwen/callback.h"
 #include "qwen/classifier.h"
+#include "qwen/constraint.h"
 #include "qwen/engine.h"
 #include "qwen/export.h"
 #include "qwen/generate.h"
 #include "qwen/task.h"
+#include "qwen/thinking.h"
 
 namespace qwen {
 
@@ -39,6 +41,8 @@ struct ChatOptions {
   // The model may think before it answers, if its template can turn thinking on (ChatTemplate::thinking()).
   // ChatReply::reasoning is the thought, ChatReply::text the answer.
   bool thinking = false;
+  // Tokens of a thought at most, if the reply has one; then it is ended and the answer begins. -1: no limit.
+  int thought_tokens = -1;
 };
 
 // Options of one reply.
@@ -51,6 +55,8 @@ struct SayOptions {
   std::string reply_to{};  // text of a label that may choose the system prompt (Task::system_by_label)
   std::vector<std::string> stop{};      // texts that end the reply; they never appear in it
   std::optional<std::uint64_t> seed{};  // overrides SamplingOptions::seed
+  std::optional<Constraint>
+      constraint{};  // what the answer must be, as GenerateOptions::constraint; not with `partial`
   // The beginning of the reply, which the model continues; "": none. ChatReply::text is what follows it, the turn that
   // is kept has both. If it ends within a thought, the model continues the thought, and the turn is the answer alone.
   std::string partial{};
@@ -100,6 +106,7 @@ class QWEN_API Chat {
   // is less. A message that leaves less room without any turn is truncated if the task allows that.
   // Throws Error(context_full) if the message does not fit.
   // Throws Error(invalid_argument) if the chat template does not write options.partial as it is.
+  // Throws Error(invalid_argument) or Error(unsupported) for a constraint or a limit of the thought, as generate().
   // Throws Error(busy) if the engine's queue is full.
   ChatReply say(std::string_view text, const TextCallback& on_text = {}, const SayOptions& options = {});
 
@@ -107,9 +114,9 @@ class QWEN_API Chat {
   struct Prompt {
     // The whole conversation, by the chat template.
     std::vector<Token> tokens;
-    int dropped_turns = 0;       // oldest turns that are not in it
-    int truncated_tokens = 0;    // of the message
-    bool opens_thought = false;  // the reply begins within a thought
+    int dropped_turns = 0;            // oldest turns that are not in it
+    int truncated_tokens = 0;         // of the message
+    Thought thought = Thought::none;  // of the reply
   };
   // The prompt that say() computes for this message; of the options, reply_to and partial count.
   // Throws Error(context_full) as say().

@@ -100,10 +100,10 @@ struct Chat::State {
     const int limit = context() - std::min(max_new_tokens(), context() / 2);
     const int window = options.history_tokens > 0 ? std::min(limit, options.history_tokens) : limit;
     const std::size_t kept = history() ? static_cast<std::size_t>(options.history_turns) : 0;
-    bool opens_thought = false;
+    Thought thought = Thought::none;
     const auto with_turns_from = [&](std::size_t first) {
       const RenderedPrompt rendered = render(text, messages_of(std::span(turns).subspan(first), task), say);
-      opens_thought = rendered.opens_thought;
+      thought = rendered.thought;
       return encode(rendered);
     };
     // Fewer turns make a shorter prompt: bisection finds the earliest turn that fits.
@@ -119,32 +119,30 @@ struct Chat::State {
         low = first + 1;
       }
     }
-    if (!best.empty()) return {std::move(best), static_cast<int>(high), 0, opens_thought};
+    if (!best.empty()) return {std::move(best), static_cast<int>(high), 0, thought};
     const bool cut = task.overflow == TextOverflow::truncate;  // else the reply gets the room that is left
     tasks::Prompt alone = tasks::make_prompt(model, task, text, cut ? limit : context() - 1, [&](auto part) {
       const RenderedPrompt rendered = render(part, {}, say);
-      opens_thought = rendered.opens_thought;
+      thought = rendered.thought;
       return encode(rendered);
     });
-    return {std::move(alone.tokens), static_cast<int>(turns.size()), alone.truncated_tokens, opens_thought};
+    return {std::move(alone.tokens), static_cast<int>(turns.size()), alone.truncated_tokens, thought};
   }
 
-  // Splits the reply; nullopt if it is all answer.
-  std::optional<ThoughtSplitter> splitter(const Prompt& prompt, const std::string& partial) const {
-    // A model without thinking may write "<think>" as ordinary text.
-    if (!prompt.opens_thought && model.chat_template().thinking() == ChatTemplate::Thinking::none)
-      return std::nullopt;
-    ThoughtSplitter splitter(prompt.opens_thought);
+  // The thought that the reply to this prompt begins with: a partial reply may end within one.
+  Thought thought_of(const Prompt& prompt, const std::string& partial) const {
+    if (partial.empty() || model.chat_template().thinking() == ChatTemplate::Thinking::none)
+      return prompt.thought;
+    ThoughtSplitter splitter(prompt.thought == Thought::begun);
     splitter.push(partial);
-    if (partial.empty() || splitter.in_thought()) return ThoughtSplitter(splitter.in_thought());
-    return std::nullopt;
+    return splitter.in_thought() ? Thought::begun : Thought::none;
   }
 
   // A reply that was submitted.
   struct PendingReply {
     Clock::time_point start;
     Prompt prompt;
-    std::optional<ThoughtSplitter> splitter;
+    Thought thought = Thought::none;
     EngineJob job;
   };
   PendingReply submit(std::string_view text, const SayOptions& say) const;
@@ -207,8 +205,10 @@ ChatReply Chat::say(std::string_view text, const TextCallback& on_text, const Sa
 Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOptions& say) const {
   PendingReply pending;
   pending.start = Clock::now();
+  if (say.constraint && !say.partial.empty())
+    fail(ErrorCode::invalid_argument, "say: expected a constraint or a partial reply, found both");
   pending.prompt = prompt(text, say);
-  pending.splitter = splitter(pending.prompt, say.partial);
+  pending.thought = thought_of(pending.prompt, say.partial);
   EngineRequest request;
   request.prompt = pending.prompt.tokens;
   request.generate.max_new_tokens = max_new_tokens();
@@ -216,6 +216,9 @@ Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOp
   if (say.seed) request.generate.sampling->seed = *say.seed;
   request.generate.stop = say.stop;
   request.generate.cancel = say.cancel;
+  request.generate.constraint = say.constraint;
+  request.generate.thought = pending.thought;
+  if (pending.thought != Thought::none) request.generate.thought_tokens = options.thought_tokens;
   pending.job = engine->submit(std::move(request));
   return pending;
 }
@@ -233,8 +236,8 @@ ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, cons
     turns.erase(turns.begin(), turns.begin() + reply.dropped_turns);
     const auto counted = std::min(turn_tokens.size(), static_cast<std::size_t>(reply.dropped_turns));
     turn_tokens.erase(turn_tokens.begin(), turn_tokens.begin() + static_cast<std::ptrdiff_t>(counted));
-    // A partial reply that a splitter continues is a thought.
-    turns.push_back({std::string(text), (pending.splitter ? "" : say.partial) + reply.text});
+    // A partial reply that ends within a thought is one.
+    turns.push_back({std::string(text), (pending.thought == Thought::begun ? "" : say.partial) + reply.text});
   } else {
     turns.clear();
     turn_tokens.clear();
@@ -249,7 +252,8 @@ void Chat::State::receive(PendingReply& pending, const TextCallback& on_text, co
   std::string text;
   std::size_t tokens = 0;
   bool ended_early = false;
-  std::optional<ThoughtSplitter>& splitter = pending.splitter;
+  std::optional<ThoughtSplitter> splitter;
+  if (pending.thought != Thought::none) splitter.emplace(pending.thought == Thought::begun);
   const auto deliver = [&](const ThoughtSplitter::Parts& parts) {
     reply.reasoning += parts.reasoning;
     reply.text += parts.answer;

@@ -222,7 +222,7 @@ TEST_CASE("a chat delivers the thought apart from the answer", "[tasks]") {
   ChatOptions options;
   options.thinking = true;
   Chat chat(model, long_reply_task(), options);
-  CHECK(chat.prompt("hello").opens_thought);
+  CHECK(chat.prompt("hello").thought == Thought::begun);
   std::string streamed;
   SayOptions say;
   say.on_reasoning = [&](std::string_view part) { streamed += "[" + std::string(part) + "]"; };
@@ -240,7 +240,7 @@ TEST_CASE("a chat delivers the thought apart from the answer", "[tasks]") {
   CHECK(chat.say("hello").reasoning == "ab");
   // Off: the model does not think, and what looks like the end of a thought is text.
   Chat plain(model, long_reply_task());
-  CHECK_FALSE(plain.prompt("hello").opens_thought);
+  CHECK(plain.prompt("hello").thought == Thought::none);
   const ChatReply text = plain.say("hello");
   CAPTURE(text.generation.tokens, text.generation.text);
   CHECK(text.text == "ab</think>XYZ");
@@ -287,7 +287,7 @@ TEST_CASE("a chat continues a partial reply", "[tasks]") {
     SayOptions say;
     say.partial = "P Q";
     const Chat::Prompt prompt = chat.prompt("hello", say);
-    CHECK_FALSE(prompt.opens_thought);
+    CHECK(prompt.thought == Thought::none);
     CHECK_THAT(model.tokenizer().decode(prompt.tokens, true), Catch::EndsWith("<|im_start|>assistant\nP Q"));
     std::string streamed;
     const ChatReply reply = chat.say(
@@ -301,6 +301,29 @@ TEST_CASE("a chat continues a partial reply", "[tasks]") {
     CHECK_THAT(model.tokenizer().decode(chat.prompt("more").tokens, true),
                Catch::Contains("P QYZ<|im_end|>"));
   }
+}
+
+TEST_CASE("a chat limits the thought, and its answer satisfies a constraint", "[tasks]") {
+  LoadOptions load;
+  load.chat_template =
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+      "{{ '<|im_start|>assistant\n' }}{{ '<think>\n' if enable_thinking }}";
+  const Model model = Model::load(QWEN_TEST_DATA "/tiny.gguf", load);
+  ChatOptions options;
+  options.thinking = true;
+  options.thought_tokens = 3;
+  options.max_new_tokens = 120;
+  Chat chat(model, reply_task(), options);
+  SayOptions say;
+  say.constraint = Constraint::regex("[0-9]{4}");
+  const ChatReply reply = chat.say("hello", {}, say);
+  CHECK(say.constraint->accepts(reply.text));
+  CHECK_THAT(reply.reasoning, Catch::Contains("Considering the limited time"));
+  CHECK(reply.finish == FinishReason::end_of_turn);
+  CHECK(chat.turns().back().assistant == reply.text);
+  say.partial = "12";
+  CHECK_THROWS_WITH(chat.say("hello", {}, say), Catch::Contains("partial"));
+  CHECK(chat.turns().size() == 1);
 }
 
 TEST_CASE("a partial reply that ends within a thought is continued as one", "[tasks]") {

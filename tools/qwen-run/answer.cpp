@@ -67,6 +67,10 @@ qwen::GenerateOptions GenerationFlags::options(const qwen::Model& model) const {
   return out;
 }
 
+AnswerStream::~AnswerStream() {
+  if (in_thought_) tools::stream_out("\x1b[0m");
+}
+
 void AnswerStream::thought(std::string_view text) {
   if (text.empty() || !tools::stdout_is_terminal()) return;
   if (!in_thought_) tools::stream_out("\x1b[2m");

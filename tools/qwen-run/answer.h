@@ -44,11 +44,15 @@ struct ChatFlags {
 // Writes an answer to stdout as it is generated. A thought is written dim to a terminal, and left out elsewhere.
 class AnswerStream {
  public:
+  AnswerStream() = default;
+  AnswerStream(const AnswerStream&) = delete;
+  AnswerStream& operator=(const AnswerStream&) = delete;
+  ~AnswerStream();
   void thought(std::string_view text);
   void text(std::string_view text);
 
  private:
-  bool in_thought_ = false;
+  bool in_thought_ = false;  // the terminal writes dim
 };
 
 // Shows a progress bar during prefill.

@@ -83,6 +83,7 @@ qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::op
   options.sampling = answer.sampling;
   options.system = system;
   options.thinking = flags.chat.thinking();
+  options.thought_tokens = flags.chat.thought_tokens();
   return qwen::Chat(std::make_shared<qwen::Engine>(model, engine), task, options);
 }
 
@@ -151,9 +152,10 @@ class Repl {
   void reply(std::string text) {
     text.erase(0, text.find_first_not_of(' '));
     try {
-      const qwen::GenerateOptions answer = flags_.answer.options(model_);
+      const qwen::GenerateOptions answer = flags_.options(model_);
       qwen::SayOptions options;
       options.stop = answer.stop;
+      options.constraint = answer.constraint;
       options.seed = answer.sampling->seed;
       const int dropped = chat_.prompt(text).dropped_turns;
       if (dropped > 0 && flags_.turns != 0)
@@ -164,21 +166,18 @@ class Repl {
         if (progress.prompt_done == progress.prompt_total) bar.finish();
       };
       const InterruptGuard guard(options.cancel);
-      const auto stream = [&](std::string_view part) {
-        bar.finish();
-        tools::stream_out(part);
-      };
-      bool thought = false;
-      options.on_reasoning = [&](std::string_view part) {
-        bar.finish();
-        thought = true;
-        say("%.*s", static_cast<int>(part.size()), part.data());
-      };
-      const auto answer_part = [&](std::string_view part) {
-        if (std::exchange(thought, false)) say("\n\n");
-        stream(part);
-      };
-      last_reply_ = chat_.say(text, answer_part, options);
+      {
+        AnswerStream stream;
+        options.on_reasoning = [&](std::string_view part) {
+          bar.finish();
+          stream.thought(part);
+        };
+        const auto on_text = [&](std::string_view part) {
+          bar.finish();
+          stream.text(part);
+        };
+        last_reply_ = chat_.say(text, on_text, options);
+      }
       last_ = last_reply_->generation;
       end_answer(*last_, flags_);
       interrupted_ = options.cancel.cancelled();
