@@ -1,6 +1,6 @@
 """Measures a model in float: every dev file, agreement of greedy answers, chat samples.
 
-Usage: evaluate.py OUT_DIR DATA_DIR (reads OUT_DIR/hf as written)
+Usage: evaluate.py OUT_DIR DATA_DIR (reads OUT_DIR/libqwen-mini as written)
 """
 import random
 
@@ -143,7 +143,7 @@ def main():
     import model as nn
     out, source = sys.argv[1:3]
     torch.set_num_threads(2)
-    config, params, bpe = export.read(out + "/hf")
+    config, params, bpe = export.read(out + "/libqwen-mini")
     report(nn.Net(config, params), drawing.EmptyData(bpe), corpus.read(source, "dev"), print)
 
 

@@ -322,7 +322,7 @@ def main():
     if args.stop_at:
         return
     weights = {k: v.cpu() for k, v in shared.views(shared.params).items()}
-    export.write(os.path.join(args.out, "hf"), state["config"], weights, cache["bpe"])
+    export.write(os.path.join(args.out, "libqwen-mini"), state["config"], weights, cache["bpe"])
     evaluate.report(nn.Net(state["config"], weights), drawing.EmptyData(cache["bpe"]), cache["dev"], log)
 
 

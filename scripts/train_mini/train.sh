@@ -2,7 +2,7 @@
 # Trains the bundled model: train.sh DATA_DIR TOKENIZER_JSON OUT_DIR [options of train.py]
 #
 # DATA_DIR holds the labeled files that docs/bundled-model.md names (label<TAB>category<TAB>text, one header line);
-# TOKENIZER_JSON is the tokenizer.json of any Qwen2 or Qwen2.5 checkpoint. The model lands in OUT_DIR/hf.
+# TOKENIZER_JSON is the tokenizer.json of any Qwen2 or Qwen2.5 checkpoint. The model lands in OUT_DIR/libqwen-mini.
 # An interrupted run goes on from its last checkpoint when started again.
 # Debian: apt-get install python3-torch libopenblas0-pthread python3-sklearn python3-regex python3-yaml libjemalloc2
 set -eu
