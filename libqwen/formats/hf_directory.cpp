@@ -62,6 +62,9 @@ std::optional<std::string_view> look_up(const std::array<Name, N>& names, std::s
 // GGUF's name for a tensor; nullopt if it is not needed.
 // Throws unsupported if the model has no such tensor.
 std::optional<std::string> gguf_name(std::string_view name, const HfConfig& config, const std::string& file) {
+  // Qwen3-Embedding's checkpoints are of the model without its head: "layers.0..." for "model.layers.0...".
+  if (name.starts_with("layers.") || name == "embed_tokens.weight" || name == "norm.weight")
+    return gguf_name(cat("model.", name), config, file);
   if (const auto to = look_up(kNames, name)) {
     if (*to == "output.weight" && config.tied_head) return std::nullopt;  // a copy of the embedding
     return std::string(*to);

@@ -158,6 +158,8 @@ void add_hf_tokenizer(const std::string& folder, const HfConfig& config, ModelFi
   for (const AddedToken& token : extra.added) vocabulary.add(token, added_file);
   vocabulary.finish();
   if (around.first) extra.bos = around.first;
+  // Qwen3-Embedding's texts end with <|endoftext|>, whatever its EOS token; <|im_end|> ends a turn in any case.
+  if (around.last && extra.eos == "<|im_end|>") extra.eos = around.last;
   if (around.last && extra.eos && *around.last != *extra.eos)
     fail(ErrorCode::unsupported, path("tokenizer.json"), ": the post-processor ends a text with ",
          quoted(*around.last), ", which is not the EOS token ", quoted(*extra.eos));

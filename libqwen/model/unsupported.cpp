@@ -66,7 +66,6 @@ constexpr Neutral kNeutral[] = {
     {"expert_used_count", 0, "mixture of experts"},
     {"nextn_predict_layers", 0, "multi-token prediction layers"},
     {"n_deepstack_layers", 0, "vision inputs"},
-    {"pooling_type", 0, "an embedding or reranking model"},
     {"rope.scaling.yarn_log_multiplier", 0, "another YaRN scale"},
 };
 
@@ -120,6 +119,14 @@ void check_against_shape(const formats::ModelFile& file, const std::string& arch
   const std::string sections = architecture + ".rope.dimension_sections";
   for (const std::int32_t section : file.integers(sections))
     if (section != 0) refuse(sections, "multimodal rotary embedding is not supported");
+  // Embedder takes the last token's state, and logits do not depend on pooling.
+  const std::string pooling = architecture + ".pooling_type";
+  if (const MetaValue* value = file.find(pooling)) {
+    constexpr double kNone = 0, kLast = 3;  // 1: mean, 2: the first token, 4: a classifier head
+    if (const auto type = number_of(*value); type != kNone && type != kLast)
+      refuse(pooling, "expected 0 (none) or 3 (the last token), found ", shown(*value),
+             " (another pooling is not supported)");
+  }
   const std::string layout = architecture + ".tensor_data_layout";
   if (const auto text = file.optional_string(layout); text && *text != "reference" && !text->empty())
     refuse(layout, "expected \"reference\", found ", quoted(*text));
@@ -157,7 +164,8 @@ void check_keys(const formats::ModelFile& file, const std::string& architecture,
     if (!key.starts_with(prefix)) continue;
     const std::string_view name = key.substr(prefix.size());
     if (std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown)) continue;
-    if (name == "attention.scale" || name == "rope.dimension_sections" || name == "tensor_data_layout")
+    if (name == "attention.scale" || name == "rope.dimension_sections" || name == "tensor_data_layout" ||
+        name == "pooling_type")
       continue;
     const auto neutral = std::find_if(std::begin(kNeutral), std::end(kNeutral),
                                       [&](const Neutral& n) { return n.key == name; });

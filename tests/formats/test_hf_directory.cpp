@@ -152,6 +152,24 @@ TEST_CASE("variants found in published directories", "[formats]") {
   CHECK_THROWS_AS(open(folder), Error);
 }
 
+TEST_CASE("tensor names without \"model.\", as Qwen3-Embedding's", "[formats]") {
+  const TestFolder folder("hf-names");
+  HfFiles files;
+  files.write(folder);
+  std::vector<std::string_view> expected, found;
+  const auto whole = open(folder);
+  for (const formats::Tensor& tensor : whole->tensors()) expected.push_back(tensor.name);
+  for (HfTensor& tensor : files.tensors)
+    if (tensor.name.starts_with("model.")) tensor.name.erase(0, 6);
+  files.write(folder);
+  const auto bare = open(folder);
+  for (const formats::Tensor& tensor : bare->tensors()) found.push_back(tensor.name);
+  CHECK(found == expected);
+  files.tensors.push_back({"model.norm.weight", files.tensors.back().shape});
+  files.write(folder);
+  CHECK_THROWS_AS(open(folder), Error);  // norm.weight is there already
+}
+
 TEST_CASE("an unaligned tensor is copied", "[formats]") {
   const TestFolder folder("hf-odd");
   HfFiles files;

@@ -28,8 +28,14 @@ TEST_CASE("special tokens: post-processors, added_tokens.json, flags of added to
   f = open(folder);
   CHECK(f->optional_boolean("tokenizer.ggml.add_bos_token") == false);
   CHECK(f->optional_boolean("tokenizer.ggml.add_eos_token") == true);
-  process({text, special("<|endoftext|>")});
+  process({text, special("<|endoftext|>")});  // as Qwen3-Embedding's, beside the EOS token <|im_end|>
+  f = open(folder);
+  CHECK(f->optional_boolean("tokenizer.ggml.add_eos_token") == true);
+  CHECK(f->integer("tokenizer.ggml.eos_token_id") == 4);
+  files.tokenizer_config["eos_token"] = "<|endoftext|>";
+  process({text, special("<|im_end|>")});
   refused(folder, "which is not the EOS token", ErrorCode::unsupported);
+  files.tokenizer_config["eos_token"] = "<|im_end|>";
   process({special("<|endoftext|>"), special("<|im_end|>"), text});
   refused(folder, "more than one special token", ErrorCode::unsupported);
   process({special("<s>"), text});

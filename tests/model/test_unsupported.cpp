@@ -91,7 +91,9 @@ TEST_CASE("keys that change the result are refused unless they have the value th
   both("rope.dimension_count", meta_u32(16), meta_u32(8));
   both("attention.sliding_window", meta_u32(0), meta_u32(256));
   both("attention.sliding_window", meta_u32(1024), meta_u32(1023));
-  both("pooling_type", meta_u32(0), meta_u32(3));
+  both("pooling_type", meta_u32(0), meta_u32(1));
+  both("pooling_type", meta_u32(3), meta_u32(2));
+  both("pooling_type", meta_u32(3), meta_string("last"));
   both("attention.scale", meta_f32(0.25f), meta_f32(0.5f));
   both("attention.max_alibi_bias", meta_f32(0), meta_f32(8));
   both("attention.clamp_kqv", meta_f32(0), meta_f32(8));
