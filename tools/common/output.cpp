@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -68,6 +69,18 @@ void stream_out(std::string_view text) {
 void write_json(const Json& json, bool pretty) {
   // File names may hold invalid UTF-8.
   write_out(json.dump(pretty ? 2 : -1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Json json_numbers(std::span<const float> values) {
+  Json list = Json::array();
+  for (const float value : values) {
+    char digits[32];
+    const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+    double shortest = 0;
+    std::from_chars(digits, end, shortest);
+    list.push_back(shortest);
+  }
+  return list;
 }
 
 std::string printable(std::string_view text) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdio>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ void stream_out(std::string_view text);
 void flush_out();
 // One line of JSON, or several if `pretty`.
 void write_json(const Json& json, bool pretty = false);
+
+// float32 values as numbers with as many digits as they need, not those of a double.
+Json json_numbers(std::span<const float> values);
 
 // `text` with control characters and direction overrides as \xNN, for names from files: they could change what a
 // terminal shows.

@@ -23,6 +23,8 @@ std::function<int()> chat_command(tools::CommandLine& app);            // chat.c
 std::function<int()> sentiment_command(tools::CommandLine& app);       // classify.cpp
 std::function<int()> classify_command(tools::CommandLine& app);        // classify.cpp
 std::function<int()> analyze_command(tools::CommandLine& app);         // analyze.cpp
+std::function<int()> embed_command(tools::CommandLine& app);           // embed.cpp
+std::function<int()> rerank_command(tools::CommandLine& app);          // rerank.cpp
 std::function<int()> evaluate_command(tools::CommandLine& app);        // evaluate.cpp
 std::function<int()> calibrate_command(tools::CommandLine& app);       // evaluate.cpp
 std::function<int()> tasks_command(tools::CommandLine& app);           // task_options.cpp

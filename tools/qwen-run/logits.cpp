@@ -1,5 +1,4 @@
 // logits: every row of them as a NumPy file, or the likeliest next tokens.
-#include <bit>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "common/terminal.h"
 #include "qwen-run/answer.h"
 #include "qwen-run/commands.h"
+#include "qwen-run/npy.h"
 
 namespace qwen_run {
 namespace {
@@ -27,22 +27,7 @@ struct LogitsFlags {
   bool special = false, json = false;
 };
 
-// The header of a .npy file, version 1.0, of a C-ordered float32 array [rows, cols].
-std::string npy_header(std::size_t rows, std::size_t cols) {
-  std::string dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
-                     std::to_string(cols) + "), }";
-  // Magic, version and length take 10 bytes; the whole is padded to a multiple of 64 and ends with a line
-  // break.
-  dict.append(63 - (10 + dict.size()) % 64, ' ');
-  dict += '\n';
-  std::string header("\x93NUMPY\x01\x00", 8);
-  header += static_cast<char>(dict.size() & 0xff);
-  header += static_cast<char>(dict.size() >> 8);
-  return header + dict;
-}
-
 void write_npy(qwen::Session& session, const std::vector<qwen::Token>& ids, const std::string& path) {
-  static_assert(std::endian::native == std::endian::little);
   tools::OutputFile file(path);
   session.forward_all_logits(ids, [&](int index, std::span<const float> row) {
     if (index == 0) file.write(npy_header(ids.size(), row.size()));

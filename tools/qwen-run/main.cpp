@@ -38,6 +38,15 @@ constexpr Command kCommands[] = {
      "  qwen-run classify intent \"我的快递三天了还没到\"\n"
      "  qwen-run classify mood --tasks my-tasks --json \"Fine weather.\"",
      classify_command},
+    {"embed", "embed [TEXT|-]", "vectors of texts, for search by meaning",
+     "  qwen-run embed -m Qwen3-Embedding-0.6B-Q8_0.gguf \"今天天气很好。\"\n"
+     "  qwen-run embed --instruction \"Given a question, find its answer\" -f questions.txt     (a text a "
+     "line)\n"
+     "  qwen-run embed --jsonl -o texts.npy < texts.jsonl    ({\"text\":...} lines)",
+     embed_command},
+    {"rerank", "rerank --query TEXT [-f FILE]", "how well documents answer a query, the best first",
+     "  qwen-run rerank -m Qwen3-Reranker-0.6B-Q8_0.gguf --query \"退货要几天？\" -f documents.txt --top-n 3",
+     rerank_command},
     {"evaluate", "evaluate TASK --data FILE", "accuracy, F1, confusion and calibration on labelled texts",
      "  qwen-run evaluate sentiment --data reviews.tsv     (tab-separated, with columns label and text)",
      evaluate_command},

@@ -23,6 +23,10 @@ void TextInput::add(tools::CommandLine& app, const std::string& description) {
   tools::add_encoding_option(app, encoding_);
 }
 
+bool TextInput::given_text() const {
+  return prompt_.given() || (positional_.given() && text_ != "-");
+}
+
 std::string TextInput::read(bool line) const {
   if (int{positional_.given()} + int{prompt_.given()} + int{file_.given()} > 1)
     throw UsageError("more than one text: expected one of TEXT, -p TEXT and -f FILE");
@@ -40,8 +44,7 @@ std::string TextInput::read(bool line) const {
 }
 
 std::string TextInput::path_for_lines() const {
-  if (prompt_.given() || (positional_.given() && text_ != "-"))
-    throw UsageError("lines are read from stdin or from -f FILE, not from the command line");
+  if (given_text()) throw UsageError("lines are read from stdin or from -f FILE, not from the command line");
   if (!given() && tools::stdin_is_terminal()) throw UsageError("no lines: expected -f FILE or a pipe");
   return file_.given() ? path_ : "-";
 }

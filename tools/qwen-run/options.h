@@ -17,6 +17,7 @@ class TextInput {
  public:
   void add(tools::CommandLine& app, const std::string& description);
   bool given() const { return positional_.given() || prompt_.given() || file_.given(); }
+  bool given_text() const;  // TEXT or -p TEXT, not a file or stdin
   // `line`: without one line break at the end of a file or a pipe, like the shell's $(...).
   // Throws UsageError if there is more than one source, or none and stdin is a terminal.
   std::string read(bool line) const;
