@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "qwen-serve/embedding_requests.h"
 #include "qwen-serve/openai_request.h"
 #include "qwen-serve/task_requests.h"
 
@@ -50,6 +51,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   read(body, [](const InputJson& json) {
     if (read_plain_chat_request(json).prompt.empty()) std::abort();
+  });
+  read(body, [](const InputJson& json) {
+    const EmbeddingRequest request = read_embedding_request(json);
+    if (request.texts.empty() == request.ids.empty()) std::abort();
+  });
+  read(body, [](const InputJson& json) {
+    if (!read_ollama_embed_request(json).ids.empty()) std::abort();
+  });
+  read(body, [](const InputJson& json) {
+    if (read_rerank_request(json).documents.empty()) std::abort();
   });
   read(body, read_tokenize_request);
   read(body, [](const InputJson& json) {

@@ -37,6 +37,19 @@ test("models", async () => {
   await assert.rejects(client.models.retrieve("gpt-none"), OpenAI.NotFoundError);
 });
 
+test("embeddings", async () => {
+  const input = ["今天天气真好", "hello"];
+  const packed = await client.embeddings.create({ model, input });  // the client asks for base64
+  const plain = await client.embeddings.create({ model, input, encoding_format: "float" });
+  assert.equal(packed.data.length, 2);
+  assert.deepEqual(packed.data.map((one) => one.index), [0, 1]);
+  packed.data.forEach((one, i) => assert.deepEqual([...one.embedding].map(Math.fround), plain.data[i].embedding.map(Math.fround)));
+  assert.ok(packed.usage.prompt_tokens > 0);
+  const short = await client.embeddings.create({ model, input: "hello", dimensions: 8 });
+  assert.equal(short.data[0].embedding.length, 8);
+  await assert.rejects(client.embeddings.create({ model, input: "" }), OpenAI.BadRequestError);
+});
+
 test("a whole answer", async () => {
   const answer = await chat();
   assert.match(answer.id, /^chatcmpl-/);
