@@ -19,7 +19,7 @@ namespace qwen {
 struct EmbedOptions {
   // What a query is for, in one sentence: the text becomes "Instruct: {instruction}\nQuery:{text}", Qwen3-Embedding's
   // form. "": the text as it is, which is right for documents.
-  std::string instruction;
+  std::string instruction{};
   int dimensions = 0;     // the first values only (MRL), 1 to Embedder::dimensions(); 0: all
   bool normalize = true;  // divide by the L2 norm, after the choice of dimensions
   // Texts of more than the context: refuse throws; truncate leaves out tokens at their end.

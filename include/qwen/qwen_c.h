@@ -12,7 +12,7 @@
 // are zero (otherwise QWEN_UNSUPPORTED). The caller also sets struct_size in structs that the library fills.
 //
 // Handles. Each NAME_free accepts NULL. Handles may be freed in any order: a handle keeps alive what it was made
-// from. A qwen_model, qwen_engine, qwen_classifier or qwen_cancel may be used by many threads at once,
+// from. A qwen_model, qwen_engine, qwen_classifier, qwen_embedder or qwen_cancel may be used by many threads at once,
 // any other handle by one thread at a time. Results that are `const` belong to the handle.
 //
 // Text is UTF-8 with its length, or with QWEN_NUL_TERMINATED up to the first NUL.
@@ -487,6 +487,40 @@ typedef struct qwen_classification {
 // Classifies a text. Fills `result`, and `probabilities` [label_count] unless that is NULL.
 QWEN_API int32_t qwen_classify(qwen_classifier* classifier, const char* text, size_t length,
                                qwen_classification* result, double* probabilities, qwen_error* error);
+
+// Turns texts into vectors, as qwen::Embedder.
+typedef struct qwen_embedder qwen_embedder;
+
+// Options of qwen_embedder_create.
+typedef struct qwen_embedder_options {
+  size_t struct_size;
+  int32_t context;       // tokens, as qwen_session_options
+  int32_t kv_type;       // QWEN_KV_...
+  int32_t dimensions;    // keep the first values only; 0: all
+  int32_t no_normalize;  // 1: vectors are not divided by their L2 norm
+  int32_t truncate;      // 1: texts that do not fit are cut; 0: QWEN_CONTEXT_FULL
+} qwen_embedder_options;
+
+// Creates an embedder that computes in the calling thread.
+QWEN_API int32_t qwen_embedder_create(const qwen_model* model, const qwen_embedder_options* options,
+                                      qwen_embedder** embedder, qwen_error* error);
+QWEN_API void qwen_embedder_free(qwen_embedder* embedder);
+// Values of each vector: the option, or the model's width. 0 for NULL.
+QWEN_API size_t qwen_embedder_dimensions(const qwen_embedder* embedder);
+
+// The figures of one embedding.
+typedef struct qwen_embedding {
+  size_t struct_size;
+  int32_t prompt_tokens, cached_tokens, truncated_tokens;  // as in qwen_timings
+  double seconds;                                          // from the call to the answer
+} qwen_embedding;
+// Embeds a text. Fills `values` [qwen_embedder_dimensions], and `result` unless that is NULL. `instruction`: what a
+// query is for, as qwen::EmbedOptions::instruction; NULL for documents.
+QWEN_API int32_t qwen_embed(qwen_embedder* embedder, const char* instruction, const char* text, size_t length,
+                            float* values, qwen_embedding* result, qwen_error* error);
+// Embeds `count` texts together. Fills `values` [count][qwen_embedder_dimensions]; nothing is written if a text fails.
+QWEN_API int32_t qwen_embed_batch(qwen_embedder* embedder, const char* instruction, const char* const* texts,
+                                  size_t count, float* values, qwen_error* error);
 
 // A conversation by a task of kind generate.
 typedef struct qwen_chat qwen_chat;

@@ -119,6 +119,12 @@ GenerateOptions generate_options_of(const qwen_generate_options* options) {
   return out;
 }
 
+std::shared_ptr<Engine> inline_engine(const qwen_model* model, EngineOptions options) {
+  options.background = false;
+  options.prefill_tokens = options.prefill_tokens_while_decoding = 512;
+  return std::make_shared<Engine>(require_not_null(model, "model").model, options);
+}
+
 CancelToken cancel_of(const qwen_cancel* cancel) {
   return cancel != nullptr ? cancel->token : CancelToken();
 }

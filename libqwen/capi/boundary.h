@@ -130,6 +130,8 @@ void copy_sampling(const From& from, To& to) {
 
 SamplingOptions sampling_of(const qwen_sampling& sampling);
 GenerateOptions generate_options_of(const qwen_generate_options* options);
+// An engine that computes in the calling thread.
+std::shared_ptr<Engine> inline_engine(const qwen_model* model, EngineOptions options);
 CancelToken cancel_of(const qwen_cancel* cancel);
 TextCallback text_callback(qwen_text_fn on_text, void* user);
 // Does nothing if `out` is null.

@@ -65,6 +65,11 @@ struct qwen_classifier {
   qwen::Classifier classifier;
 };
 
+struct qwen_embedder {
+  qwen::Embedder embedder;
+  qwen::EmbedOptions options;
+};
+
 struct qwen_chat {
   qwen::Chat chat;
 };

@@ -12,13 +12,6 @@ Task find_task(const qwen_tasks* tasks, const char* name) {
   return tasks != nullptr ? tasks->registry.get(name) : TaskRegistry().get(name);
 }
 
-// Computes in the calling thread.
-std::shared_ptr<Engine> inline_engine(const qwen_model* model, EngineOptions options) {
-  options.background = false;
-  options.prefill_tokens = options.prefill_tokens_while_decoding = 512;
-  return std::make_shared<Engine>(require_not_null(model, "model").model, options);
-}
-
 Classifier make_classifier(const qwen_model* model, Task task, const qwen_classifier_options* options) {
   const qwen_classifier_options from = read_sized(options, "qwen_classifier_options");
   EngineOptions engine;
