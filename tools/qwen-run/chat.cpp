@@ -1,6 +1,4 @@
 // chat: many turns in a terminal.
-#include <unistd.h>
-#include <csignal>
 #include <cstdio>
 #include <limits>
 #include <memory>
@@ -10,6 +8,7 @@
 #include "common/terminal.h"
 #include "qwen-run/answer.h"
 #include "qwen-run/commands.h"
+#include "qwen-run/interrupt.h"
 #include "qwen-run/line_editor.h"
 #include "qwen-run/transcript.h"
 
@@ -21,33 +20,6 @@ struct Flags : GenerationFlags {
   ChatFlags chat;
   int turns = -1;  // earlier turns that the model sees; -1: all that fit
   bool no_history = false;
-};
-
-// Ctrl-C while the model answers: the first one stops the answer, the second one the program.
-const qwen::CancelToken* answer_in_progress = nullptr;
-
-void on_interrupt(int) {
-  if (!answer_in_progress || answer_in_progress->cancelled()) _exit(128 + SIGINT);
-  answer_in_progress->cancel();
-}
-
-class InterruptGuard {
- public:
-  explicit InterruptGuard(const qwen::CancelToken& cancel) {
-    answer_in_progress = &cancel;
-    struct sigaction action = {};
-    action.sa_handler = on_interrupt;
-    sigaction(SIGINT, &action, &previous_);
-  }
-  ~InterruptGuard() {
-    sigaction(SIGINT, &previous_, nullptr);
-    answer_in_progress = nullptr;
-  }
-  InterruptGuard(const InterruptGuard&) = delete;
-  InterruptGuard& operator=(const InterruptGuard&) = delete;
-
- private:
-  struct sigaction previous_ = {};
 };
 
 constexpr const char* kHelp =

@@ -1,11 +1,11 @@
-// sentiment, classify: one text, or JSON lines.
+// sentiment, classify: one text, a table, or JSON lines.
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "common/program.h"
 #include "common/terminal.h"
+#include "qwen-run/batch.h"
 #include "qwen-run/commands.h"
-#include "qwen-run/line_source.h"
 #include "qwen-run/task_options.h"
 
 namespace qwen_run {
@@ -17,113 +17,60 @@ using tools::UsageError;
 struct Flags : TaskFlags {
   std::string task = "sentiment";
   TextInput input;
+  TableFlags table;
   bool json = false, jsonl = false;
   tools::Option positional;
 };
 
-// JSON lines in, JSON lines out, in order; lines that arrive together form a batch.
-class LineClassifier {
+// --jsonl: an answer for each line, without the line's own keys.
+class AnswerLines : public RowWriter {
  public:
-  LineClassifier(const Flags& flags, qwen::Classifier& classifier, LineSource& lines)
-      : flags_(flags),
-        classifier_(classifier),
-        lines_(lines),
-        bar_("classifying", !flags.model.no_progress && !tools::stdout_is_terminal()) {}
-
-  int run() {
-    std::string line;
-    for (;;) {
-      if (texts_.size() >= kMost || (!texts_.empty() && lines_.would_wait())) flush();
-      if (!next(line)) break;
-      if (line.find_first_not_of(" \t") == std::string::npos) continue;
-      take(line);
-    }
-    flush();
-    return failed_ ? tools::kExitFailed : tools::kExitOk;
+  void write(const TableRow&, const Json& answer, const std::string& error) override {
+    tools::write_json(error.empty() ? answer : Json{{"error", error}});
   }
-
- private:
-  static constexpr std::size_t kMost = 128;
-
-  bool next(std::string& line) {
-    try {
-      return lines_.next(line);
-    } catch (const qwen::Error&) {
-      flush();  // what was read before the error
-      throw;
-    }
-  }
-
-  void take(const std::string& line) {
-    const Json json = Json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("text") && json["text"].is_string()) {
-      texts_.push_back(json["text"].get<std::string>());
-    } else {
-      flush();
-      fail("expected an object with \"text\", a string");
-    }
-  }
-
-  void flush() {
-    std::size_t done = 0;
-    while (done < texts_.size()) {
-      try {
-        classifier_.classify_batch(std::span(texts_).subspan(done), flags_.classify_mode(),
-                                   [&](std::size_t, const qwen::Classification& result) {
-                                     tools::write_json(label_json(classifier_.task(), result));
-                                     ++done;
-                                     return true;
-                                   });
-      } catch (const qwen::Error& error) {
-        if (error.code() != qwen::ErrorCode::context_full) throw;
-        one_by_one(done);
-        done = texts_.size();
-      }
-    }
-    texts_.clear();
-    tools::flush_out();
-    bar_.update(lines_.fraction());
-  }
-
-  // Retries each text alone, so that only texts that do not fit fail.
-  void one_by_one(std::size_t from) {
-    for (std::size_t i = from; i < texts_.size(); ++i) {
-      try {
-        tools::write_json(
-            label_json(classifier_.task(), classifier_.classify(texts_[i], flags_.classify_mode())));
-      } catch (const qwen::Error& error) {
-        if (error.code() != qwen::ErrorCode::context_full) throw;
-        fail(error.what());
-      }
-    }
-  }
-
-  void fail(const std::string& reason) {
-    tools::write_json({{"error", reason}});
-    failed_ = true;
-  }
-
-  const Flags& flags_;
-  qwen::Classifier& classifier_;
-  LineSource& lines_;
-  tools::ProgressBar bar_;
-  std::vector<std::string> texts_;
-  bool failed_ = false;
+  void flush() override { tools::flush_out(); }
 };
+
+int classify_lines(const Flags& flags, qwen::Classifier& classifier, TableReader& lines) {
+  AnswerLines output;
+  const auto answerer = make_classifier_answerer(classifier, flags.classify_mode(), true);
+  const BatchSummary summary =
+      run_batch(lines, *answerer, output, !flags.model.no_progress && !tools::stdout_is_terminal(), false);
+  return summary.interrupted  ? tools::kExitInterrupted
+         : summary.broken > 0 ? tools::kExitFailed
+                              : tools::kExitOk;
+}
+
+int classify_table(const Flags& flags, const qwen::Task& task) {
+  if (flags.json)
+    throw UsageError("--json applies to one text; for a table: --format jsonl or -o FILE.jsonl");
+  std::optional<qwen::Classifier> classifier;
+  return label_table(flags.table, flags.input.path_for_lines(), flags.input.encoding(),
+                     !flags.model.no_progress, [&] {
+                       const qwen::Model model = tools::load_model(flags.model);
+                       classifier.emplace(flags.classifier(flags.engine(model), task));
+                       return make_classifier_answerer(*classifier, flags.classify_mode(), false);
+                     });
+}
 
 int classify(const Flags& flags) {
   const qwen::TaskRegistry registry = flags.registry();
   const qwen::Task& task = registry.get(flags.task);
+  if (task.kind != qwen::TaskKind::classify)
+    throw qwen::Error(qwen::ErrorCode::invalid_argument,
+                      "task " + task.name + " generates text; expected a classifier");
   if (flags.jsonl && flags.json) throw UsageError("--jsonl writes JSON already: leave out --json");
-  std::optional<LineSource> lines;
+  if (!flags.jsonl && flags.table.wanted(flags.input)) return classify_table(flags, task);
+  std::optional<TableReader> lines;
   std::string text;
   if (flags.jsonl)
-    lines.emplace(flags.input.path_for_lines(), flags.input.encoding());
+    lines.emplace(flags.input.path_for_lines(), flags.input.encoding(),
+                  TableOptions{.format = "jsonl", .text_column = "text", .empty_texts = true});
   else
     text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
   qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
-  if (lines) return LineClassifier(flags, classifier, *lines).run();
+  if (lines) return classify_lines(flags, classifier, *lines);
   const qwen::Classification result = classifier.classify(text, flags.classify_mode());
   if (result.truncated_tokens > 0)
     tools::warn("text truncated: its last " + std::to_string(result.truncated_tokens) +
@@ -144,9 +91,12 @@ std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags
   flags->add_mode(app);
   flags->add_cache(app);
   app.add_flag("--json", flags->json, "One JSON object").group("Output");
-  app.add_flag("--jsonl", flags->jsonl,
-               "Read {\"text\":...} lines (-f FILE, else stdin), write one JSON line each")
-      .group("Output");
+  const tools::Option jsonl =
+      app.add_flag("--jsonl", flags->jsonl,
+                   "Read {\"text\":...} lines (-f FILE, else stdin), write one JSON line each")
+          .group("Output");
+  flags->table.add_input(app, jsonl);
+  flags->table.add_output(app, jsonl);
   return [flags] { return classify(*flags); };
 }
 

@@ -22,6 +22,7 @@ class TextInput {
   std::string read(bool line) const;
   // For commands that read lines: the file, or "-". Throws UsageError if there is a TEXT, or if stdin is a terminal.
   std::string path_for_lines() const;
+  const std::string& file_path() const { return path_; }  // "" without -f
   tools::Encoding encoding() const { return tools::parse_encoding(encoding_); }
 
  private:
