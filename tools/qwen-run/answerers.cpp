@@ -11,8 +11,8 @@ namespace {
 
 class ClassifierAnswerer : public Answerer {
  public:
-  ClassifierAnswerer(qwen::Classifier& classifier, qwen::ClassifyMode mode, bool full)
-      : classifier_(classifier), mode_(mode), full_(full) {}
+  ClassifierAnswerer(qwen::Classifier classifier, qwen::ClassifyMode mode, bool full)
+      : classifier_(std::move(classifier)), mode_(mode), full_(full) {}
 
   std::vector<std::string> columns() const override { return {"label", "probability", "abstained"}; }
 
@@ -60,7 +60,7 @@ class ClassifierAnswerer : public Answerer {
     receive(json, "");
   }
 
-  qwen::Classifier& classifier_;
+  qwen::Classifier classifier_;
   qwen::ClassifyMode mode_;
   bool full_;
 };
@@ -119,9 +119,9 @@ class ReplyAnswerer : public Answerer {
 
 }  // namespace
 
-std::unique_ptr<Answerer> make_classifier_answerer(qwen::Classifier& classifier, qwen::ClassifyMode mode,
+std::unique_ptr<Answerer> make_classifier_answerer(qwen::Classifier classifier, qwen::ClassifyMode mode,
                                                    bool full) {
-  return std::make_unique<ClassifierAnswerer>(classifier, mode, full);
+  return std::make_unique<ClassifierAnswerer>(std::move(classifier), mode, full);
 }
 
 std::unique_ptr<Answerer> make_reply_answerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task) {

@@ -31,7 +31,7 @@ class Answerer {
 };
 
 // Answers {"label", "probability", "abstained"}; `full`: label_json.
-std::unique_ptr<Answerer> make_classifier_answerer(qwen::Classifier& classifier, qwen::ClassifyMode mode,
+std::unique_ptr<Answerer> make_classifier_answerer(qwen::Classifier classifier, qwen::ClassifyMode mode,
                                                    bool full);
 // Answers {"answer", "finish_reason"}, for a task of kind generate.
 std::unique_ptr<Answerer> make_reply_answerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task);

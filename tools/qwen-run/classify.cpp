@@ -1,9 +1,10 @@
-// sentiment, classify: one text, a table, or JSON lines.
+// sentiment, classify, task: one text, a table, or JSON lines.
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/program.h"
 #include "common/terminal.h"
+#include "qwen-run/answer.h"
 #include "qwen-run/batch.h"
 #include "qwen-run/commands.h"
 #include "qwen-run/task_options.h"
@@ -15,11 +16,12 @@ using tools::Json;
 using tools::UsageError;
 
 struct Flags : TaskFlags {
-  std::string task = "sentiment";
+  std::string task;
+  std::vector<std::string> labels;  // instead of a task
+  bool only_labels = false;         // tasks of kind generate are refused
   TextInput input;
   TableFlags table;
   bool json = false, jsonl = false;
-  tools::Option positional;
 };
 
 // --jsonl: an answer for each line, without the line's own keys.
@@ -31,9 +33,18 @@ class AnswerLines : public RowWriter {
   void flush() override { tools::flush_out(); }
 };
 
-int classify_lines(const Flags& flags, qwen::Classifier& classifier, TableReader& lines) {
+std::unique_ptr<Answerer> make_answerer(const Flags& flags, const qwen::Task& task) {
+  const auto engine = flags.engine(tools::load_model(flags.model));
+  if (task.kind == qwen::TaskKind::generate) return make_reply_answerer(engine, task);
+  return make_classifier_answerer(flags.classifier(engine, task), flags.classify_mode(), flags.jsonl);
+}
+
+int answer_lines(const Flags& flags, const qwen::Task& task) {
+  if (flags.json) throw UsageError("--jsonl writes JSON already: leave out --json");
+  TableReader lines(flags.input.path_for_lines(), flags.input.encoding(),
+                    TableOptions{.format = "jsonl", .text_column = "text", .empty_texts = true});
   AnswerLines output;
-  const auto answerer = make_classifier_answerer(classifier, flags.classify_mode(), true);
+  const auto answerer = make_answerer(flags, task);
   const BatchSummary summary =
       run_batch(lines, *answerer, output, !flags.model.no_progress && !tools::stdout_is_terminal(), false);
   return summary.interrupted  ? tools::kExitInterrupted
@@ -41,40 +52,23 @@ int classify_lines(const Flags& flags, qwen::Classifier& classifier, TableReader
                               : tools::kExitOk;
 }
 
-int classify_table(const Flags& flags, const qwen::Task& task) {
+int answer_table(const Flags& flags, const qwen::Task& task) {
   if (flags.json)
     throw UsageError("--json applies to one text; for a table: --format jsonl or -o FILE.jsonl");
-  std::optional<qwen::Classifier> classifier;
   return label_table(flags.table, flags.input.path_for_lines(), flags.input.encoding(),
-                     !flags.model.no_progress, [&] {
-                       const qwen::Model model = tools::load_model(flags.model);
-                       classifier.emplace(flags.classifier(flags.engine(model), task));
-                       return make_classifier_answerer(*classifier, flags.classify_mode(), false);
-                     });
+                     !flags.model.no_progress, [&] { return make_answerer(flags, task); });
 }
 
-int classify(const Flags& flags) {
-  const qwen::TaskRegistry registry = flags.registry();
-  const qwen::Task& task = registry.get(flags.task);
-  if (task.kind != qwen::TaskKind::classify)
-    throw qwen::Error(qwen::ErrorCode::invalid_argument,
-                      "task " + task.name + " generates text; expected a classifier");
-  if (flags.jsonl && flags.json) throw UsageError("--jsonl writes JSON already: leave out --json");
-  if (!flags.jsonl && flags.table.wanted(flags.input)) return classify_table(flags, task);
-  std::optional<TableReader> lines;
-  std::string text;
-  if (flags.jsonl)
-    lines.emplace(flags.input.path_for_lines(), flags.input.encoding(),
-                  TableOptions{.format = "jsonl", .text_column = "text", .empty_texts = true});
-  else
-    text = flags.input.read(true);
+void warn_truncated(int tokens) {
+  if (tokens > 0) tools::warn("text truncated: its last " + std::to_string(tokens) + " tokens did not fit");
+}
+
+int label_text(const Flags& flags, const qwen::Task& task) {
+  const std::string text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
   qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
-  if (lines) return classify_lines(flags, classifier, *lines);
   const qwen::Classification result = classifier.classify(text, flags.classify_mode());
-  if (result.truncated_tokens > 0)
-    tools::warn("text truncated: its last " + std::to_string(result.truncated_tokens) +
-                " tokens did not fit");
+  warn_truncated(result.truncated_tokens);
   if (flags.json)
     tools::write_json(label_json(task, result));
   else
@@ -83,6 +77,48 @@ int classify(const Flags& flags) {
     std::fprintf(stderr, "[%d tokens, %d of them cached, %.1f ms]\n", result.prompt_tokens,
                  result.cached_tokens, result.seconds * 1e3);
   return tools::kExitOk;
+}
+
+int reply_to_text(const Flags& flags, const qwen::Task& task) {
+  const std::string text = flags.input.read(true);
+  qwen::Chat chat(flags.engine(tools::load_model(flags.model)), task);
+  const qwen::ChatReply reply = chat.say(text, [&](std::string_view part) {
+    if (!flags.json) tools::stream_out(part);
+    return true;
+  });
+  if (flags.json)
+    tools::write_json({{"answer", reply.text},
+                       {"finish_reason", qwen::to_string(reply.finish)},
+                       {"tokens", reply.prompt_tokens},
+                       {"cached_tokens", reply.cached_tokens},
+                       {"answer_tokens", reply.generation.tokens.size()},
+                       {"ms", reply.total_seconds * 1e3}});
+  else
+    tools::stream_out("\n");
+  warn_truncated(reply.truncated_tokens);
+  if (flags.model.verbose) std::fprintf(stderr, "%s\n", timing_line(reply.generation).c_str());
+  return tools::kExitOk;
+}
+
+int run_task(Flags flags) {
+  if (!flags.labels.empty()) {
+    if (!flags.task.empty()) flags.input.set_text(flags.task);  // the first argument is the text
+  } else if (flags.task.empty()) {
+    throw UsageError("no TASK (qwen-run tasks lists them) and no --labels A,B,...");
+  }
+  const qwen::TaskRegistry registry = flags.registry();
+  const qwen::Task task =
+      flags.labels.empty() ? registry.get(flags.task) : qwen::Task::for_labels(flags.labels);
+  const bool generates = task.kind == qwen::TaskKind::generate;
+  if (generates && flags.only_labels)
+    throw qwen::Error(qwen::ErrorCode::invalid_argument,
+                      "task " + task.name + " generates text; expected a classifier (qwen-run " + task.name +
+                          " TEXT runs it)");
+  if (generates && flags.has_classifier_options())
+    throw UsageError("--mode and --cache apply to classifiers; task " + task.name + " generates text");
+  if (flags.jsonl) return answer_lines(flags, task);
+  if (flags.table.wanted(flags.input)) return answer_table(flags, task);
+  return generates ? reply_to_text(flags, task) : label_text(flags, task);
 }
 
 std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
@@ -97,24 +133,40 @@ std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags
           .group("Output");
   flags->table.add_input(app, jsonl);
   flags->table.add_output(app, jsonl);
-  return [flags] { return classify(*flags); };
+  return [flags] { return run_task(*flags); };
+}
+
+std::function<int()> named_task(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
+  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("");
+  app.add("--labels", flags->labels, "Classify by these labels, without a task: 好评,差评,中性")
+      .comma_list()
+      .one_per_use()
+      .type("A,B,...")
+      .group("Task");
+  return setup(app, std::move(flags));
 }
 
 }  // namespace
 
 std::function<int()> sentiment_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
+  flags->task = "sentiment";
   app.add("--task", flags->task,
           "Another prompt for the same question: sentiment_brief, sentiment_en, your own")
       .type("NAME")
       .group("Task");
-  return setup(app, flags);
+  flags->only_labels = true;
+  return setup(app, std::move(flags));
 }
 
 std::function<int()> classify_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
-  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("").required();
-  return setup(app, flags);
+  flags->only_labels = true;
+  return named_task(app, std::move(flags));
+}
+
+std::function<int()> task_command(tools::CommandLine& app) {
+  return named_task(app, std::make_shared<Flags>());
 }
 
 }  // namespace qwen_run
