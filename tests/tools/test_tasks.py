@@ -172,10 +172,10 @@ class Evaluate(WithFolder):
         self.assertNotIn("log_loss", unparsed)
 
     def test_bad_data(self):
-        for text, part in (("", ":1:"), ("text\n", "column label"), ("label\ttext\n", "no texts"),
-                           ("label\ttext\n1\ta\n2\tb\n", ":3:"), ("label\ttext\n1\n", ":2:")):
+        for text, code, part in (("", 1, "no rows"), ("text\n", 2, "--label-column"), ("label\ttext\n", 1, "no texts"),
+                                 ("label\ttext\n1\ta\n2\tb\n", 1, ":3:"), ("label\ttext\n1\n", 1, ":2:")):
             path = self.write("bad.tsv", text)
-            self.fails(run("evaluate", "sentiment", "--data", path), 1, "bad.tsv", part)
+            self.fails(run("evaluate", "sentiment", "--data", path), code, "bad.tsv", part)
         self.fails(run("evaluate", "sentiment", "--data", self.path("none.tsv")), 1, "none.tsv")
         self.fails(run("evaluate", "sentiment"), 2, "--data")
         self.fails(run("evaluate", "chat", "--data", self.data()), 2, "no labels")

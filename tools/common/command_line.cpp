@@ -4,11 +4,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <utility>
 
 #include "common/program.h"
 
 namespace tools {
 namespace {
+
+constexpr const char* kOneOf = "one of\n";  // begins the name of a validator that lists the values
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -47,12 +51,17 @@ Option Option::range(double low, double high) const {
   return check([=](const std::string& text) { return check_range(low, high, text); });
 }
 Option Option::one_of(std::initializer_list<const char*> values) const {
-  return check([allowed = std::vector<std::string>(values.begin(), values.end())](const std::string& text) {
+  const auto check = [allowed =
+                          std::vector<std::string>(values.begin(), values.end())](const std::string& text) {
     if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return std::string();
     std::string list;
     for (const std::string& value : allowed) list += (list.empty() ? "" : ", ") + value;
     return "expected one of " + list + ", found \"" + text + "\"";
-  });
+  };
+  std::string name = kOneOf;  // for options()
+  for (const char* value : values) name += std::string(value) + "\n";
+  option_->check(CLI::Validator([check](std::string& text) { return check(text); }, "").name(name));
+  return *this;
 }
 Option Option::check(std::function<std::string(const std::string&)> check) const {
   option_->check(CLI::Validator([check = std::move(check)](std::string& text) { return check(text); }, ""));
@@ -140,6 +149,11 @@ bool CommandLine::has(const std::string& name) const {
   return app_->get_option_no_throw(name) != nullptr;
 }
 
+bool CommandLine::given(const std::string& name) const {
+  const CLI::Option* option = app_->get_option_no_throw(name);
+  return option && option->count() > 0;
+}
+
 bool CommandLine::takes_value(const std::string& name) const {
   const CLI::Option* option = app_->get_option_no_throw(name);
   return option && option->get_items_expected_min() > 0;
@@ -201,6 +215,32 @@ CommandLine::Result CommandLine::parse(std::vector<std::string> arguments, std::
     std::erase(*extras, "--");  // CLI11 keeps the separator
   }
   return Result::run;
+}
+
+std::vector<OptionInfo> CommandLine::options() const {
+  std::vector<OptionInfo> out;
+  for (const std::string& group : app_->get_groups()) {
+    for (const CLI::Option* option : std::as_const(*app_).get_options(
+             [&](const CLI::Option* o) { return o->get_group() == group && o->nonpositional(); })) {
+      OptionInfo info;
+      for (const std::string& name : option->get_snames()) info.names.push_back("-" + name);
+      for (const std::string& name : option->get_lnames()) info.names.push_back("--" + name);
+      if (option->get_items_expected_max() > 0) info.type = option->get_type_name();
+      info.description = option->get_description();
+      info.group = group;
+      std::string name;
+      try {
+        name = const_cast<CLI::Option*>(option)->get_validator(0)->get_name();
+      } catch (const CLI::OptionNotFound&) {  // it has none
+      }
+      if (name.starts_with(kOneOf))
+        for (std::size_t at = std::strlen(kOneOf), end; (end = name.find('\n', at)) != std::string::npos;
+             at = end + 1)
+          info.values.push_back(name.substr(at, end - at));
+      out.push_back(std::move(info));
+    }
+  }
+  return out;
 }
 
 std::string CommandLine::option_help() const {

@@ -47,6 +47,14 @@ class Option {
   CLI::Option* option_ = nullptr;
 };
 
+// What the help says about an option.
+struct OptionInfo {
+  std::vector<std::string> names;  // "-m", "--model"
+  std::string type;                // of the value; "" for a flag
+  std::string description, group;
+  std::vector<std::string> values;  // of one_of()
+};
+
 // The options of one command, with -h, --help and --version. add() stores values in variables that must outlive the object.
 class CommandLine {
  public:
@@ -69,6 +77,7 @@ class CommandLine {
   Option add_flag(const char* names, bool& value, const std::string& help);
 
   bool has(const std::string& name) const;
+  bool given(const std::string& name) const;  // as Option::given()
   // Whether the option exists and uses the next argument as its value.
   bool takes_value(const std::string& name) const;
   // Does nothing if there is no such option, or if it has a variable already.
@@ -80,6 +89,8 @@ class CommandLine {
   // `extras` receives the arguments that belong to no option; without it they are errors. Throws UsageError with a one-line
   // message.
   Result parse(std::vector<std::string> arguments, std::vector<std::string>* extras = nullptr);
+  // All but positional arguments, in the order of option_help().
+  std::vector<OptionInfo> options() const;
   // Positional arguments and options, by group.
   std::string option_help() const;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "common/completion.h"
 #include "common/output.h"
 #include "common/program.h"
 
@@ -177,9 +178,23 @@ void apply_config(CommandLine& app, const std::vector<std::string>& arguments) {
   if (!path.empty()) ConfigFile(app, path).apply();
 }
 
+// The intro is "PROGRAM: description\nusage: PROGRAM ...\n".
+static std::string completion_of(const CommandLine& app, const CommandText& text, const std::string& kind) {
+  const auto between = [&](const std::string& begin) {
+    const std::size_t at = text.intro.find(begin) + begin.size();
+    return text.intro.substr(at, text.intro.find('\n', at) - at);
+  };
+  return completion_text(kind, text.program, between(text.program + ": "),
+                         {{"", between("usage: " + text.program + " "), "", "", app.options()}});
+}
+
 int run_command_line(CommandLine& app, const CommandText& text, const std::vector<std::string>& arguments,
                      const std::function<int()>& body) {
   add_config_option(app);
+  if (arguments.size() == 2 && arguments[0] == "--completion") {
+    write_out(completion_of(app, text, arguments[1]));
+    return kExitOk;
+  }
   apply_config(app, arguments);
   CommandLine::Result result;
   try {

@@ -23,11 +23,18 @@ void TextInput::add(tools::CommandLine& app, const std::string& description) {
   tools::add_encoding_option(app, encoding_);
 }
 
+void TextInput::set_text(std::string text) {
+  if (positional_.given()) throw UsageError("more than one text: \"" + text + "\" and \"" + text_ + "\"");
+  text_ = std::move(text);
+  text_set_ = true;
+}
+
 std::string TextInput::read(bool line) const {
-  if (int{positional_.given()} + int{prompt_.given()} + int{file_.given()} > 1)
+  const bool as_argument = text_set_ || positional_.given();
+  if (int{as_argument} + int{prompt_.given()} + int{file_.given()} > 1)
     throw UsageError("more than one text: expected one of TEXT, -p TEXT and -f FILE");
   if (prompt_.given()) return tools::to_utf8(prompt_text_, encoding(), "-p");
-  if (positional_.given() && text_ != "-") return tools::to_utf8(text_, encoding(), "TEXT");
+  if (as_argument && text_ != "-") return tools::to_utf8(text_, encoding(), "TEXT");
   if (!given() && tools::stdin_is_terminal())
     throw UsageError("no text: expected TEXT, -p TEXT, -f FILE or a pipe");
   std::string text = file_.given() ? tools::to_utf8(tools::read_file(path_), encoding(), path_)
@@ -40,7 +47,7 @@ std::string TextInput::read(bool line) const {
 }
 
 std::string TextInput::path_for_lines() const {
-  if (prompt_.given() || (positional_.given() && text_ != "-"))
+  if (prompt_.given() || ((text_set_ || positional_.given()) && text_ != "-"))
     throw UsageError("lines are read from stdin or from -f FILE, not from the command line");
   if (!given() && tools::stdin_is_terminal()) throw UsageError("no lines: expected -f FILE or a pipe");
   return file_.given() ? path_ : "-";
