@@ -110,7 +110,7 @@ class Classify(WithFolder):
     def test_errors(self):
         self.fails(run("classify", "nothing", "x"), 1, "no task \"nothing\"", "sentiment")
         self.fails(run("classify"), 2, "TASK")
-        self.fails(run("classify", "chat", "x"), 1, "expected a classifier")
+        self.fails(run("classify", "chat", "x"), 1, "expected classify")
         self.fails(run("sentiment", "--jsonl", "x"), 2, "stdin")
         self.fails(run("sentiment", "--mode", "guess", "x"), 2, "--mode")
         self.fails(run("sentiment", "--tasks", self.path("none"), "x"), 1, "none")

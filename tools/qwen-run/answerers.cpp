@@ -9,6 +9,30 @@ using tools::Json;
 
 namespace {
 
+using Receiver = Answerer::Receiver;
+
+// Answers the texts with `together`, which counts the answers in `done`. If one text does not fit, each of the rest is
+// answered by `alone`, so that only such texts fail.
+template <class Together, class Alone>
+void answer_all(std::span<const std::string> texts, const Receiver& receive, const Together& together,
+                const Alone& alone) {
+  std::size_t done = 0;
+  try {
+    together(done);
+    return;
+  } catch (const qwen::Error& error) {
+    if (error.code() != qwen::ErrorCode::context_full) throw;
+  }
+  for (; done < texts.size(); ++done) {
+    try {
+      alone(texts[done]);
+    } catch (const qwen::Error& error) {
+      if (error.code() != qwen::ErrorCode::context_full) throw;
+      receive(Json(), error.what());
+    }
+  }
+}
+
 class ClassifierAnswerer : public Answerer {
  public:
   ClassifierAnswerer(qwen::Classifier classifier, qwen::ClassifyMode mode, bool full)
@@ -18,34 +42,20 @@ class ClassifierAnswerer : public Answerer {
 
   void answer(std::span<const std::string> texts, const Receiver& receive,
               const qwen::CancelToken& cancel) override {
-    std::size_t done = 0;
-    const auto on_result = [&](std::size_t, const qwen::Classification& result) {
-      take(result, receive);
-      ++done;
-      return true;
+    const auto together = [&](std::size_t& done) {
+      classifier_.classify_batch(
+          texts, mode_,
+          [&](std::size_t, const qwen::Classification& result) {
+            take(result, receive);
+            ++done;
+          },
+          cancel);
     };
-    try {
-      classifier_.classify_batch(texts, mode_, on_result, cancel);
-    } catch (const qwen::Error& error) {
-      if (error.code() != qwen::ErrorCode::context_full) throw;
-      for (; done < texts.size(); ++done) one(texts[done], receive, cancel);
-    }
+    answer_all(texts, receive, together,
+               [&](const std::string& text) { take(classifier_.classify(text, mode_, cancel), receive); });
   }
 
  private:
-  // One of the texts does not fit: each is tried alone, so that only such texts fail.
-  void one(const std::string& text, const Receiver& receive, const qwen::CancelToken& cancel) {
-    qwen::Classification result;
-    try {
-      result = classifier_.classify(text, mode_, cancel);
-    } catch (const qwen::Error& error) {
-      if (error.code() != qwen::ErrorCode::context_full) throw;
-      receive(Json(), error.what());
-      return;
-    }
-    take(result, receive);
-  }
-
   void take(const qwen::Classification& result, const Receiver& receive) {
     truncated_ += result.truncated_tokens > 0;
     if (full_) return receive(label_json(classifier_.task(), result), "");
@@ -117,7 +127,52 @@ class ReplyAnswerer : public Answerer {
   qwen::Chat chat_;
 };
 
+// The schema's members become columns; the answers of other schemas one column, "json".
+class ExtractAnswerer : public Answerer {
+ public:
+  ExtractAnswerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task)
+      : extractor_(std::move(engine), task) {
+    const Json schema = Json::parse(task.schema);
+    if (!schema.is_object() || !schema.contains("properties")) return;
+    for (const auto& [name, value] : schema["properties"].items()) members_.push_back(name);
+  }
+
+  std::vector<std::string> columns() const override {
+    return members_.empty() ? std::vector<std::string>{"json"} : members_;
+  }
+
+  void answer(std::span<const std::string> texts, const Receiver& receive,
+              const qwen::CancelToken& cancel) override {
+    const auto together = [&](std::size_t& done) {
+      extractor_.extract_batch(
+          texts,
+          [&](std::size_t, const qwen::Extraction& result) {
+            take(result, receive);
+            ++done;
+          },
+          cancel);
+    };
+    answer_all(texts, receive, together,
+               [&](const std::string& text) { take(extractor_.extract(text, cancel), receive); });
+  }
+
+ private:
+  void take(const qwen::Extraction& result, const Receiver& receive) {
+    truncated_ += result.truncated_tokens > 0;
+    Json json = Json::parse(result.json);
+    receive(members_.empty() ? Json{{"json", std::move(json)}} : std::move(json), "");
+  }
+
+  qwen::Extractor extractor_;
+  std::vector<std::string> members_;
+};
+
 }  // namespace
+
+std::unique_ptr<Answerer> make_extract_answerer(std::shared_ptr<qwen::Engine> engine,
+                                                const qwen::Task& task) {
+  return std::make_unique<ExtractAnswerer>(std::move(engine), task);
+}
 
 std::unique_ptr<Answerer> make_classifier_answerer(qwen::Classifier classifier, qwen::ClassifyMode mode,
                                                    bool full) {

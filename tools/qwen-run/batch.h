@@ -35,6 +35,8 @@ std::unique_ptr<Answerer> make_classifier_answerer(qwen::Classifier classifier, 
                                                    bool full);
 // Answers {"answer", "finish_reason"}, for a task of kind generate.
 std::unique_ptr<Answerer> make_reply_answerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task);
+// Answers the members of the schema, for a task of kind extract.
+std::unique_ptr<Answerer> make_extract_answerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task);
 
 // --format, --delimiter, --header, --text-column, -o, --resume.
 struct TableFlags {

@@ -30,7 +30,7 @@ constexpr const char* kHelp =
     "/edit           change the last message and send it again\n"
     "/reset          forget the conversation\n"
     "/system [TEXT]  show the system prompt, or set it and start again\n"
-    "/think [on|off] whether the model thinks before it answers\n"
+    "/think [on|off|N]  whether the model thinks before it answers, and for how many tokens\n"
     "/stats          tokens, speed and memory\n"
     "/save FILE      write the conversation as JSON\n"
     "/load FILE      show and continue a saved conversation\n"
@@ -276,18 +276,22 @@ class Repl {
   }
 
   void set_thinking(const std::string& value) {
-    if (value == "on" || value == "off") {
+    if (!value.empty()) {
+      if (const std::string problem = ChatFlags::think_problem(value); !problem.empty())
+        throw tools::UsageError("/think: " + problem);
       Flags changed = flags_;
-      changed.chat.think = value == "on";
+      changed.chat.think = value;
       changed.chat.check(model_);
       flags_ = changed;
       std::vector<qwen::ChatTurn> turns = chat_.turns();
       begin(system_);
       chat_.set_turns(std::move(turns));
-    } else if (!value.empty()) {
-      throw tools::UsageError("expected /think on or /think off");
     }
-    say("thinking is %s\n", flags_.chat.think ? "on" : "off");
+    const int limit = flags_.chat.thought_tokens();
+    if (limit >= 0)
+      say("thinking is on, for %d tokens at most\n", limit);
+    else
+      say("thinking is %s\n", flags_.chat.thinking() ? "on" : "off");
   }
 
   void reset() {

@@ -17,8 +17,8 @@ using tools::UsageError;
 
 struct Flags : TaskFlags {
   std::string task;
-  std::vector<std::string> labels;  // instead of a task
-  bool only_labels = false;         // tasks of kind generate are refused
+  std::vector<std::string> labels;       // instead of a task
+  std::optional<qwen::TaskKind> only{};  // other kinds are refused
   TextInput input;
   TableFlags table;
   bool json = false, jsonl = false;
@@ -36,6 +36,7 @@ class AnswerLines : public RowWriter {
 std::unique_ptr<Answerer> make_answerer(const Flags& flags, const qwen::Task& task) {
   const auto engine = flags.engine(tools::load_model(flags.model));
   if (task.kind == qwen::TaskKind::generate) return make_reply_answerer(engine, task);
+  if (task.kind == qwen::TaskKind::extract) return make_extract_answerer(engine, task);
   return make_classifier_answerer(flags.classifier(engine, task), flags.classify_mode(), flags.jsonl);
 }
 
@@ -100,6 +101,22 @@ int reply_to_text(const Flags& flags, const qwen::Task& task) {
   return tools::kExitOk;
 }
 
+int extract_from_text(const Flags& flags, const qwen::Task& task) {
+  const std::string text = flags.input.read(true);
+  qwen::Extractor extractor(flags.engine(tools::load_model(flags.model)), task);
+  const qwen::Extraction result = extractor.extract(text);
+  if (flags.json)
+    tools::write_json({{"answer", Json::parse(result.json)},
+                       {"tokens", result.prompt_tokens},
+                       {"cached_tokens", result.cached_tokens},
+                       {"answer_tokens", result.generated_tokens},
+                       {"ms", result.seconds * 1e3}});
+  else
+    tools::write_out(result.json + "\n");
+  warn_truncated(result.truncated_tokens);
+  return tools::kExitOk;
+}
+
 int run_task(Flags flags) {
   if (!flags.labels.empty()) {
     if (!flags.task.empty()) flags.input.set_text(flags.task);  // the first argument is the text
@@ -109,16 +126,21 @@ int run_task(Flags flags) {
   const qwen::TaskRegistry registry = flags.registry();
   const qwen::Task task =
       flags.labels.empty() ? registry.get(flags.task) : qwen::Task::for_labels(flags.labels);
-  const bool generates = task.kind == qwen::TaskKind::generate;
-  if (generates && flags.only_labels)
-    throw qwen::Error(qwen::ErrorCode::invalid_argument,
-                      "task " + task.name + " generates text; expected a classifier (qwen-run " + task.name +
-                          " TEXT runs it)");
-  if (generates && flags.has_classifier_options())
-    throw UsageError("--mode and --cache apply to classifiers; task " + task.name + " generates text");
+  const std::string kind = qwen::to_string(task.kind);
+  if (flags.only && task.kind != *flags.only)
+    throw qwen::Error(qwen::ErrorCode::invalid_argument, "task " + task.name + " is of kind " + kind +
+                                                             ", expected " + qwen::to_string(*flags.only) +
+                                                             " (qwen-run " + task.name + " TEXT runs it)");
+  if (task.kind != qwen::TaskKind::classify && flags.has_classifier_options())
+    throw UsageError("--mode and --cache apply to classifiers; task " + task.name + " is of kind " + kind);
   if (flags.jsonl) return answer_lines(flags, task);
   if (flags.table.wanted(flags.input)) return answer_table(flags, task);
-  return generates ? reply_to_text(flags, task) : label_text(flags, task);
+  switch (task.kind) {
+    case qwen::TaskKind::classify: return label_text(flags, task);
+    case qwen::TaskKind::generate: return reply_to_text(flags, task);
+    case qwen::TaskKind::extract: return extract_from_text(flags, task);
+  }
+  return tools::kExitFailed;
 }
 
 std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
@@ -155,14 +177,21 @@ std::function<int()> sentiment_command(tools::CommandLine& app) {
           "Another prompt for the same question: sentiment_brief, sentiment_en, your own")
       .type("NAME")
       .group("Task");
-  flags->only_labels = true;
+  flags->only = qwen::TaskKind::classify;
   return setup(app, std::move(flags));
 }
 
 std::function<int()> classify_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
-  flags->only_labels = true;
+  flags->only = qwen::TaskKind::classify;
   return named_task(app, std::move(flags));
+}
+
+std::function<int()> extract_command(tools::CommandLine& app) {
+  auto flags = std::make_shared<Flags>();
+  flags->only = qwen::TaskKind::extract;
+  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("");
+  return setup(app, std::move(flags));
 }
 
 std::function<int()> task_command(tools::CommandLine& app) {

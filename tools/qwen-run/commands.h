@@ -22,6 +22,7 @@ std::function<int()> generate_command(tools::CommandLine& app);        // answer
 std::function<int()> chat_command(tools::CommandLine& app);            // chat.cpp
 std::function<int()> sentiment_command(tools::CommandLine& app);       // classify.cpp
 std::function<int()> classify_command(tools::CommandLine& app);        // classify.cpp
+std::function<int()> extract_command(tools::CommandLine& app);         // classify.cpp
 std::function<int()> task_command(tools::CommandLine& app);            // classify.cpp
 std::function<int()> analyze_command(tools::CommandLine& app);         // analyze.cpp
 std::function<int()> evaluate_command(tools::CommandLine& app);        // evaluate.cpp

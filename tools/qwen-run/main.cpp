@@ -53,6 +53,10 @@ constexpr Command kCommands[] = {
      "  qwen-run classify --labels 好评,差评,中性 \"味道不错\"\n"
      "  qwen-run classify mood --tasks my-tasks --json \"Fine weather.\"",
      classify_command},
+    {"extract", "extract TASK [TEXT|-]", "JSON from a text, by any task with a schema",
+     "  qwen-run extract address \"请寄到杭州市西湖区文三路 90 号，王芳收\"\n"
+     "  qwen-run extract opinions -f reviews.csv --text-column 评论 -o opinions.csv",
+     extract_command},
     {"evaluate", "evaluate TASK... --data FILE", "accuracy, F1, confusion and calibration on labelled texts",
      "  qwen-run evaluate sentiment --data reviews.csv     (a table with columns label and text)\n"
      "  qwen-run evaluate sentiment sentiment_brief --data reviews.csv --predictions answers.csv",
