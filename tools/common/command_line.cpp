@@ -260,17 +260,19 @@ std::vector<OptionInfo> CommandLine::options() const {
       if (option->get_items_expected_max() > 0) info.type = option->get_type_name();
       info.description = option->get_description();
       info.group = group;
+      const auto value_of = values_.find(option);
+      if (value_of != values_.end()) info.value = value_of->second();
       std::string name;
       try {
-        name = const_cast<CLI::Option*>(option)->get_validator(0)->get_name();
+        const CLI::Validator& validator = *const_cast<CLI::Option*>(option)->get_validator(0);
+        name = validator.get_name();
+        if (!validator(std::as_const(info.value)).empty()) info.value.clear();  // 0 for "not given"
       } catch (const CLI::OptionNotFound&) {  // it has none
       }
       if (name.starts_with(kOneOf))
         for (std::size_t at = std::strlen(kOneOf), end; (end = name.find('\n', at)) != std::string::npos;
              at = end + 1)
           info.values.push_back(name.substr(at, end - at));
-      const auto value_of = values_.find(option);
-      if (value_of != values_.end()) info.value = value_of->second();
       info.set = option->count() > 0 || !option->get_default_str().empty();
       out.push_back(std::move(info));
     }
