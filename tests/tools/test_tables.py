@@ -258,7 +258,7 @@ class Broken(WithFolder):
         self.assertEqual([row[1] == "" for row in parse(result.stdout)[1:]], [False, True, False])
         result = run("sentiment", "-f", path)  # this task truncates
         self.assertEqual(result.returncode, 0)
-        self.assertIn("1 texts were too long", result.stderr)
+        self.assertIn("1 text was too long", result.stderr)
 
     def test_a_full_disk(self):
         path = self.write("a.csv", "text\nx\n")

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,9 @@ struct OptionInfo {
   std::string type;                // of the value; "" for a flag
   std::string description, group;
   std::vector<std::string> values;  // of one_of()
+  // The first value as text: given, else the default, "" if there is none.
+  std::string value;
+  bool set = false;  // by the command line, the environment or config.yaml
 };
 
 // The options of one command, with -h, --help and --version. add() stores values in variables that must outlive the object.
@@ -95,8 +99,12 @@ class CommandLine {
   std::string option_help() const;
 
  private:
+  template <class T>
+  Option add_value(const char* names, T& value, const std::string& help);
+
   std::unique_ptr<CLI::App> app_;
-  std::vector<std::string> arguments_;  // of the last parse()
+  std::map<const CLI::Option*, std::function<std::string()>> values_;  // the variables, as text
+  std::vector<std::string> arguments_;                                 // of the last parse()
 };
 
 }  // namespace tools

@@ -142,6 +142,13 @@ BatchSummary run_batch(TableReader& input, Answerer& answerer, RowWriter& output
   return Batch(input, answerer, output, bar_enabled, report_rows).run();
 }
 
+void warn_truncated_texts(long texts, const std::string& prefix) {
+  if (texts == 0) return;
+  tools::warn(prefix + std::to_string(texts) +
+              (texts == 1 ? " text was too long: its end was left out"
+                          : " texts were too long: their ends were left out"));
+}
+
 int label_table(const TableFlags& flags, const std::string& source, tools::Encoding encoding, bool progress,
                 const std::function<std::unique_ptr<Answerer>()>& make_answerer) {
   TableReader input(source, encoding, flags.read);
@@ -155,8 +162,7 @@ int label_table(const TableFlags& flags, const std::string& source, tools::Encod
   if (done > 0) std::fprintf(stderr, "%s has %ld rows already\n", output.path().c_str(), done);
   const BatchSummary summary = run_batch(
       input, *answerer, output, progress && !(output.to_stdout() && tools::stdout_is_terminal()), true);
-  if (answerer->truncated() > 0)
-    tools::warn(std::to_string(answerer->truncated()) + " texts were too long: their ends were left out");
+  warn_truncated_texts(answerer->truncated());
   if (output.changed_cells() > 0)
     tools::warn(std::to_string(output.changed_cells()) +
                 " cells had tabs or line breaks, which TSV cannot hold: they became spaces");

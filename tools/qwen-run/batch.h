@@ -51,6 +51,9 @@ struct TableFlags {
   bool wanted(const TextInput& input) const;
 };
 
+// Warns if texts were longer than the context. `prefix` begins the line.
+void warn_truncated_texts(long texts, const std::string& prefix = "");
+
 struct BatchSummary {
   long rows = 0, broken = 0;  // broken: without an answer
   bool interrupted = false;

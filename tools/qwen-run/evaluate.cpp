@@ -151,9 +151,7 @@ int evaluate(const Flags& flags) {
     evaluations.push_back(classify_all(flags, engine, *tasks[i], data.texts, truth[i]));
   if (!flags.predictions.empty()) write_predictions(flags, input, data, evaluations, truth);
   for (const TaskEvaluation& each : evaluations)
-    if (const int truncated = truncated_texts(each))
-      tools::warn(each.task->name + ": " + std::to_string(truncated) +
-                  " texts were too long: their ends were left out");
+    warn_truncated_texts(truncated_texts(each), each.task->name + ": ");
   if (flags.json) {
     Json list = Json::array();
     for (const TaskEvaluation& each : evaluations) list.push_back(report_json(flags, each));

@@ -206,7 +206,8 @@ constexpr OverviewText kEnglish = {
     "TEXT, a terminal opens the chat.\n\ncommands:\n",
     "examples",
     "qwen-run COMMAND --help lists a command's options (qwen-run --help those of the default one); --version "
-    "shows the version.\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C. Results go to "
+    "shows the version; --completion bash, zsh, fish or man writes a completion script or the man "
+    "page.\nExit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C. Results go to "
     "stdout, "
     "everything else to stderr.\n"};
 constexpr OverviewText kChinese = {
@@ -214,7 +215,8 @@ constexpr OverviewText kChinese = {
     "模型由 -m 指定，否则取 $LIBQWEN_MODEL，再否则用内置模型。TEXT 可以是参数、- 或管道。在终端里不带 TEXT "
     "运行时打开对话。\n\n命令：\n",
     "示例",
-    "qwen-run 命令 --help 列出该命令的选项（qwen-run --help 列出默认命令的选项）；--version 显示版本。\n"
+    "qwen-run 命令 --help 列出该命令的选项（qwen-run --help 列出默认命令的选项）；--version "
+    "显示版本；--completion bash、zsh、fish 或 man 输出补全脚本或手册页。\n"
     "退出码：0 成功，1 失败，2 用法错误，130 被 Ctrl-C 中断。结果写到 stdout，其他信息写到 stderr。\n"};
 
 std::string summary_of(const Command& command) {
