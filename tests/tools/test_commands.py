@@ -89,7 +89,7 @@ class Tasks(unittest.TestCase):
         for option in (["--mode", "generate"], ["--cache", "5"]):
             result = run("summary", *option, "x")
             self.assertEqual(result.returncode, 2)
-            self.assertIn("generates text", result.stderr)
+            self.assertIn("of kind generate", result.stderr)
 
 
 class Typos(unittest.TestCase):

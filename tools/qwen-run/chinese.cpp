@@ -19,6 +19,7 @@ constexpr Summary kSummaries[] = {
     {"analyze", "先判断情感，再回复"},
     {"task", "按名称运行任意任务：summary、intent 或自己写的任务（docs/tasks.md）"},
     {"classify", "用任意分类任务或 --labels 给文本打标签"},
+    {"extract", "从文本中提取信息，输出符合任务格式的 JSON"},
     {"evaluate", "在已标注的文本上计算准确率、F1、混淆矩阵和校准误差"},
     {"calibrate", "用已标注的文本校准概率"},
     {"tasks", "列出所有任务，或查看一个任务"},
