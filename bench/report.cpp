@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <cmath>
+#include <ctime>
 
 #include "base/fail.h"
 #include "statistics.h"
@@ -102,6 +103,44 @@ Table speed_table(const RunResult& result) {
   return table;
 }
 
+// One number a cell, and everything that identifies a row in the row.
+Table csv_table(const RunResult& result) {
+  Table table({"date",    "model",        "type",           "cpu",      "isa",          "threads",
+               "repeats", "test",         "tokens",         "depth",    "batch",        "sequences",
+               "top",     "tokens_per_s", "spread_percent", "gb_per_s", "peak_percent", "p50_ms",
+               "p90_ms",  "p95_ms",       "p99_ms",         "noise"});
+  char date[32];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", std::gmtime(&now));
+  const auto row = [&](const ThreadResult& run, const std::vector<std::string>& test,
+                       const std::vector<double>& rates, const std::string& gb, double of_peak,
+                       const std::vector<double>& seconds) {
+    const Summary rate = summarize(rates);
+    std::vector<std::string> cells = {date,
+                                      result.model,
+                                      result.type,
+                                      result.cpu,
+                                      result.isa,
+                                      std::to_string(run.threads),
+                                      std::to_string(result.repeats)};
+    cells.insert(cells.end(), test.begin(), test.end());
+    cells.insert(cells.end(), {fixed(rate.median, 3), fixed(100 * rate.spread(), 2), gb, fixed(of_peak, 2)});
+    for (const double p : {50.0, 90.0, 95.0, 99.0}) cells.push_back(fixed(1e3 * percentile(seconds, p), 3));
+    cells.push_back(run.noise);
+    table.add(std::move(cells));
+  };
+  const auto text = [](int value) { return std::to_string(value); };
+  for (const ThreadResult& run : result.runs) {
+    for (const PrefillResult& p : run.prefill)
+      row(run, {"prefill", text(p.tokens), text(p.depth), text(p.batch), "1", ""}, p.tokens_per_s, "",
+          p.peak_percent, p.first_token_s);
+    for (const DecodeResult& d : run.decode)
+      row(run, {"decode", text(d.tokens), text(d.depth), "", text(d.sequences), text(d.top)}, d.tokens_per_s,
+          fixed(d.gb_per_s, 3), d.bandwidth_percent, d.token_s);
+  }
+  return table;
+}
+
 Table load_table(const RunResult& result) {
   Table table({"load, ms", "threads", "map", "tokenizer", "pack", "first token", "total"});
   for (const ThreadResult& run : result.runs)
@@ -176,7 +215,7 @@ Json to_json(const RunResult& result) {
 std::string render(const RunResult& result, Format format) {
   switch (format) {
     case Format::json: return to_json(result).dump(2) + "\n";
-    case Format::csv: return speed_table(result).csv();
+    case Format::csv: return csv_table(result).csv();
     case Format::markdown: return render_tables(result, true);
     case Format::table: break;
   }

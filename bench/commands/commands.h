@@ -34,6 +34,10 @@ struct LoadFlags {
   void add_options(tools::CommandLine& app);
 };
 
+// Removes llama-bench's flags that ask for what qwen-bench does anyway (-ngl 0).
+// Throws UsageError, with what to use instead, for its other flags.
+void answer_llama_flags(std::vector<std::string>& arguments);
+
 // Each declares its options and returns the function that runs the command.
 std::function<int()> run_command(tools::CommandLine& app);
 std::function<int()> memory_command(tools::CommandLine& app);

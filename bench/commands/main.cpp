@@ -83,6 +83,7 @@ int run(std::vector<std::string> arguments) {
     throw tools::UsageError((first.empty() ? "expected a command" : "unknown command " + first) +
                             "; see qwen-bench --help");
   arguments.erase(arguments.begin());
+  answer_llama_flags(arguments);
   tools::CommandLine line;
   const std::function<int()> body = command->setup(line);
   const std::string name = "qwen-bench " + first;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -12,10 +13,13 @@
 namespace qwen::bench {
 namespace {
 
+constexpr int kContext = 2048;
+
 struct Flags {
   ModelChoice choice;
   std::string quantize = "none";
-  std::vector<int> contexts = {2048}, sequences = {1};
+  std::vector<int> contexts, sequences = {1};  // no contexts: kContext, or less if the model has less
+
   int threads = 0;
   bool exact = false, check = false, json = false, markdown = false;
 };
@@ -55,6 +59,8 @@ int memory(Flags& flags) {
     synthetic = std::make_unique<SyntheticFile>(parse_synthetic(flags.choice.synthetic));
     path = synthetic->path();
   }
+  if (flags.contexts.empty())
+    flags.contexts = {std::min(kContext, Model::inspect(path, load_options(flags)).shape.max_context)};
   std::vector<std::string> header = {"context", "sequences", "weights", "KV", "scratch", "other", "total"};
   if (flags.check) header.insert(header.end(), {"measured", "estimate / measured"});
   Table table(header);
@@ -91,7 +97,8 @@ int memory(Flags& flags) {
 std::function<int()> memory_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
   flags->choice.add_options(app);
-  app.add("-c,--ctx-size", flags->contexts, "tokens of context").comma_list().show_default();
+  app.add("-c,--ctx-size", flags->contexts, "tokens of context (2048, or less if the model has less)")
+      .comma_list();
   app.add("-s,--sequences", flags->sequences, "sessions at once").comma_list().show_default();
   app.add("-t,--threads", flags->threads, "threads; each needs some memory");
   app.add("--quantize", flags->quantize, "quantize float weights while loading")

@@ -44,7 +44,15 @@ class Run(unittest.TestCase):
     def test_forms(self):
         self.assertIn("decode 4", self.good(tiny()))
         rows = list(csv.DictReader(io.StringIO(self.good(tiny("--csv")))))
-        self.assertEqual([row["test"] for row in rows], ["prefill 16", "decode 4"])
+        self.assertEqual([(row["test"], row["tokens"], row["threads"]) for row in rows], [("prefill", "16", "1"), ("decode", "4", "1")])
+        for row in rows:
+            self.assertEqual(row["model"], "tiny")
+            self.assertRegex(row["date"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+            self.assertTrue(row["cpu"] and row["isa"])
+            for name, cell in row.items():  # one number a cell
+                if name not in ("date", "model", "type", "cpu", "isa", "test", "noise") and cell:
+                    float(cell)
+            self.assertGreater(float(row["tokens_per_s"]), 0)
         markdown = self.good(tiny("--markdown"))
         self.assertIn("| prefill 16 |", markdown)
         self.assertEqual(self.good(tiny("-o", "md")).splitlines()[2:4] != [], True)
@@ -123,6 +131,15 @@ class Run(unittest.TestCase):
                 self.assertEqual(len(result.stderr.strip().splitlines()), 1)
 
 
+    def test_flags_of_llama_bench(self):
+        self.good(tiny("-ngl", "0", "-fa", "1", "--mmap=1", "-ctk", "f16"))
+        for flags, part in ((["-ngl", "99"], "-ngl 99: a flag of llama-bench; qwen-bench measures on the CPU only"), (["-ub", "512"], "use -b"),
+                            (["-pg", "16,4"], "give -p and -n"), (["--cache-type-k=q8_0"], "--kv-type"), (["-ngl"], "CPU only")):
+            result = tiny(*flags)
+            self.assertEqual((result.returncode, result.stdout), (2, ""), flags)
+            self.assertIn(part, result.stderr)
+
+
 class Cost(unittest.TestCase):
     def test_published_figures(self):
         out = json.loads(bench("cost", "--watts", "120", "--price", "0.15", "--json").stdout)
@@ -150,6 +167,13 @@ class Memory(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         for entry in json.loads(result.stdout):
             self.assertAlmostEqual(entry["total"] / entry["measured"], 1, delta=0.05, msg=str(entry))
+
+
+    def test_the_default_context_is_at_most_the_models(self):
+        for shape, context in (("tiny:q4_0", 512), ("qwen2.5-0.5b:q4_0", 2048)):
+            result = bench("memory", "--synthetic", shape, "--json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual([entry["context"] for entry in json.loads(result.stdout)], [context])
 
 
 class Engine(unittest.TestCase):

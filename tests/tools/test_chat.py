@@ -110,7 +110,7 @@ class Chat(unittest.TestCase):
     def test_turns_and_commands(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "talk.json")
-            t = self.chat("-s", "你是助手。")
+            t = self.chat("-v", "-s", "你是助手。")
             t.line("你好 😀")
             t.expect(ANSWER)
             t.expect(r"\[12 tokens.*first after")
@@ -203,12 +203,12 @@ class Chat(unittest.TestCase):
         t.line("你好")
         t.expect("你好！")
         t.type("\x03")
-        t.expect("; stopped")
+        t.expect(r"\[stopped")
         t.expect("> ")
         t.line("noch einmal")
         t.expect("你好！")
         t.type("\x03")
-        t.expect("; stopped")
+        t.expect(r"\[stopped")
         t.expect("> ")
         t.key("\x03")
         self.assertEqual(t.wait(), 0)
@@ -219,7 +219,7 @@ class Chat(unittest.TestCase):
         t.expect("你好！")
         time.sleep(0.5)  # longer than a bar waits before it is drawn
         t.type("\x03")
-        self.assertNotIn("reading", t.expect("; stopped"))
+        self.assertNotIn("reading", t.expect(r"\[stopped"))
         t.expect("> ")
         t.line("/exit")
         self.assertEqual(t.wait(), 0)
@@ -299,8 +299,150 @@ class Chat(unittest.TestCase):
 
     def test_no_text_in_a_terminal(self):
         t = Terminal()
+        t.expect("/help lists")
+        t.expect("> ")
+        t.line("你好")
+        t.expect(ANSWER)
+        t.expect("> ")
+        self.assertNotIn("tokens/s", t.seen)
+        t.line("/bye")
+        self.assertEqual(t.wait(), 0)
+        self.assertNotIn("tokens/s", t.raw.decode())
+        t = Terminal("sentiment")
         t.expect("error: no text")
         self.assertEqual(t.wait(), 2)
+
+
+class Conversation(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = os.path.join(self.folder.name, "saved.json")
+
+    def start(self, *arguments):
+        t = Terminal("chat", "--no-history", *arguments)
+        t.expect("> ")
+        return t
+
+    def saved(self, t):
+        """The users' messages, by /save; leaves the chat."""
+        if os.path.exists(self.path):
+            os.remove(self.path)
+        t.line("/save " + self.path)
+        t.expect("saved to")
+        t.line("/bye")
+        self.assertEqual(t.wait(), 0)
+        with open(self.path, encoding="utf-8") as file:
+            return [m["content"] for m in json.load(file)["messages"] if m["role"] == "user"]
+
+    def test_pasted_text_is_one_message(self):
+        t = self.start()
+        t.key("before \x1b[200~first\nsecond\nthird\x1b[31m\rlast\x1b[201~ after\n")
+        t.expect(ANSWER)
+        t.expect("> ")
+        self.assertEqual(self.saved(t), ["before first\nsecond\nthird[31m\nlast after"])
+
+    def test_blocks(self):
+        t = self.start()
+        for text in ('"""first', "", 'third"""', '"""one line"""', '"""', "/not a command", '"""', "first \\", "second"):
+            t.line(text)
+            if text.endswith('"""') and text != '"""' or text == "second":
+                t.expect(ANSWER)
+            t.expect("(> |\\.\\.\\. )$")
+        messages = self.saved(t)
+        self.assertEqual(messages, ["first\n\nthird", "one line", "/not a command", "first \nsecond"])
+
+    def test_tab_completes_commands(self):
+        t = self.start()
+        t.key("/st\t\n")
+        t.expect("tokens of context")
+        t.expect("> ")
+        t.key("/sa\t" + self.path + "\n")
+        t.expect("saved to")
+        t.line("/exit")
+        self.assertEqual(t.wait(), 0)
+
+    def test_retry_and_edit(self):
+        t = self.start()
+        t.line("/retry")
+        t.expect("no message yet")
+        t.line("/edit")
+        t.expect("no message yet")
+        t.line("one")
+        t.expect(ANSWER)
+        t.expect("> ")
+        t.line("/retry")
+        t.expect(ANSWER)
+        t.expect("> ")
+        t.line("/edit")
+        t.expect("> one")
+        t.key("\x1b[F and two\n")
+        t.expect(ANSWER)
+        t.expect("> ")
+        t.line("/edit")
+        t.expect("> one and two")
+        t.key("\x03")  # leaves the message as it is
+        t.expect("> ")
+        self.assertEqual(self.saved(t), ["one and two"])
+
+    def test_save_asks_and_load_shows(self):
+        t = self.start()
+        t.line("some question")
+        t.expect(ANSWER)
+        t.expect("> ")
+        self.assertEqual(self.saved(t), ["some question"])
+        with open(self.path, encoding="utf-8") as file:
+            before = file.read()
+        t = Terminal("chat", "--no-history", "--load", self.path)
+        t.expect("> some question\n" + ANSWER)
+        t.expect("> ")
+        t.line("more")
+        t.expect(ANSWER)
+        t.expect("> ")
+        t.line("/save " + self.path)
+        t.expect("Overwrite it")
+        t.line("n")
+        t.expect("not saved")
+        with open(self.path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), before)
+        t.line("/save " + self.path)
+        t.expect("Overwrite it")
+        t.line("y")
+        t.expect("saved to")
+        t.line("/load " + self.path)
+        t.expect("some question")
+        t.expect("more")
+        t.expect("loaded 4 messages")
+        t.line("/bye")
+        self.assertEqual(t.wait(), 0)
+        result = run("chat", "--load", self.path, "x")
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+
+    def test_keys_during_an_answer_wait_for_the_prompt(self):
+        t = self.start(*ENDLESS)
+        t.line("x")
+        t.expect("你好")
+        t.type("zzqq")
+        t.read(0.3)
+        t.seen = ""
+        time.sleep(0.3)
+        t.read(0.3)
+        self.assertNotIn("zzqq", t.seen)
+        t.type("\x03")
+        t.expect("> ")
+        t.line("/bye")
+        self.assertEqual(t.wait(), 0)
+
+    def test_thinking_needs_a_template_for_it(self):
+        t = self.start()
+        t.line("/think on")
+        t.expect("does not support thinking")
+        t.line("/think")
+        t.expect("thinking is off")
+        t.line("/?")
+        t.expect("/retry")
+        t.line("/exit")
+        self.assertEqual(t.wait(), 0)
 
 
 class HalfATerminal(unittest.TestCase):

@@ -184,6 +184,9 @@ class Scratch:
         for name in ("reviews.tsv", "others.tsv"):
             self.write(name, "label\ttext\n" + read(os.path.join("tests", "data", "mini_reviews.tsv")))
         self.write("reviews.jsonl", '{"text": "太棒了！"}\n{"text": "再也不来了。"}\n')
+        self.write("reviews.csv", "编号,评论,label\n1,太棒了！,1\n2,\"又贵,又难吃\",0\n")
+        self.write("messages.jsonl", '{"message": "我的快递三天了还没到"}\n')
+        self.write("lines.txt", "太棒了！\n再也不来了。\n")
         self.write("labelled.tsv", "label\ttext\nurgent\tThe server room is on fire\nnormal\tSee you on Monday\n")
         self.write("text.txt", "今天天气不错。\n" * 20)
 

@@ -246,7 +246,7 @@ class TestMessages(Tasks):
         for messages in ("x", 1, {}, True):
             refused("messages", messages=messages)
         refused("messages[0]", messages=["x"])
-        refused("messages[1].role", messages=[HISTORY[0], {"role": "tool", "content": "x"}])
+        refused("messages[1].role", messages=[HISTORY[0], {"role": "wizard", "content": "x"}])
         refused("messages[0].content", messages=[{"role": "user", "content": 1}])
         for messages in (HISTORY[:1], HISTORY[1:], HISTORY + HISTORY[:1], [HISTORY[0]] * 2, [HISTORY[1]] * 2,
                          [{"role": "system", "content": "x"}] + HISTORY):

@@ -110,7 +110,7 @@ class Classify(WithFolder):
     def test_errors(self):
         self.fails(run("classify", "nothing", "x"), 1, "no task \"nothing\"", "sentiment")
         self.fails(run("classify"), 2, "TASK")
-        self.fails(run("classify", "chat", "x"), 1, "expected a classifier")
+        self.fails(run("classify", "chat", "x"), 1, "expected classify")
         self.fails(run("sentiment", "--jsonl", "x"), 2, "stdin")
         self.fails(run("sentiment", "--mode", "guess", "x"), 2, "--mode")
         self.fails(run("sentiment", "--tasks", self.path("none"), "x"), 1, "none")
@@ -172,10 +172,10 @@ class Evaluate(WithFolder):
         self.assertNotIn("log_loss", unparsed)
 
     def test_bad_data(self):
-        for text, part in (("", ":1:"), ("text\n", "column label"), ("label\ttext\n", "no texts"),
-                           ("label\ttext\n1\ta\n2\tb\n", ":3:"), ("label\ttext\n1\n", ":2:")):
+        for text, code, part in (("", 1, "no rows"), ("text\n", 2, "--label-column"), ("label\ttext\n", 1, "no texts"),
+                                 ("label\ttext\n1\ta\n2\tb\n", 1, ":3:"), ("label\ttext\n1\n", 1, ":2:")):
             path = self.write("bad.tsv", text)
-            self.fails(run("evaluate", "sentiment", "--data", path), 1, "bad.tsv", part)
+            self.fails(run("evaluate", "sentiment", "--data", path), code, "bad.tsv", part)
         self.fails(run("evaluate", "sentiment", "--data", self.path("none.tsv")), 1, "none.tsv")
         self.fails(run("evaluate", "sentiment"), 2, "--data")
         self.fails(run("evaluate", "chat", "--data", self.data()), 2, "no labels")

@@ -49,6 +49,12 @@ test("generate, raw and with a system prompt", async () => {
   assert.ok(text.length > 0);
 });
 
+test("an answer of a given form", async () => {
+  const format = { type: "object", properties: { good: { type: "boolean" } }, required: ["good"], additionalProperties: false };
+  const answer = JSON.parse((await client.chat({ model, messages: kMessages, format, options: kOptions })).message.content);
+  assert.equal(typeof answer.good, "boolean");
+});
+
 test("an abort ends the stream", async () => {
   const stream = await client.chat({ model, messages: kMessages, stream: true, options: { temperature: 1.5, num_predict: 900 } });
   await assert.rejects(async () => {
@@ -62,7 +68,7 @@ test("errors are text", async () => {
     assert.ok(!error.message.includes("[object"), error.message);
     return true;
   });
-  await refused(client.chat({ model, messages: kMessages, format: "json" }), "format");
+  await refused(client.chat({ model, messages: kMessages, format: "xml" }), "format");
   await refused(client.generate({ model, prompt: "x", suffix: "y" }), "suffix");
   await refused(client.pull({ model: "x" }), "not implemented");
   await refused(client.delete({ model: "x" }), "not implemented");

@@ -178,8 +178,8 @@ test("what is wrong is refused, by name", async () => {
     [{ temperature: "hot" }, "temperature"], [{ temperature: -1 }, "temperature"], [{ tool_choice: "required" }, "tool_choice"], [{ top_p: 2 }, "top_p"],
     [{ max_tokens: 0 }, "max_tokens"], [{ n: 0 }, "n"], [{ logprobs: true, top_logprobs: 50 }, "top_logprobs"],
     [{ messages: [] }, "messages"], [{ messages: [{ role: "wizard", content: "x" }] }, "messages[0].role"],
-    [{ stop: 5 }, "stop"], [{ seed: 1.5 }, "seed"], [{ response_format: { type: "json_object" } }, "response_format"],
-    [{ tools: [{ type: "function", function: { name: "f", parameters: {} } }] }, "tools"], [{ no_such_field: 1 }, "no_such_field"],
+    [{ stop: 5 }, "stop"], [{ seed: 1.5 }, "seed"], [{ response_format: { type: "xml" } }, "response_format"],
+    [{ tools: [{ type: "function", function: { name: "f g" } }] }, "tools"], [{ no_such_field: 1 }, "no_such_field"],
     [{ logit_bias: { x: 1 } }, "logit_bias"],
   ];
   for (const [wrong, name] of cases) {

@@ -2,13 +2,40 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <concepts>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <utility>
 
 #include "common/program.h"
 
 namespace tools {
 namespace {
+
+constexpr const char* kOneOf = "one of\n";  // begins the name of a validator that lists the values
+
+std::string value_text(const std::string& value) {
+  return value;
+}
+std::string value_text(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+template <std::integral T>
+std::string value_text(T value) {
+  return std::to_string(value);
+}
+template <class T>
+std::string value_text(const std::optional<T>& value) {
+  return value ? value_text(*value) : "";
+}
+template <class T>
+std::string value_text(const std::vector<T>& values) {
+  return values.empty() ? "" : value_text(values.front());
+}
 
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -47,12 +74,17 @@ Option Option::range(double low, double high) const {
   return check([=](const std::string& text) { return check_range(low, high, text); });
 }
 Option Option::one_of(std::initializer_list<const char*> values) const {
-  return check([allowed = std::vector<std::string>(values.begin(), values.end())](const std::string& text) {
+  const auto check = [allowed =
+                          std::vector<std::string>(values.begin(), values.end())](const std::string& text) {
     if (std::find(allowed.begin(), allowed.end(), text) != allowed.end()) return std::string();
     std::string list;
     for (const std::string& value : allowed) list += (list.empty() ? "" : ", ") + value;
     return "expected one of " + list + ", found \"" + text + "\"";
-  });
+  };
+  std::string name = kOneOf;  // for options()
+  for (const char* value : values) name += std::string(value) + "\n";
+  option_->check(CLI::Validator([check](std::string& text) { return check(text); }, "").name(name));
+  return *this;
 }
 Option Option::check(std::function<std::string(const std::string&)> check) const {
   option_->check(CLI::Validator([check = std::move(check)](std::string& text) { return check(text); }, ""));
@@ -113,9 +145,16 @@ CommandLine::~CommandLine() = default;
 CommandLine::CommandLine(CommandLine&&) noexcept = default;
 CommandLine& CommandLine::operator=(CommandLine&&) noexcept = default;
 
+template <class T>
+Option CommandLine::add_value(const char* names, T& value, const std::string& help) {
+  CLI::Option* option = app_->add_option(names, value, help);
+  values_[option] = [&value] { return value_text(value); };
+  return Option(option);
+}
+
 #define ADD(type)                                                                    \
   Option CommandLine::add(const char* names, type& value, const std::string& help) { \
-    return Option(app_->add_option(names, value, help));                             \
+    return add_value(names, value, help);                                            \
   }
 ADD(std::string)
 ADD(int)
@@ -133,11 +172,18 @@ Option CommandLine::add(const char* names, const std::string& help) {
 }
 
 Option CommandLine::add_flag(const char* names, bool& value, const std::string& help) {
-  return Option(app_->add_flag(names, value, help));
+  CLI::Option* option = app_->add_flag(names, value, help);
+  values_[option] = [&value] { return std::string(value ? "true" : "false"); };
+  return Option(option);
 }
 
 bool CommandLine::has(const std::string& name) const {
   return app_->get_option_no_throw(name) != nullptr;
+}
+
+bool CommandLine::given(const std::string& name) const {
+  const CLI::Option* option = app_->get_option_no_throw(name);
+  return option && option->count() > 0;
 }
 
 bool CommandLine::takes_value(const std::string& name) const {
@@ -201,6 +247,37 @@ CommandLine::Result CommandLine::parse(std::vector<std::string> arguments, std::
     std::erase(*extras, "--");  // CLI11 keeps the separator
   }
   return Result::run;
+}
+
+std::vector<OptionInfo> CommandLine::options() const {
+  std::vector<OptionInfo> out;
+  for (const std::string& group : app_->get_groups()) {
+    for (const CLI::Option* option : std::as_const(*app_).get_options(
+             [&](const CLI::Option* o) { return o->get_group() == group && o->nonpositional(); })) {
+      OptionInfo info;
+      for (const std::string& name : option->get_snames()) info.names.push_back("-" + name);
+      for (const std::string& name : option->get_lnames()) info.names.push_back("--" + name);
+      if (option->get_items_expected_max() > 0) info.type = option->get_type_name();
+      info.description = option->get_description();
+      info.group = group;
+      const auto value_of = values_.find(option);
+      if (value_of != values_.end()) info.value = value_of->second();
+      std::string name;
+      try {
+        const CLI::Validator& validator = *const_cast<CLI::Option*>(option)->get_validator(0);
+        name = validator.get_name();
+        if (!validator(std::as_const(info.value)).empty()) info.value.clear();  // 0 for "not given"
+      } catch (const CLI::OptionNotFound&) {  // it has none
+      }
+      if (name.starts_with(kOneOf))
+        for (std::size_t at = std::strlen(kOneOf), end; (end = name.find('\n', at)) != std::string::npos;
+             at = end + 1)
+          info.values.push_back(name.substr(at, end - at));
+      info.set = option->count() > 0 || !option->get_default_str().empty();
+      out.push_back(std::move(info));
+    }
+  }
+  return out;
 }
 
 std::string CommandLine::option_help() const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,17 @@ class Option {
   CLI::Option* option_ = nullptr;
 };
 
+// What the help says about an option.
+struct OptionInfo {
+  std::vector<std::string> names;  // "-m", "--model"
+  std::string type;                // of the value; "" for a flag
+  std::string description, group;
+  std::vector<std::string> values;  // of one_of()
+  // The first value as text: given, else the default, "" if there is none.
+  std::string value;
+  bool set = false;  // by the command line, the environment or config.yaml
+};
+
 // The options of one command, with -h, --help and --version. add() stores values in variables that must outlive the object.
 class CommandLine {
  public:
@@ -69,6 +81,7 @@ class CommandLine {
   Option add_flag(const char* names, bool& value, const std::string& help);
 
   bool has(const std::string& name) const;
+  bool given(const std::string& name) const;  // as Option::given()
   // Whether the option exists and uses the next argument as its value.
   bool takes_value(const std::string& name) const;
   // Does nothing if there is no such option, or if it has a variable already.
@@ -80,12 +93,18 @@ class CommandLine {
   // `extras` receives the arguments that belong to no option; without it they are errors. Throws UsageError with a one-line
   // message.
   Result parse(std::vector<std::string> arguments, std::vector<std::string>* extras = nullptr);
+  // All but positional arguments, in the order of option_help().
+  std::vector<OptionInfo> options() const;
   // Positional arguments and options, by group.
   std::string option_help() const;
 
  private:
+  template <class T>
+  Option add_value(const char* names, T& value, const std::string& help);
+
   std::unique_ptr<CLI::App> app_;
-  std::vector<std::string> arguments_;  // of the last parse()
+  std::map<const CLI::Option*, std::function<std::string()>> values_;  // the variables, as text
+  std::vector<std::string> arguments_;                                 // of the last parse()
 };
 
 }  // namespace tools

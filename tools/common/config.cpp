@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
 
+#include "common/completion.h"
 #include "common/output.h"
 #include "common/program.h"
 
@@ -14,11 +18,12 @@ namespace {
 struct Key {
   const char* name;
   const char* option;  // in the programs that have it
+  enum { value, path, name_or_path } kind = value;
 };
 
 // "cache.entries" is the key `entries` of the mapping `cache`.
 constexpr Key kKeys[] = {
-    {"model", "--model"},
+    {"model", "--model", Key::path},
     {"threads", "--threads"},
     {"pin_threads", "--pin-threads"},
     {"exact", "--exact"},
@@ -33,7 +38,7 @@ constexpr Key kKeys[] = {
     {"yarn_beta_fast", "--yarn-beta-fast"},
     {"yarn_beta_slow", "--yarn-beta-slow"},
     {"encoding", "--encoding"},
-    {"chat_template", "--chat-template"},
+    {"chat_template", "--chat-template", Key::name_or_path},
     {"context", "--ctx-size"},
     {"batch", "--batch-size"},
     {"kv_type", "--kv-type"},
@@ -49,30 +54,33 @@ constexpr Key kKeys[] = {
     {"seed", "--seed"},
     {"history_turns", "--turns"},
     {"enable_history", "--turns"},  // false: 0 turns
-    {"tasks", "--tasks"},
+    {"tasks", "--tasks", Key::path},
     {"task", "--task"},
     {"chat_task", "--chat-task"},
-    {"prefix_cache", "--prefix-cache"},
+    {"prefix_cache", "--prefix-cache", Key::path},
     {"cache.entries", "--cache"},
     {"cache.megabytes", "--cache-mb"},
     {"cache.seconds", "--cache-ttl"},
     {"host", "--host"},
     {"port", "--port"},
-    {"api_key_file", "--api-key-file"},
+    {"api_key_file", "--api-key-file", Key::path},
     {"cors", "--cors"},
     {"parallel", "--parallel"},
     {"queue", "--queue"},
     {"rate", "--rate"},
     {"timeout", "--timeout"},
     {"session_seconds", "--session-ttl"},
+    {"session_megabytes", "--session-mb"},
     {"sessions", "--sessions"},
     {"connections", "--connections"},
     {"max_body", "--max-body"},
     {"max_prompt", "--max-prompt"},
     {"drain", "--drain"},
     {"prefix_megabytes", "--prefix-mb"},
-    {"access_log", "--access-log"},
+    {"access_log", "--access-log", Key::path},
     {"alias", "--alias"},
+    {"strict_model", "--strict-model"},
+    {"allowed_host", "--allowed-host"},
 };
 
 constexpr std::size_t kMaxFile = std::size_t{1} << 20;
@@ -146,11 +154,19 @@ class ConfigFile {
       value = "0";
     }
     if (!app_.has(key.option)) return;  // an option of another program
+    if (key.kind != Key::value) value = from_folder(key, value);
     try {
       app_.set_default(key.option, value);
     } catch (const UsageError& error) {
       fail(node, std::string(key.name) + ": " + error.what());
     }
+  }
+
+  // A relative path starts from the folder of the file. "-" is no path.
+  std::string from_folder(const Key& key, const std::string& value) const {
+    const std::filesystem::path path = std::filesystem::path(path_).parent_path() / value;
+    if (value.empty() || value == "-") return value;
+    return key.kind == Key::path || std::filesystem::exists(path) ? path.string() : value;
   }
 
   CommandLine& app_;
@@ -177,9 +193,61 @@ void apply_config(CommandLine& app, const std::vector<std::string>& arguments) {
   if (!path.empty()) ConfigFile(app, path).apply();
 }
 
+std::string config_sample(const CommandLine& app) {
+  std::string text = "# Lines without a # are set. Relative paths start from the folder of this file.\n";
+  std::string group;
+  std::set<std::string> done;
+  const std::vector<OptionInfo> options = app.options();
+  for (const Key& key : kKeys) {
+    const auto option = std::find_if(options.begin(), options.end(), [&](const OptionInfo& o) {
+      return std::find(o.names.begin(), o.names.end(), key.option) != o.names.end();
+    });
+    if (option == options.end() || !done.insert(key.option).second) continue;
+    const std::string name = key.name;
+    const std::size_t dot = name.find('.');
+    const std::string indent = dot == std::string::npos ? "" : "  ";
+    if (dot != std::string::npos && name.substr(0, dot) != group) {
+      group = name.substr(0, dot);
+      const bool any = std::any_of(options.begin(), options.end(), [&](const OptionInfo& o) {
+        return o.set && std::any_of(std::begin(kKeys), std::end(kKeys), [&](const Key& k) {
+                 return std::string(k.name).starts_with(group + ".") &&
+                        std::find(o.names.begin(), o.names.end(), k.option) != o.names.end();
+               });
+      });
+      text += (any ? "\n" : "\n#") + group + ":\n";
+    }
+    // In JSON's quotes, which are YAML's; a number or a flag has none.
+    const bool plain = option->type.empty() || option->type == "N" || option->type == "X" ||
+                       option->type == "P" || option->type == "K";
+    const std::string value =
+        plain ? option->value : Json(option->value).dump(-1, ' ', false, Json::error_handler_t::replace);
+    text += "\n" + indent + "# " + option->description + "\n" + indent + (option->set ? "" : "#") +
+            name.substr(dot == std::string::npos ? 0 : dot + 1) + ": " + value + "\n";
+  }
+  return text;
+}
+
+namespace {
+
+// The intro is "PROGRAM: description\nusage: PROGRAM ...\n".
+std::string completion_of(const CommandLine& app, const CommandText& text, const std::string& kind) {
+  const auto between = [&](const std::string& begin) {
+    const std::size_t at = text.intro.find(begin) + begin.size();
+    return text.intro.substr(at, text.intro.find('\n', at) - at);
+  };
+  return completion_text(kind, text.program, between(text.program + ": "),
+                         {{"", between("usage: " + text.program + " "), "", "", app.options()}});
+}
+
+}  // namespace
+
 int run_command_line(CommandLine& app, const CommandText& text, const std::vector<std::string>& arguments,
                      const std::function<int()>& body) {
   add_config_option(app);
+  if (arguments.size() == 2 && arguments[0] == "--completion") {
+    write_out(completion_of(app, text, arguments[1]));
+    return kExitOk;
+  }
   apply_config(app, arguments);
   CommandLine::Result result;
   try {

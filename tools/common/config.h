@@ -11,9 +11,13 @@ namespace tools {
 void add_config_option(CommandLine& app);
 
 // Reads the file named by --config in `arguments`, else by $LIBQWEN_CONFIG, and sets the options' defaults from it. Does nothing
-// if neither names a file. Ignores keys of other programs' options.
+// if neither names a file. Ignores keys of other programs' options. Relative paths start from the folder of the file.
 // Throws UsageError with file and line if the file is not YAML, a key is unknown, or an option refuses a value.
 void apply_config(CommandLine& app, const std::vector<std::string>& arguments);
+
+// A config.yaml with all keys that these options have, each with its description. Values that are not set are commented out and show
+// the default.
+std::string config_sample(const CommandLine& app);
 
 struct CommandText {
   std::string program;  // shown by --version

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -101,6 +102,17 @@ std::string printable(std::string_view text) {
       out += code;
     }
     i += escaped > 1 ? escaped - 1 : 0;
+  }
+  return out;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find_first_of("\n\t", begin), text.size());
+    out += printable(text.substr(begin, end - begin));
+    if (end < text.size()) out += text[end];
+    begin = end + 1;
   }
   return out;
 }

@@ -24,6 +24,8 @@ Json json_numbers(std::span<const float> values);
 // `text` with control characters and direction overrides as \xNN, for names from files: they could change what a
 // terminal shows.
 std::string printable(std::string_view text);
+// The same, except for line breaks and tabs.
+std::string printable_lines(std::string_view text);
 
 // A whole file, or stdin for "-". Throws Error(io) with the file name.
 std::string read_file(const std::string& path);

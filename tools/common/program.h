@@ -9,7 +9,8 @@ namespace tools {
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;
-inline constexpr int kExitUsage = 2;  // invalid command line
+inline constexpr int kExitUsage = 2;          // invalid command line
+inline constexpr int kExitInterrupted = 130;  // ended by Ctrl-C, as shells report it
 
 // An invalid command line. The message is one line.
 class UsageError : public std::runtime_error {

@@ -16,7 +16,9 @@ class ProgressBar {
   ~ProgressBar() { finish(); }
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
-  void update(double fraction);  // 0 to 1
+  // `fraction`: 0 to 1; `detail` follows it.
+  void update(double fraction, const std::string& detail = "");
+  void hide();  // until the next update
   void finish();
 
  private:
@@ -24,6 +26,21 @@ class ProgressBar {
   std::string label_;
   bool enabled_, shown_ = false;
   Clock::time_point start_ = Clock::now(), drawn_{};
+};
+
+// A progress bar with a count, its rate and the time left.
+class RateBar {
+ public:
+  // `unit`: what is counted, "rows".
+  RateBar(std::string label, std::string unit, bool enabled);
+  // `first`: the fraction at the start, for work that continues earlier work; `count`: since then.
+  void update(double fraction, double first, long count);
+  void hide() { bar_.hide(); }
+
+ private:
+  ProgressBar bar_;
+  std::string unit_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace tools

@@ -32,15 +32,16 @@ void ChatFlags::add(tools::CommandLine& app, tools::ModelOptions& model) {
   app.add("--think", think,
           "Whether the model thinks before it answers: on, off, or on with N tokens at most")
       .type("on|off|N")
-      .check([](const std::string& value) {
-        const bool digits =
-            !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == std::string::npos;
-        return value == "on" || value == "off" || digits
-                   ? std::string()
-                   : "expected on, off or a number of tokens, found \"" + value + "\"";
-      })
+      .check(think_problem)
       .group("Answer");
   tools::add_chat_template(app, model);
+}
+
+std::string ChatFlags::think_problem(const std::string& value) {
+  const bool digits =
+      !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == std::string::npos;
+  if (value == "on" || value == "off" || digits) return {};
+  return "expected on, off or a number of tokens, found \"" + value + "\"";
 }
 
 void ChatFlags::check(const qwen::Model& model) const {

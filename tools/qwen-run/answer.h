@@ -37,6 +37,7 @@ struct ChatFlags {
   void add(tools::CommandLine& app, tools::ModelOptions& model);
   // Throws UsageError for a --think that the model's template cannot do.
   void check(const qwen::Model& model) const;
+  static std::string think_problem(const std::string& value);  // why it is no value of `think`; "": it is one
   bool thinking() const { return think && *think != "off"; }
   int thought_tokens() const;  // at most; -1: no limit
 };

@@ -1,7 +1,6 @@
 // chat: many turns in a terminal.
-#include <unistd.h>
-#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -11,6 +10,7 @@
 #include "common/terminal.h"
 #include "qwen-run/answer.h"
 #include "qwen-run/commands.h"
+#include "qwen-run/interrupt.h"
 #include "qwen-run/line_editor.h"
 #include "qwen-run/transcript.h"
 
@@ -22,44 +22,27 @@ struct Flags : GenerationFlags {
   ChatFlags chat;
   int turns = -1;  // earlier turns that the model sees; -1: all that fit
   bool no_history = false;
-};
-
-// Ctrl-C while the model answers: the first one stops the answer, the second one the program.
-const qwen::CancelToken* answer_in_progress = nullptr;
-
-void on_interrupt(int) {
-  if (!answer_in_progress || answer_in_progress->cancelled()) _exit(128 + SIGINT);
-  answer_in_progress->cancel();
-}
-
-class InterruptGuard {
- public:
-  explicit InterruptGuard(const qwen::CancelToken& cancel) {
-    answer_in_progress = &cancel;
-    struct sigaction action = {};
-    action.sa_handler = on_interrupt;
-    sigaction(SIGINT, &action, &previous_);
-  }
-  ~InterruptGuard() {
-    sigaction(SIGINT, &previous_, nullptr);
-    answer_in_progress = nullptr;
-  }
-  InterruptGuard(const InterruptGuard&) = delete;
-  InterruptGuard& operator=(const InterruptGuard&) = delete;
-
- private:
-  struct sigaction previous_ = {};
+  std::string load;  // a saved conversation
 };
 
 constexpr const char* kHelp =
+    "/retry          answer the last message again\n"
+    "/edit           change the last message and send it again\n"
     "/reset          forget the conversation\n"
     "/system [TEXT]  show the system prompt, or set it and start again\n"
+    "/think [on|off|N]  whether the model thinks before it answers, and for how many tokens\n"
     "/stats          tokens, speed and memory\n"
     "/save FILE      write the conversation as JSON\n"
-    "/load FILE      continue a saved conversation\n"
-    "/exit           leave (also Ctrl-D; Ctrl-C stops an answer, a second one leaves)\n"
-    "A line that ends with \\ continues in the next; a message that begins with / needs a space before "
-    "it.\n";
+    "/load FILE      show and continue a saved conversation\n"
+    "/help, /?       this list\n"
+    "/bye, /exit     leave (also Ctrl-D; Ctrl-C stops an answer, a second one leaves)\n"
+    "A pasted text is one message. Lines between \"\"\" and \"\"\" are one, too, and a line that ends with "
+    "\\ continues "
+    "in the next. A message that begins with / needs a space before it.\n";
+
+constexpr const char* kCommands[] = {"/retry", "/edit", "/reset", "/system", "/think", "/stats", "/save",
+                                     "/load",  "/help", "/?",     "/bye",    "/exit",  "/quit"};
+constexpr std::string_view kBlock = "\"\"\"";
 
 // An empty conversation.
 qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::optional<std::string>& system) {
@@ -87,6 +70,20 @@ qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::op
   return qwen::Chat(std::make_shared<qwen::Engine>(model, engine), task, options);
 }
 
+// The end of an answer in a conversation: the speed is shown by -v and /stats only, an early end always.
+void end_answer(const qwen::GenerateResult& result, const Flags& flags) {
+  if (result.text.empty() || result.text.back() != '\n') tools::stream_out("\n");
+  switch (result.finish) {
+    case qwen::FinishReason::length: std::fputs("[stopped by -n]\n", stderr); break;
+    case qwen::FinishReason::context_full:
+      std::fputs("[stopped: context full, increase it with -c]\n", stderr);
+      break;
+    case qwen::FinishReason::cancelled: std::fputs("[stopped]\n", stderr); break;
+    default: break;
+  }
+  if (flags.model.verbose) std::fprintf(stderr, "%s\n", timing_line(result).c_str());
+}
+
 class Repl {
  public:
   Repl(const Flags& flags, const qwen::Model& model)
@@ -94,18 +91,22 @@ class Repl {
         model_(model),
         system_(flags.chat.system),
         chat_(make_chat(flags, model, system_)),
-        editor_(flags.no_history ? std::string() : default_history_path()) {}
+        editor_(flags.no_history ? std::string() : default_history_path()) {
+    editor_.complete({std::begin(kCommands), std::end(kCommands)});
+  }
 
   int run(std::string first) {
     say("%s, %d tokens of context; /help lists the commands\n", model_.info().name.c_str(),
         chat_.engine()->options().context);
-    if (!first.empty()) reply(std::move(first));
+    if (!flags_.load.empty()) load(flags_.load);
+    if (!first.empty()) answer(std::move(first));
     std::string line;
     while (read_message(line)) {
       if (line.find_first_not_of(" \t") == std::string::npos) continue;
       editor_.remember(line);
       if (line[0] != '/') {
-        reply(std::move(line));
+        if (edited_) remove_last_turn();
+        answer(std::move(line));
       } else if (!obey(line)) {
         break;
       }
@@ -124,13 +125,16 @@ class Repl {
   // False at the end: Ctrl-D, or the second Ctrl-C in a row.
   bool read_message(std::string& message) {
     message.clear();
+    bool in_block = false;  // between """ and """
     std::string line;
     for (;;) {
-      switch (editor_.read(message.empty() ? "> " : "... ", line)) {
+      const std::string text = edited_ && message.empty() ? chat_.turns().back().user : "";
+      switch (editor_.read(message.empty() && !in_block ? "> " : "... ", line, text)) {
         case LineEditor::Result::end: return false;
         case LineEditor::Result::interrupted:
           if (interrupted_) return false;
           interrupted_ = true;
+          edited_ = in_block = false;
           message.clear();
           say("Ctrl-C again or /exit leaves\n");
           continue;
@@ -142,11 +146,34 @@ class Repl {
       } catch (const qwen::Error& error) {
         say("%s\n", error.what());
         message.clear();
+        in_block = false;
         continue;
       }
-      if (message.empty() || message.back() != '\\') return true;
-      message.back() = '\n';
+      if (!in_block && message.starts_with(kBlock)) {
+        message.erase(0, kBlock.size());
+        in_block = true;
+      }
+      if (in_block && message.ends_with(kBlock)) {
+        message.resize(message.size() - kBlock.size());
+        while (message.ends_with('\n')) message.pop_back();
+        message.erase(0, message.find_first_not_of('\n'));
+        if (message.starts_with('/')) message.insert(0, " ");  // a text, not a command
+        return true;
+      }
+      if (in_block) {
+        message += '\n';
+      } else if (message.ends_with('\\')) {
+        message.back() = '\n';
+      } else {
+        return true;
+      }
     }
+  }
+
+  // Keys that are typed during the answer do not appear in it.
+  void answer(std::string text) {
+    const HiddenKeys hidden;
+    reply(std::move(text));
   }
 
   void reply(std::string text) {
@@ -199,10 +226,18 @@ class Repl {
     const std::string name = line.substr(0, space);
     const std::size_t begin = space == std::string::npos ? space : line.find_first_not_of(" \t", space);
     const std::string argument = begin == std::string::npos ? "" : line.substr(begin);
-    if (name == "/exit" || name == "/quit") return false;
+    edited_ = false;
+    if (name == "/exit" || name == "/quit" || name == "/bye") return false;
     try {
-      if (name == "/help") {
+      if (name == "/help" || name == "/?") {
         say("%s", kHelp);
+      } else if (name == "/retry") {
+        retry();
+      } else if (name == "/edit") {
+        last_turn();
+        edited_ = true;
+      } else if (name == "/think") {
+        set_thinking(argument);
       } else if (name == "/reset") {
         reset();
       } else if (name == "/system") {
@@ -220,6 +255,43 @@ class Repl {
       say("error: %s\n", error.what());
     }
     return true;
+  }
+
+  const qwen::ChatTurn& last_turn() const {
+    if (chat_.turns().empty()) throw tools::UsageError("there is no message yet");
+    return chat_.turns().back();
+  }
+
+  void remove_last_turn() {
+    std::vector<qwen::ChatTurn> turns = chat_.turns();
+    turns.pop_back();
+    chat_.set_turns(std::move(turns));
+    edited_ = false;
+  }
+
+  void retry() {
+    std::string text = last_turn().user;
+    remove_last_turn();
+    answer(std::move(text));
+  }
+
+  void set_thinking(const std::string& value) {
+    if (!value.empty()) {
+      if (const std::string problem = ChatFlags::think_problem(value); !problem.empty())
+        throw tools::UsageError("/think: " + problem);
+      Flags changed = flags_;
+      changed.chat.think = value;
+      changed.chat.check(model_);
+      flags_ = changed;
+      std::vector<qwen::ChatTurn> turns = chat_.turns();
+      begin(system_);
+      chat_.set_turns(std::move(turns));
+    }
+    const int limit = flags_.chat.thought_tokens();
+    if (limit >= 0)
+      say("thinking is on, for %d tokens at most\n", limit);
+    else
+      say("thinking is %s\n", flags_.chat.thinking() ? "on" : "off");
   }
 
   void reset() {
@@ -251,6 +323,14 @@ class Repl {
 
   void save(const std::string& path) {
     if (path.empty()) throw tools::UsageError("/save needs a file name");
+    if (std::filesystem::exists(path)) {
+      std::string line;
+      if (editor_.read(path + " exists. Overwrite it? [y/N] ", line) != LineEditor::Result::line ||
+          (line != "y" && line != "Y" && line != "yes")) {
+        say("not saved\n");
+        return;
+      }
+    }
     save_transcript(path, model_.info().name, {system_, chat_.turns()});
     say("saved to %s\n", path.c_str());
   }
@@ -260,17 +340,21 @@ class Repl {
     Transcript transcript = load_transcript(path);
     if (transcript.system != system_) begin(std::move(transcript.system));
     const std::size_t messages = 2 * transcript.turns.size() + (system_ ? 1 : 0);
+    for (const qwen::ChatTurn& turn : transcript.turns)
+      tools::stream_out("> " + tools::printable_lines(turn.user) + "\n" +
+                        tools::printable_lines(turn.assistant) + "\n");
     chat_.set_turns(std::move(transcript.turns));
     say("loaded %zu messages from %s\n", messages, path.c_str());
   }
 
-  const Flags& flags_;
+  Flags flags_;
   const qwen::Model model_;
   std::optional<std::string> system_;  // not the model's own
   qwen::Chat chat_;
   LineEditor editor_;
   std::optional<qwen::ChatReply> last_reply_;
   std::optional<qwen::GenerateResult> last_;
+  bool edited_ = false;       // the next message replaces the last one
   bool interrupted_ = false;  // the last thing that happened was a Ctrl-C
 };
 
@@ -284,6 +368,7 @@ int chat(const Flags& flags) {
     return Repl(flags, model).run(first);
   }
   // Without a terminal: one message, one answer.
+  if (!flags.load.empty()) throw tools::UsageError("--load needs a terminal");
   if (!flags.input.given() && tools::stdin_is_terminal())
     throw tools::UsageError("chat needs a terminal for its output; for one answer: qwen-run TEXT > FILE");
   const std::string text = flags.input.read(true);
@@ -303,6 +388,7 @@ std::function<int()> chat_command(tools::CommandLine& app) {
       .range(-1, tools::kMaxInt)
       .type("N")
       .group("Answer");
+  app.add("--load", flags->load, "Continue a conversation that /save wrote").type("FILE").group("Input");
   app.add_flag("--no-history", flags->no_history, "Neither read nor write the history of typed lines")
       .group("Input");
   return [flags] { return chat(*flags); };

@@ -1,11 +1,12 @@
-// sentiment, classify: one text, or JSON lines.
+// sentiment, classify, task: one text, a table, or JSON lines.
+#include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/program.h"
 #include "common/terminal.h"
+#include "qwen-run/answer.h"
+#include "qwen-run/batch.h"
 #include "qwen-run/commands.h"
-#include "qwen-run/line_source.h"
 #include "qwen-run/task_options.h"
 
 namespace qwen_run {
@@ -15,119 +16,60 @@ using tools::Json;
 using tools::UsageError;
 
 struct Flags : TaskFlags {
-  std::string task = "sentiment";
+  std::string task;
+  std::vector<std::string> labels;       // instead of a task
+  std::optional<qwen::TaskKind> only{};  // other kinds are refused
   TextInput input;
+  TableFlags table;
   bool json = false, jsonl = false;
-  tools::Option positional;
 };
 
-// JSON lines in, JSON lines out, in order; lines that arrive together form a batch.
-class LineClassifier {
+// --jsonl: an answer for each line, without the line's own keys.
+class AnswerLines : public RowWriter {
  public:
-  LineClassifier(const Flags& flags, qwen::Classifier& classifier, LineSource& lines)
-      : flags_(flags),
-        classifier_(classifier),
-        lines_(lines),
-        bar_("classifying", !flags.model.no_progress && !tools::stdout_is_terminal()) {}
-
-  int run() {
-    std::string line;
-    for (;;) {
-      if (texts_.size() >= kMost || (!texts_.empty() && lines_.would_wait())) flush();
-      if (!next(line)) break;
-      if (line.find_first_not_of(" \t") == std::string::npos) continue;
-      take(line);
-    }
-    flush();
-    return failed_ ? tools::kExitFailed : tools::kExitOk;
+  void write(const TableRow&, const Json& answer, const std::string& error) override {
+    tools::write_json(error.empty() ? answer : Json{{"error", error}});
   }
-
- private:
-  static constexpr std::size_t kMost = 128;
-
-  bool next(std::string& line) {
-    try {
-      return lines_.next(line);
-    } catch (const qwen::Error&) {
-      flush();  // what was read before the error
-      throw;
-    }
-  }
-
-  void take(const std::string& line) {
-    const Json json = Json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("text") && json["text"].is_string()) {
-      texts_.push_back(json["text"].get<std::string>());
-    } else {
-      flush();
-      fail("expected an object with \"text\", a string");
-    }
-  }
-
-  void flush() {
-    std::size_t done = 0;
-    while (done < texts_.size()) {
-      try {
-        classifier_.classify_batch(std::span(texts_).subspan(done), flags_.classify_mode(),
-                                   [&](std::size_t, const qwen::Classification& result) {
-                                     tools::write_json(label_json(classifier_.task(), result));
-                                     ++done;
-                                     return true;
-                                   });
-      } catch (const qwen::Error& error) {
-        if (error.code() != qwen::ErrorCode::context_full) throw;
-        one_by_one(done);
-        done = texts_.size();
-      }
-    }
-    texts_.clear();
-    tools::flush_out();
-    bar_.update(lines_.fraction());
-  }
-
-  // Retries each text alone, so that only texts that do not fit fail.
-  void one_by_one(std::size_t from) {
-    for (std::size_t i = from; i < texts_.size(); ++i) {
-      try {
-        tools::write_json(
-            label_json(classifier_.task(), classifier_.classify(texts_[i], flags_.classify_mode())));
-      } catch (const qwen::Error& error) {
-        if (error.code() != qwen::ErrorCode::context_full) throw;
-        fail(error.what());
-      }
-    }
-  }
-
-  void fail(const std::string& reason) {
-    tools::write_json({{"error", reason}});
-    failed_ = true;
-  }
-
-  const Flags& flags_;
-  qwen::Classifier& classifier_;
-  LineSource& lines_;
-  tools::ProgressBar bar_;
-  std::vector<std::string> texts_;
-  bool failed_ = false;
+  void flush() override { tools::flush_out(); }
 };
 
-int classify(const Flags& flags) {
-  const qwen::TaskRegistry registry = flags.registry();
-  const qwen::Task& task = registry.get(flags.task);
-  if (flags.jsonl && flags.json) throw UsageError("--jsonl writes JSON already: leave out --json");
-  std::optional<LineSource> lines;
-  std::string text;
-  if (flags.jsonl)
-    lines.emplace(flags.input.path_for_lines(), flags.input.encoding());
-  else
-    text = flags.input.read(true);
+std::unique_ptr<Answerer> make_answerer(const Flags& flags, const qwen::Task& task) {
+  const auto engine = flags.engine(tools::load_model(flags.model));
+  if (task.kind == qwen::TaskKind::generate) return make_reply_answerer(engine, task);
+  if (task.kind == qwen::TaskKind::extract) return make_extract_answerer(engine, task);
+  return make_classifier_answerer(flags.classifier(engine, task), flags.classify_mode(), flags.jsonl);
+}
+
+int answer_lines(const Flags& flags, const qwen::Task& task) {
+  if (flags.json) throw UsageError("--jsonl writes JSON already: leave out --json");
+  TableReader lines(flags.input.path_for_lines(), flags.input.encoding(),
+                    TableOptions{.format = "jsonl", .text_column = "text", .empty_texts = true});
+  AnswerLines output;
+  const auto answerer = make_answerer(flags, task);
+  const BatchSummary summary =
+      run_batch(lines, *answerer, output, !flags.model.no_progress && !tools::stdout_is_terminal(), false);
+  return summary.interrupted  ? tools::kExitInterrupted
+         : summary.broken > 0 ? tools::kExitFailed
+                              : tools::kExitOk;
+}
+
+int answer_table(const Flags& flags, const qwen::Task& task) {
+  if (flags.json)
+    throw UsageError("--json applies to one text; for a table: --format jsonl or -o FILE.jsonl");
+  return label_table(flags.table, flags.input.path_for_lines(), flags.input.encoding(),
+                     !flags.model.no_progress, [&] { return make_answerer(flags, task); });
+}
+
+void warn_truncated(int tokens) {
+  if (tokens > 0) tools::warn("text truncated: its last " + std::to_string(tokens) + " tokens did not fit");
+}
+
+int label_text(const Flags& flags, const qwen::Task& task) {
+  const std::string text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
   qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
-  if (lines) return LineClassifier(flags, classifier, *lines).run();
   const qwen::Classification result = classifier.classify(text, flags.classify_mode());
-  if (result.truncated_tokens > 0)
-    tools::warn("text truncated: its last " + std::to_string(result.truncated_tokens) +
-                " tokens did not fit");
+  warn_truncated(result.truncated_tokens);
   if (flags.json)
     tools::write_json(label_json(task, result));
   else
@@ -138,33 +80,122 @@ int classify(const Flags& flags) {
   return tools::kExitOk;
 }
 
+int reply_to_text(const Flags& flags, const qwen::Task& task) {
+  const std::string text = flags.input.read(true);
+  qwen::Chat chat(flags.engine(tools::load_model(flags.model)), task);
+  const qwen::ChatReply reply = chat.say(text, [&](std::string_view part) {
+    if (!flags.json) tools::stream_out(part);
+    return true;
+  });
+  if (flags.json)
+    tools::write_json({{"answer", reply.text},
+                       {"finish_reason", qwen::to_string(reply.finish)},
+                       {"tokens", reply.prompt_tokens},
+                       {"cached_tokens", reply.cached_tokens},
+                       {"answer_tokens", reply.generation.tokens.size()},
+                       {"ms", reply.total_seconds * 1e3}});
+  else
+    tools::stream_out("\n");
+  warn_truncated(reply.truncated_tokens);
+  if (flags.model.verbose) std::fprintf(stderr, "%s\n", timing_line(reply.generation).c_str());
+  return tools::kExitOk;
+}
+
+int extract_from_text(const Flags& flags, const qwen::Task& task) {
+  const std::string text = flags.input.read(true);
+  qwen::Extractor extractor(flags.engine(tools::load_model(flags.model)), task);
+  const qwen::Extraction result = extractor.extract(text);
+  if (flags.json)
+    tools::write_json({{"answer", Json::parse(result.json)},
+                       {"tokens", result.prompt_tokens},
+                       {"cached_tokens", result.cached_tokens},
+                       {"answer_tokens", result.generated_tokens},
+                       {"ms", result.seconds * 1e3}});
+  else
+    tools::write_out(result.json + "\n");
+  warn_truncated(result.truncated_tokens);
+  return tools::kExitOk;
+}
+
+int run_task(Flags flags) {
+  if (!flags.labels.empty()) {
+    if (!flags.task.empty()) flags.input.set_text(flags.task);  // the first argument is the text
+  } else if (flags.task.empty()) {
+    throw UsageError("no TASK (qwen-run tasks lists them) and no --labels A,B,...");
+  }
+  const qwen::TaskRegistry registry = flags.registry();
+  const qwen::Task task =
+      flags.labels.empty() ? registry.get(flags.task) : qwen::Task::for_labels(flags.labels);
+  const std::string kind = qwen::to_string(task.kind);
+  if (flags.only && task.kind != *flags.only)
+    throw qwen::Error(qwen::ErrorCode::invalid_argument, "task " + task.name + " is of kind " + kind +
+                                                             ", expected " + qwen::to_string(*flags.only) +
+                                                             " (qwen-run " + task.name + " TEXT runs it)");
+  if (task.kind != qwen::TaskKind::classify && flags.has_classifier_options())
+    throw UsageError("--mode and --cache apply to classifiers; task " + task.name + " is of kind " + kind);
+  if (flags.jsonl) return answer_lines(flags, task);
+  if (flags.table.wanted(flags.input)) return answer_table(flags, task);
+  switch (task.kind) {
+    case qwen::TaskKind::classify: return label_text(flags, task);
+    case qwen::TaskKind::generate: return reply_to_text(flags, task);
+    case qwen::TaskKind::extract: return extract_from_text(flags, task);
+  }
+  return tools::kExitFailed;
+}
+
 std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
   flags->input.add(app, "The text");
   flags->add(app);
   flags->add_mode(app);
   flags->add_cache(app);
   app.add_flag("--json", flags->json, "One JSON object").group("Output");
-  app.add_flag("--jsonl", flags->jsonl,
-               "Read {\"text\":...} lines (-f FILE, else stdin), write one JSON line each")
-      .group("Output");
-  return [flags] { return classify(*flags); };
+  const tools::Option jsonl =
+      app.add_flag("--jsonl", flags->jsonl,
+                   "Read {\"text\":...} lines (-f FILE, else stdin), write one JSON line each")
+          .group("Output");
+  flags->table.add_input(app, jsonl);
+  flags->table.add_output(app, jsonl);
+  return [flags] { return run_task(*flags); };
+}
+
+std::function<int()> named_task(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
+  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("");
+  app.add("--labels", flags->labels, "Classify by these labels, without a task: 好评,差评,中性")
+      .comma_list()
+      .one_per_use()
+      .type("A,B,...")
+      .group("Task");
+  return setup(app, std::move(flags));
 }
 
 }  // namespace
 
 std::function<int()> sentiment_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
+  flags->task = "sentiment";
   app.add("--task", flags->task,
           "Another prompt for the same question: sentiment_brief, sentiment_en, your own")
       .type("NAME")
       .group("Task");
-  return setup(app, flags);
+  flags->only = qwen::TaskKind::classify;
+  return setup(app, std::move(flags));
 }
 
 std::function<int()> classify_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
-  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("").required();
-  return setup(app, flags);
+  flags->only = qwen::TaskKind::classify;
+  return named_task(app, std::move(flags));
+}
+
+std::function<int()> extract_command(tools::CommandLine& app) {
+  auto flags = std::make_shared<Flags>();
+  flags->only = qwen::TaskKind::extract;
+  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("");
+  return setup(app, std::move(flags));
+}
+
+std::function<int()> task_command(tools::CommandLine& app) {
+  return named_task(app, std::make_shared<Flags>());
 }
 
 }  // namespace qwen_run

@@ -14,7 +14,7 @@ struct Command {
   const char* usage;     // after "qwen-run [-m MODEL]"
   const char* summary;   // one line
   const char* examples;  // below the options of its help
-  Setup setup;
+  Setup setup;           // null for help, which main.cpp runs
 };
 
 std::function<int()> ask_command(tools::CommandLine& app);             // answer.cpp
@@ -22,6 +22,8 @@ std::function<int()> generate_command(tools::CommandLine& app);        // answer
 std::function<int()> chat_command(tools::CommandLine& app);            // chat.cpp
 std::function<int()> sentiment_command(tools::CommandLine& app);       // classify.cpp
 std::function<int()> classify_command(tools::CommandLine& app);        // classify.cpp
+std::function<int()> extract_command(tools::CommandLine& app);         // classify.cpp
+std::function<int()> task_command(tools::CommandLine& app);            // classify.cpp
 std::function<int()> analyze_command(tools::CommandLine& app);         // analyze.cpp
 std::function<int()> embed_command(tools::CommandLine& app);           // embed.cpp
 std::function<int()> rerank_command(tools::CommandLine& app);          // rerank.cpp

@@ -1,4 +1,5 @@
 // evaluate, calibrate: on labelled texts.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -6,7 +7,9 @@
 
 #include "common/program.h"
 #include "common/terminal.h"
+#include "qwen-run/batch.h"
 #include "qwen-run/commands.h"
+#include "qwen-run/evaluation_report.h"
 #include "qwen-run/labelled_file.h"
 #include "qwen-run/task_options.h"
 
@@ -17,14 +20,16 @@ using tools::Json;
 using tools::UsageError;
 
 struct Flags : TaskFlags {
-  std::string task, data, out, encoding;
+  std::vector<std::string> tasks;  // of evaluate
+  std::string task;                // of calibrate
+  std::string data, label_column, out, predictions, encoding;
+  TableFlags table;
   int limit = 0;
   bool json = false, offsets = false;
 
   void add_all(tools::CommandLine& app) {
-    app.add("TASK", task, "The task's name (qwen-run tasks lists them)").type("").required();
     add(app);
-    app.add("--data", data, "Tab-separated file; its first line names the columns, label and text among them")
+    app.add("--data", data, "Table with the columns label and text: CSV, TSV or JSON lines")
         .type("FILE")
         .required()
         .group("Input");
@@ -33,128 +38,130 @@ struct Flags : TaskFlags {
         .type("N")
         .group("Input");
     tools::add_encoding_option(app, encoding);
+    table.add_input(app);
+    app.add("--label-column", label_column,
+            "Column of the labels: a name, or a number that counts from 1 (default: found)")
+        .type("NAME")
+        .group("Table");
     app.add_flag("--json", json, "One JSON object").group("Output");
+  }
+
+  TableReader open() const {
+    TableOptions options = table.read;
+    options.empty_texts = true;
+    return TableReader(data, tools::parse_encoding(encoding), options);
   }
 };
 
+const qwen::Task& classifier_task(const qwen::TaskRegistry& registry, const std::string& name,
+                                  const char* purpose) {
+  const qwen::Task& task = registry.get(name);
+  if (task.kind != qwen::TaskKind::classify)
+    throw UsageError("task " + task.name + " has no labels to " + purpose);
+  return task;
+}
+
 // All texts classified, with a progress bar.
-std::vector<qwen::Classification> classify_all(const Flags& flags, qwen::Classifier& classifier,
-                                               const std::vector<std::string>& texts, double& seconds) {
-  tools::ProgressBar bar("classifying", !flags.model.no_progress);
+TaskEvaluation classify_all(const Flags& flags, const std::shared_ptr<qwen::Engine>& engine,
+                            const qwen::Task& task, const std::vector<std::string>& texts,
+                            const std::vector<int>& truth) {
+  qwen::Classifier classifier = flags.classifier(engine, task);
+  tools::RateBar bar(task.name, "texts", !flags.model.no_progress);
   const auto start = std::chrono::steady_clock::now();
-  auto results = classifier.classify_batch(texts, flags.classify_mode(), [&](std::size_t i, const auto&) {
-    bar.update(static_cast<double>(i + 1) / static_cast<double>(texts.size()));
+  TaskEvaluation out{&task, classifier.calibrated(), {}, {}, 0};
+  out.results = classifier.classify_batch(texts, flags.classify_mode(), [&](std::size_t i, const auto&) {
+    bar.update(static_cast<double>(i + 1) / static_cast<double>(texts.size()), 0, static_cast<long>(i + 1));
     return true;
   });
-  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return results;
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.evaluation = qwen::evaluate(out.results, truth, task.labels.size());
+  return out;
 }
 
-// Width in terminal columns: CJK and emoji are two columns wide.
-std::size_t columns_of(const std::string& text) {
-  std::size_t columns = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) != 0x80) columns += byte >= 0xe2 ? 2 : 1;
-  }
-  return columns;
+int truncated_texts(const TaskEvaluation& evaluation) {
+  return static_cast<int>(std::count_if(evaluation.results.begin(), evaluation.results.end(),
+                                        [](const auto& result) { return result.truncated_tokens > 0; }));
 }
 
-std::string padded(std::string text, std::size_t width) {
-  const std::size_t columns = columns_of(text);
-  return text + std::string(columns < width ? width - columns : 1, ' ');
-}
-
-std::string number(double value, const char* format = "%.4f") {
-  char text[64];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-Json evaluation_json(const qwen::Task& task, const qwen::Evaluation& e) {
-  Json json = {{"task", task.name},
-               {"texts", e.texts},
-               {"answered", e.answered},
-               {"accuracy", e.accuracy},
-               {"macro_f1", e.macro_f1}};
-  for (std::size_t i = 0; i < task.labels.size(); ++i) {
-    const qwen::LabelEvaluation& label = e.labels[i];
-    json["labels"][task.labels[i].text] = {
-        {"texts", label.texts}, {"precision", label.precision}, {"recall", label.recall}, {"f1", label.f1}};
-  }
-  json["confusion"] = e.confusion;
-  if (e.scored) {
-    json["calibration_error"] = e.calibration_error;
-    json["log_loss"] = e.log_loss;
-  }
+Json report_json(const Flags& flags, const TaskEvaluation& each) {
+  Json json = evaluation_json(*each.task, each.evaluation);
+  json["mode"] = flags.mode;
+  json["calibrated"] = each.calibrated;
+  json["truncated"] = truncated_texts(each);
+  json["seconds"] = each.seconds;
+  json["texts_per_second"] = each.texts_per_second();
   return json;
 }
 
-std::string evaluation_text(const qwen::Task& task, const qwen::Evaluation& e) {
-  std::size_t width = 8;
-  for (const qwen::TaskLabel& label : task.labels) width = std::max(width, columns_of(label.display) + 2);
-  std::string out =
-      "accuracy           " + number(e.accuracy) + "\nmacro F1           " + number(e.macro_f1) + "\n";
-  if (e.scored)
-    out += "calibration error  " + number(e.calibration_error) + "   (ECE, 15 bins)\nlog loss           " +
-           number(e.log_loss) + "\n";
-  if (e.answered < e.texts) out += "without an answer  " + std::to_string(e.texts - e.answered) + "\n";
-  out +=
-      "\n" + padded("", width) + padded("precision", 11) + padded("recall", 9) + padded("F1", 9) + "texts\n";
-  for (std::size_t i = 0; i < task.labels.size(); ++i) {
-    const qwen::LabelEvaluation& label = e.labels[i];
-    out += padded(task.labels[i].display, width) + padded(number(label.precision), 11) +
-           padded(number(label.recall), 9) + padded(number(label.f1), 9) + std::to_string(label.texts) + "\n";
-  }
-  out += "\nconfusion (a row for each true label, a column for each answer)\n" + padded("", width);
-  for (const qwen::TaskLabel& label : task.labels) out += padded(label.display, width);
-  out += "none\n";
-  for (std::size_t i = 0; i < task.labels.size(); ++i) {
-    out += padded(task.labels[i].display, width);
-    for (std::size_t k = 0; k < e.confusion[i].size(); ++k) {
-      const std::string count = std::to_string(e.confusion[i][k]);
-      out += k + 1 < e.confusion[i].size() ? padded(count, width) : count + "\n";
-    }
-  }
+std::string report_text(const Flags& flags, const qwen::Model& model, const TaskEvaluation& each) {
+  double computed = 0;
+  for (const qwen::Classification& result : each.results)
+    computed += result.prompt_tokens - result.cached_tokens;
+  std::string out = "task " + each.task->name + " (mode " + flags.mode +
+                    (each.calibrated ? ", calibrated" : "") + "), model " + model.info().name + ", " +
+                    std::to_string(each.evaluation.texts) + " texts\n\n" +
+                    evaluation_text(*each.task, each.evaluation);
+  out += "\n" + number(each.texts_per_second(), "%.1f") + " texts/s, " +
+         number(computed / each.seconds, "%.0f") + " tokens/s\n";
   return out;
+}
+
+// The rows with each task's answer. The columns of several tasks carry their names.
+void write_predictions(const Flags& flags, TableReader& input, const LabelledTexts& data,
+                       const std::vector<TaskEvaluation>& evaluations,
+                       const std::vector<std::vector<int>>& truth) {
+  const auto name = [&](const TaskEvaluation& each, const char* column) {
+    return evaluations.size() == 1 ? column : each.task->name + "_" + column;
+  };
+  std::vector<std::string> added;
+  for (const TaskEvaluation& each : evaluations)
+    for (const char* column : {"predicted", "probability", "right"}) added.push_back(name(each, column));
+  TableWriter output(flags.predictions, ExistingFile::replace, flags.data, input, added);
+  for (std::size_t i = 0; i < data.rows.size(); ++i) {
+    Json answer = Json::object();
+    for (std::size_t t = 0; t < evaluations.size(); ++t) {
+      const TaskEvaluation& each = evaluations[t];
+      const qwen::Classification& result = each.results[i];
+      const bool answered = result.label >= 0 && !result.abstained;
+      if (answered)
+        answer[name(each, "predicted")] = each.task->labels[static_cast<std::size_t>(result.label)].text;
+      if (!result.probabilities.empty())
+        answer[name(each, "probability")] =
+            *std::max_element(result.probabilities.begin(), result.probabilities.end());
+      answer[name(each, "right")] = answered && result.label == truth[t][i];
+    }
+    output.write(data.rows[i], answer, "");
+    if (i % 1024 == 0) output.flush();
+  }
+  output.flush();
 }
 
 int evaluate(const Flags& flags) {
   const qwen::TaskRegistry registry = flags.registry();
-  const qwen::Task& task = registry.get(flags.task);
-  if (task.kind != qwen::TaskKind::classify)
-    throw UsageError("task " + task.name + " has no labels to evaluate");
-  const LabelledTexts data =
-      read_labelled(flags.data, task, flags.limit, tools::parse_encoding(flags.encoding));
+  std::vector<const qwen::Task*> tasks;
+  for (const std::string& name : flags.tasks) tasks.push_back(&classifier_task(registry, name, "evaluate"));
+  TableReader input = flags.open();
+  const LabelledTexts data = read_labelled(input, flags.label_column, flags.limit);
+  std::vector<std::vector<int>> truth;  // [tasks][texts]
+  for (const qwen::Task* task : tasks) truth.push_back(label_indices(data, *task, input.name()));
   const qwen::Model model = tools::load_model(flags.model);
-  qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
-  double seconds = 0;
-  const auto results = classify_all(flags, classifier, data.texts, seconds);
-  const qwen::Evaluation evaluation = qwen::evaluate(results, data.labels, task.labels.size());
-  double computed = 0;
-  int truncated = 0;
-  for (const qwen::Classification& result : results) {
-    computed += result.prompt_tokens - result.cached_tokens;
-    truncated += result.truncated_tokens > 0;
-  }
-  const double texts_per_second = evaluation.texts / seconds;
+  const auto engine = flags.engine(model);
+  std::vector<TaskEvaluation> evaluations;
+  for (std::size_t i = 0; i < tasks.size(); ++i)
+    evaluations.push_back(classify_all(flags, engine, *tasks[i], data.texts, truth[i]));
+  if (!flags.predictions.empty()) write_predictions(flags, input, data, evaluations, truth);
+  for (const TaskEvaluation& each : evaluations)
+    warn_truncated_texts(truncated_texts(each), each.task->name + ": ");
   if (flags.json) {
-    Json json = evaluation_json(task, evaluation);
-    json["mode"] = flags.mode;
-    json["calibrated"] = classifier.calibrated();
-    json["truncated"] = truncated;
-    json["seconds"] = seconds;
-    json["texts_per_second"] = texts_per_second;
-    tools::write_json(json);
-    return tools::kExitOk;
+    Json list = Json::array();
+    for (const TaskEvaluation& each : evaluations) list.push_back(report_json(flags, each));
+    tools::write_json(list.size() == 1 ? list[0] : Json{{"tasks", list}});
+  } else if (evaluations.size() == 1) {
+    tools::write_out(report_text(flags, model, evaluations[0]));
+  } else {
+    tools::write_out(std::to_string(data.rows.size()) + " texts, mode " + flags.mode + ", model " +
+                     model.info().name + "\n\n" + comparison_text(evaluations));
   }
-  std::string out = "task " + task.name + " (mode " + flags.mode +
-                    (classifier.calibrated() ? ", calibrated" : "") + "), model " + model.info().name + ", " +
-                    std::to_string(evaluation.texts) + " texts\n\n" + evaluation_text(task, evaluation);
-  out += "\n" + number(texts_per_second, "%.1f") + " texts/s, " + number(computed / seconds, "%.0f") +
-         " tokens/s";
-  if (truncated > 0) out += "; " + std::to_string(truncated) + " texts were too long and cut";
-  tools::write_out(out + "\n");
   return tools::kExitOk;
 }
 
@@ -174,19 +181,17 @@ std::string calibration_path(const Flags& flags, const qwen::Task& task) {
 
 int calibrate(const Flags& flags) {
   const qwen::TaskRegistry registry = flags.registry();
-  qwen::Task task = registry.get(flags.task);
-  if (task.kind != qwen::TaskKind::classify)
-    throw UsageError("task " + task.name + " has no labels to calibrate");
+  qwen::Task task = classifier_task(registry, flags.task, "calibrate");
   const std::string path = calibration_path(flags, task);
-  const LabelledTexts data =
-      read_labelled(flags.data, task, flags.limit, tools::parse_encoding(flags.encoding));
+  TableReader input = flags.open();
+  const LabelledTexts data = read_labelled(input, flags.label_column, flags.limit);
+  const std::vector<int> truth = label_indices(data, task, input.name());
   const qwen::Model model = tools::load_model(flags.model);
   task.calibration.reset();
-  qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
-  double seconds = 0;
-  auto results = classify_all(flags, classifier, data.texts, seconds);
-  const qwen::Evaluation before = qwen::evaluate(results, data.labels, task.labels.size());
-  qwen::Calibration calibration = qwen::fit_calibration(results, data.labels, flags.offsets);
+  TaskEvaluation evaluation = classify_all(flags, flags.engine(model), task, data.texts, truth);
+  std::vector<qwen::Classification>& results = evaluation.results;
+  const qwen::Evaluation& before = evaluation.evaluation;
+  qwen::Calibration calibration = qwen::fit_calibration(results, truth, flags.offsets);
   calibration.model = model.fingerprint();
   calibration.prompt = task.prompt_digest();
   for (qwen::Classification& result : results) {
@@ -195,7 +200,7 @@ int calibrate(const Flags& flags) {
         static_cast<int>(std::max_element(result.probabilities.begin(), result.probabilities.end()) -
                          result.probabilities.begin());
   }
-  const qwen::Evaluation after = qwen::evaluate(results, data.labels, task.labels.size());
+  const qwen::Evaluation after = qwen::evaluate(results, truth, task.labels.size());
   qwen::save_calibration(task, calibration, path);
   if (flags.json) {
     tools::write_json({{"file", path},
@@ -222,13 +227,21 @@ int calibrate(const Flags& flags) {
 
 std::function<int()> evaluate_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
+  app.add("TASK", flags->tasks, "Tasks to compare; one gets a full report (qwen-run tasks lists them)")
+      .type("")
+      .required();
   flags->add_all(app);
   flags->add_mode(app);
+  app.add("--predictions", flags->predictions,
+          "Write the table with the answers, and whether they are right, to a .csv, .tsv or .jsonl file")
+      .type("FILE")
+      .group("Output");
   return [flags] { return evaluate(*flags); };
 }
 
 std::function<int()> calibrate_command(tools::CommandLine& app) {
   auto flags = std::make_shared<Flags>();
+  app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("").required();
   flags->add_all(app);
   app.add_flag("--offsets", flags->offsets, "Fit an offset for each label too: for prompts that favour one")
       .group("Task");

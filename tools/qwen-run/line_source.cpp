@@ -8,9 +8,15 @@
 #include <cerrno>
 #include <cstring>
 
+#include "qwen-run/csv.h"
 #include "qwen/error.h"
 
 namespace qwen_run {
+namespace {
+
+constexpr std::size_t kMaxLine = std::size_t{64} << 20;
+
+}  // namespace
 
 LineSource::LineSource(const std::string& path, tools::Encoding encoding)
     : path_(path == "-" ? "stdin" : path), decoder_(encoding, path_) {
@@ -37,22 +43,41 @@ bool LineSource::fill() {
   while (count < 0 && errno == EINTR);
   if (count < 0) throw qwen::Error(qwen::ErrorCode::io, path_ + ": " + std::strerror(errno));
   ended_ = count == 0;
+  const std::size_t before = buffer_.size();
   decoder_.push({block, static_cast<std::size_t>(count)}, buffer_);
   if (ended_) decoder_.finish(buffer_);
+  decoded_ += static_cast<double>(buffer_.size() - before);
   read_ += static_cast<double>(count);
   return !ended_;
 }
 
-bool LineSource::next(std::string& line) {
+bool LineSource::next_raw(std::string& line) {
   std::size_t end = buffer_.find('\n', at_);
-  while (end == std::string::npos && fill()) end = buffer_.find('\n', at_);
-  if (end == std::string::npos) end = buffer_.find('\n', at_);  // the end may complete a line
+  while (end == std::string::npos && !ended_) {
+    const std::size_t searched = buffer_.size() - at_;
+    if (searched > kMaxLine)
+      throw qwen::Error(qwen::ErrorCode::bad_format,
+                        path_ + ":" + std::to_string(number_ + 1) + ": the line is longer than 64 MiB");
+    fill();  // moves the line to the front
+    end = buffer_.find('\n', searched);
+  }
   if (end == std::string::npos && at_ == buffer_.size()) return false;
-  line = buffer_.substr(at_, end == std::string::npos ? end : end - at_);
-  at_ = end == std::string::npos ? buffer_.size() : end + 1;
-  if (!line.empty() && line.back() == '\r') line.pop_back();
+  line = buffer_.substr(at_, end == std::string::npos ? end : end + 1 - at_);
+  at_ += line.size();
   ++number_;
   return true;
+}
+
+bool LineSource::next(std::string& line) {
+  if (!next_raw(line)) return false;
+  line.resize(without_line_break(line).size());
+  return true;
+}
+
+std::string_view LineSource::peek(std::size_t size) {
+  while (buffer_.size() - at_ < size && fill()) {
+  }
+  return std::string_view(buffer_).substr(at_, size);
 }
 
 bool LineSource::would_wait() {
@@ -62,7 +87,9 @@ bool LineSource::would_wait() {
 }
 
 double LineSource::fraction() const {
-  return size_ > 0 ? read_ / size_ : 0;
+  if (size_ <= 0) return 0;
+  // What is in the buffer is read but not used yet.
+  return read_ / size_ * (decoded_ > 0 ? 1 - static_cast<double>(buffer_.size() - at_) / decoded_ : 0);
 }
 
 }  // namespace qwen_run

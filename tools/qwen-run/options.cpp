@@ -24,14 +24,21 @@ void TextInput::add(tools::CommandLine& app, const std::string& description) {
 }
 
 bool TextInput::given_text() const {
-  return prompt_.given() || (positional_.given() && text_ != "-");
+  return prompt_.given() || ((text_set_ || positional_.given()) && text_ != "-");
+}
+
+void TextInput::set_text(std::string text) {
+  if (positional_.given()) throw UsageError("more than one text: \"" + text + "\" and \"" + text_ + "\"");
+  text_ = std::move(text);
+  text_set_ = true;
 }
 
 std::string TextInput::read(bool line) const {
-  if (int{positional_.given()} + int{prompt_.given()} + int{file_.given()} > 1)
+  const bool as_argument = text_set_ || positional_.given();
+  if (int{as_argument} + int{prompt_.given()} + int{file_.given()} > 1)
     throw UsageError("more than one text: expected one of TEXT, -p TEXT and -f FILE");
   if (prompt_.given()) return tools::to_utf8(prompt_text_, encoding(), "-p");
-  if (positional_.given() && text_ != "-") return tools::to_utf8(text_, encoding(), "TEXT");
+  if (as_argument && text_ != "-") return tools::to_utf8(text_, encoding(), "TEXT");
   if (!given() && tools::stdin_is_terminal())
     throw UsageError("no text: expected TEXT, -p TEXT, -f FILE or a pipe");
   std::string text = file_.given() ? tools::to_utf8(tools::read_file(path_), encoding(), path_)

@@ -16,16 +16,20 @@ namespace qwen_run {
 class TextInput {
  public:
   void add(tools::CommandLine& app, const std::string& description);
-  bool given() const { return positional_.given() || prompt_.given() || file_.given(); }
+  // For a text that came as another argument.
+  void set_text(std::string text);
+  bool given() const { return text_set_ || positional_.given() || prompt_.given() || file_.given(); }
   bool given_text() const;  // TEXT or -p TEXT, not a file or stdin
   // `line`: without one line break at the end of a file or a pipe, like the shell's $(...).
   // Throws UsageError if there is more than one source, or none and stdin is a terminal.
   std::string read(bool line) const;
   // For commands that read lines: the file, or "-". Throws UsageError if there is a TEXT, or if stdin is a terminal.
   std::string path_for_lines() const;
+  const std::string& file_path() const { return path_; }  // "" without -f
   tools::Encoding encoding() const { return tools::parse_encoding(encoding_); }
 
  private:
+  bool text_set_ = false;
   std::string text_, prompt_text_, path_, encoding_;
   tools::Option positional_;
   tools::Option prompt_;

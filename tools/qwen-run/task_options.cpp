@@ -1,5 +1,6 @@
 #include "qwen-run/task_options.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -33,19 +34,27 @@ void TaskFlags::add(tools::CommandLine& app) {
 }
 
 void TaskFlags::add_mode(tools::CommandLine& app) {
-  app.add("--mode", mode, "score (default): all labels' probabilities; generate: let the model write a label")
-      .one_of({"score", "generate"})
-      .type("MODE")
-      .group("Task");
+  classifier_options.push_back(
+      app.add("--mode", mode,
+              "score (default): all labels' probabilities; generate: let the model write a label")
+          .one_of({"score", "generate"})
+          .type("MODE")
+          .group("Task"));
 }
 
 void TaskFlags::add_cache(tools::CommandLine& app) {
   const auto option = [&](const char* name, int& value, const char* description) {
-    app.add(name, value, description).range(0, tools::kMaxInt).type("N").group("Task");
+    classifier_options.push_back(
+        app.add(name, value, description).range(0, tools::kMaxInt).type("N").group("Task"));
   };
   option("--cache", cache_entries, "Results cached for repeated texts (0: none)");
   option("--cache-mb", cache_megabytes, "Memory of the result cache, in MB (64)");
   option("--cache-ttl", cache_seconds, "Seconds that a cached result is valid (3600)");
+}
+
+bool TaskFlags::has_classifier_options() const {
+  return std::any_of(classifier_options.begin(), classifier_options.end(),
+                     [](const tools::Option& option) { return option.on_command_line(); });
 }
 
 qwen::TaskRegistry TaskFlags::registry() const {

@@ -18,12 +18,15 @@ struct TaskFlags {
   std::vector<std::string> folders;  // --tasks
   std::string prefix_folder;
   std::string mode = "score";
+  std::vector<tools::Option> classifier_options;
   int cache_entries = 0, cache_megabytes = 64, cache_seconds = 3600;
 
   void add(tools::CommandLine& app);        // model, context, tasks, prefix cache
   void add_mode(tools::CommandLine& app);   // --mode
   void add_cache(tools::CommandLine& app);  // --cache and its limits
 
+  // Whether one of add_mode's or add_cache's options is on the command line.
+  bool has_classifier_options() const;
   qwen::TaskRegistry registry() const;
   qwen::ClassifyMode classify_mode() const;
   qwen::KvType kv() const;

@@ -112,8 +112,11 @@ int run(const std::vector<std::string>& arguments) {
   add_options(app, options);
   const std::string intro =
       "qwen-serve: small Qwen models over HTTP, with a web page\nusage: qwen-serve [-m MODEL] [OPTIONS]\n\n";
-  return tools::run_command_line(app, {"qwen-serve", "qwen-serve", intro, ""}, arguments,
-                                 [&] { return serve(options); });
+  return tools::run_command_line(app, {"qwen-serve", "qwen-serve", intro, ""}, arguments, [&] {
+    if (!options.print_config) return serve(options);
+    tools::write_out(tools::config_sample(app));
+    return tools::kExitOk;
+  });
 }
 
 }  // namespace

@@ -134,7 +134,8 @@ Delta ReplySplitter::finish() {
 const char* finish_name(qwen::FinishReason reason, bool has_calls) {
   using qwen::FinishReason;
   // Calls that the token limit ended are complete, only fewer.
-  if (has_calls && (reason == FinishReason::end_of_turn || reason == FinishReason::length)) return "tool_calls";
+  if (has_calls && (reason == FinishReason::end_of_turn || reason == FinishReason::length))
+    return "tool_calls";
   return reason == FinishReason::end_of_turn || reason == FinishReason::stop_string ? "stop" : "length";
 }
 

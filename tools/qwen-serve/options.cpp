@@ -45,6 +45,8 @@ void add_model(tools::CommandLine& app, Options& o) {
   Group output(app, "Output");
   output.flag("-v,--verbose", o.model.verbose, "Details of the load on stderr");
   output.flag("--no-progress", o.model.no_progress, "No progress bar on a terminal");
+  output.flag("--print-config", o.print_config,
+              "Write a config.yaml with all options and their descriptions, and end");
   output.option("--access-log", o.access_log, "FILE",
                 "A line of JSON for each request: a file, or - for stdout");
 }

@@ -38,6 +38,7 @@ struct Options {
   int drain = 30;          // seconds
   int prefix_mb = 64;
   int cache_entries = 10000, cache_mb = 64, cache_ttl = 3600;
+  bool print_config = false;
   std::string access_log;  // a file, or - for stdout; "": none
 };
 
