@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What qwen-serve refuses, how it ends, and what it tells about it."""
 import contextlib
+import gzip
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.request
 
 from qwen_run import environment
 from qwen_serve import QWEN_SERVE, TIMEOUT, TINY, Server, check_error, parse_events
@@ -197,6 +199,15 @@ class TestHttp(unittest.TestCase):
             client.sendall(body)
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 "))
 
+    def test_unusual_forms_together(self):
+        body = gzip.compress(json.dumps({"text": "你好"}).encode())
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:7], body[7:]))
+        request = (b"\r\nPOST http://127.0.0.1//tokenize/?x=1 HTTP/1.1\r\nHost: other.example\r\nX-Long: " + b"a" * 9000 +
+                   b"\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nSum: 1\r\n\r\n")
+        answer = self.server.raw(request * 2 + b"OPTIONS * HTTP/1.1\r\nConnection: close\r\n\r\n")
+        self.assertEqual(answer.count(b'"tokens":[951]'), 2, answer[:300])  # the connection stays in step
+        self.assertEqual(answer.count(b"HTTP/1.1 204 "), 1)
+
 
 class TestEnds(unittest.TestCase):
     def start_long(self, server, stream):
@@ -298,6 +309,21 @@ class TestCommandLine(unittest.TestCase):
             result = subprocess.run([QWEN_SERVE, flag], capture_output=True, timeout=TIMEOUT, env=environment())
             self.assertEqual(result.returncode, 0)
             self.assertIn(b"qwen-serve", result.stdout)
+
+    def test_addresses_for_other_devices(self):
+        own = subprocess.run(["hostname", "-I"], capture_output=True, text=True, timeout=TIMEOUT).stdout.split()
+        own = [address for address in own if ":" not in address and not address.startswith(("127.", "169.254."))]
+        with Server("--host", "0.0.0.0") as server:
+            wait_until(lambda: len(server.lines) >= len(own))
+            urls = [line.removeprefix("qwen-serve: for other devices: ").strip() for line in server.lines]
+            for url in urls:
+                with urllib.request.urlopen(url + "/health", timeout=TIMEOUT) as answer:
+                    self.assertEqual(answer.status, 200)
+            server.stop()
+        self.assertEqual(sorted(urls), sorted(f"http://{address}:{server.port}" for address in own))
+        with Server("--host", "127.0.0.1") as server:
+            server.stop()
+            self.assertEqual(server.lines, [])
 
     def test_config(self):
         config = temporary_file(self, f"model: {TINY}\nhost: localhost\nparallel: 3\nrate: 2\ntemperature: 0\n"

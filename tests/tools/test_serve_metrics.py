@@ -50,6 +50,49 @@ class TestMetrics(unittest.TestCase):
             self.assertEqual(metric("qwen_sessions"), 1)
             self.assertGreaterEqual(metric("qwen_connections"), 1)
 
+    def test_labels(self):
+        with Server(model=None) as server:
+            texts = ["太棒了！", "太糟了，房间很脏。", "太棒了！"]
+            results = server.post("/v1/classify", {"task": "sentiment", "texts": texts}).json()["results"]
+            results.append(server.post("/v1/classify", {"text": texts[0]}).json())
+            results += [data for event, data in server.events("/api/analyze", {"text": texts[1], "reply": None})[0]
+                        if event == "sentiment"]
+            found = ["other" if result["abstained"] else result["label"] for result in results]
+            self.assertEqual(len(found), 5)
+            self.assertEqual(len(set(found)), 2)
+            server.post("/v1/classify", {"labels": ["secret one", "secret two"], "texts": texts})
+            server.post("/v1/classify", {"task": "no such task", "text": "x"})
+            labels = {name: value for name, value in server.metrics().items() if name.startswith("qwen_labels_total")}
+            for label in set(found):
+                self.assertEqual(server.metric("qwen_labels_total", task="sentiment", label=label), found.count(label))
+            self.assertEqual(server.metric("qwen_labels_total", task="labels", label="other"), 3)
+            self.assertEqual(sum(labels.values()), 8)
+            self.assertNotIn("secret", "".join(labels))  # a text from a request never becomes a time series
+
+    def test_abstentions_are_other(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "sure.yaml"), "w", encoding="utf-8") as file:
+                file.write("name: sure\nversion: 1\nkind: classify\nabstain_below: 0.999999\n"
+                           "template: \"{text}\"\nlabels: [{text: 好}, {text: 坏}]\n")
+            with Server("--tasks", folder) as server:
+                answer = server.post("/v1/classify", {"task": "sure", "text": "x"})
+                self.assertEqual(answer.status, 200, answer.text)
+                self.assertTrue(answer.json()["abstained"])
+                self.assertEqual(server.metric("qwen_labels_total", task="sure", label="other"), 1)
+                self.assertEqual(server.metric("qwen_labels_total", task="sure"), 1)
+
+    def test_utilization(self):
+        with Server("--parallel", "1", "--ctx-size", "256", "--prefix-mb", "1") as server:
+            values = [server.metric("qwen_kv_utilization")]
+            server.post("/v1/completions", {"prompt": list(range(200)), "max_tokens": 1})
+            values.append(server.metric("qwen_kv_utilization"))
+            self.assertTrue(all(0 <= value <= 1 for value in values), values)
+            self.assertGreater(values[1], 0.5)  # the prompt is kept for requests that begin with it
+            before = server.metric("process_cpu_seconds_total")
+            self.assertGreater(before, 0)
+            server.post("/v1/completions", {"prompt": list(range(1, 201)), "max_tokens": 20})
+            self.assertGreater(server.metric("process_cpu_seconds_total"), before)
+
     @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed (Debian: prometheus)")
     def test_promtool(self):
         with Server() as server:

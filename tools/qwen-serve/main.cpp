@@ -11,6 +11,7 @@
 #include "common/output.h"
 #include "common/program.h"
 #include "qwen-serve/http_server.h"
+#include "qwen-serve/network_addresses.h"
 #include "qwen-serve/router.h"
 
 namespace qwen_serve {
@@ -48,12 +49,18 @@ std::string guard(std::size_t keys) {
   return std::to_string(keys) + (keys == 1 ? " API key" : " API keys");
 }
 
+std::string url_of(const std::string& host, int port) {
+  const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
+  return "http://" + shown + ":" + std::to_string(port);
+}
+
 void show_ready(const Service& service, int port) {
   const std::string& host = service.options.host;
-  const std::string shown = host.find(':') != std::string::npos ? "[" + host + "]" : host;
-  tools::stream_out("qwen-serve: ready: http://" + shown + ":" + std::to_string(port) + " (" +
-                    service.model_id + ", " + std::to_string(service.model.threads()) + " threads, " +
-                    guard(service.keys.count()) + ")\n");
+  tools::stream_out("qwen-serve: ready: " + url_of(host, port) + " (" + service.model_id + ", " +
+                    std::to_string(service.model.threads()) + " threads, " + guard(service.keys.count()) +
+                    ")\n");
+  for (const std::string& address : reachable_addresses(host))
+    tools::stream_out("qwen-serve: for other devices: " + url_of(address, port) + "\n");
   const bool local = host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
   if (!local && !service.keys.required())
     tools::warn("anyone who can reach " + host + " may use this server: no API key is set (--api-key-file)");

@@ -7,6 +7,8 @@
 #include <map>
 #include <sstream>
 
+#include "qwen-serve/label_metrics.h"
+
 namespace qwen_serve {
 namespace {
 
@@ -74,6 +76,7 @@ void Metrics::add(Reading reading) {
 
 std::string Metrics::text() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  for (prometheus::MetricFamily& family : collect_labels()) families.push_back(std::move(family));
   std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
   for (const Reading& reading : readings_) {
     prometheus::MetricFamily family;

@@ -3,6 +3,7 @@
 
 #include "qwen-serve/completion_run.h"
 #include "qwen-serve/endpoints.h"
+#include "qwen-serve/request_fields.h"
 
 namespace qwen_serve {
 namespace {
@@ -55,13 +56,7 @@ void read_options(Fields& fields, CompletionRequest& request) {
     request.reply.max_tokens = *tokens < 0 ? ReplyFields::kNoLimit : static_cast<int>(*tokens);
   request.stop = inner.texts("stop", kMaxStops);
   std::erase(request.stop, "");
-  inner.ignore({"num_ctx", "num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "use_mmap",
-                "use_mlock", "low_vram", "numa", "f16_kv", "vocab_only", "draft_num_predict"});
-  inner.refuse("typical_p", {1, 0});
-  inner.refuse("tfs_z", {1, 0});
-  inner.refuse("mirostat", {0});
-  inner.refuse("repeat_last_n", {64});
-  inner.ignore({"mirostat_eta", "mirostat_tau", "penalize_newline"});
+  ignore_and_refuse(inner, FieldScope::ollama_options);
   inner.finish();
 }
 
@@ -71,11 +66,9 @@ void read_shared(Fields& fields, RawJson raw, CompletionRequest& request) {
   request.model = *model;
   request.stream = fields.flag("stream").value_or(true);
   read_options(fields, request);
-  fields.ignore({"keep_alive"});
   request.format = read_ollama_format(fields, raw);
   request.thinking = fields.flag("think");
-  fields.refuse("logprobs");
-  fields.ignore({"top_logprobs"});
+  ignore_and_refuse(fields, FieldScope::ollama);
 }
 
 CompletionRequest read_chat(const InputJson& body, RawJson raw) {
@@ -116,7 +109,7 @@ CompletionRequest read_generate(const InputJson& body, RawJson raw) {
   const std::string prompt = fields.text("prompt").value_or("");
   const auto system = fields.text("system");
   const bool plain = fields.flag("raw").value_or(false);
-  for (const char* name : {"suffix", "images", "template", "context"}) fields.refuse(name);
+  ignore_and_refuse(fields, FieldScope::ollama_generate);
   fields.finish();
   request.chat = !plain;
   if (prompt.empty()) return request;
@@ -239,9 +232,7 @@ void ollama_show(Service& service, RequestContext& context) {
   Fields fields(body);
   auto name = fields.text("model");
   if (const auto old_name = fields.text("name"); !name) name = old_name;
-  fields.ignore({"verbose"});
-  fields.refuse("system");
-  fields.refuse("template");
+  ignore_and_refuse(fields, FieldScope::ollama_show);
   fields.finish();
   if (!name) throw bad_field("model", "model is missing", "missing_field");
   service.check_request_model(*name);

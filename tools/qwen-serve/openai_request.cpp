@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "qwen-serve/request_fields.h"
+
 namespace qwen_serve {
 namespace {
 
@@ -32,7 +34,7 @@ std::string read_content(const InputJson* content, const std::string& path) {
                       "unsupported_field");
     const auto piece = part.text("text");
     if (!piece) throw bad_field(name + ".text", name + ".text is missing", "missing_field");
-    part.ignore({"cache_control", "annotations"});
+    ignore_and_refuse(part, FieldScope::content_part);
     part.finish();
     text += *piece;
   }
@@ -58,34 +60,6 @@ std::vector<std::pair<qwen::Token, float>> read_logit_bias(const InputJson* map)
   return out;
 }
 
-// Fields that cannot change the text. docs/server.md lists them.
-void ignore_hints(Fields& fields) {
-  fields.ignore({"metadata", "store", "service_tier", "prompt_cache_key", "prompt_cache_retention",
-                 "safety_identifier", "cache_prompt", "keep_alive", "id_slot", "priority",
-                 "timings_per_token", "return_progress", "return_token_ids", "request_id"});
-}
-
-// Fields of OpenAI, llama.cpp and vLLM that would change the text, with the value that asks for nothing.
-const std::pair<const char*, InputJson> kNotImplemented[] = {
-    {"grammar", ""},
-    {"guided_grammar", nullptr},
-    {"structured_outputs", ""},
-    {"bad_words", ""},
-    {"typical_p", 1},
-    {"mirostat", 0},
-    {"dry_multiplier", 0},
-    {"xtc_probability", 0},
-    {"dynatemp_range", 0},
-    {"best_of", 1},
-    {"length_penalty", 1},
-    {"use_beam_search", nullptr},
-    {"prompt_logprobs", nullptr},
-    {"n_probs", 0},
-    {"lora", ""},
-    {"logits_processors", ""},
-    {"truncate_prompt_tokens", nullptr},
-};
-
 // What both kinds of completion share.
 void read_common(Fields& fields, RawJson raw, CompletionRequest& request) {
   request.model = fields.text("model");
@@ -101,7 +75,7 @@ void read_common(Fields& fields, RawJson raw, CompletionRequest& request) {
       throw bad_field("stream_options", "stream_options: expected an object, found " + describe(*options));
     Fields inner(*options, "stream_options");
     request.include_usage = inner.flag("include_usage").value_or(false);
-    inner.ignore({"include_obfuscation", "continuous_usage_stats"});
+    ignore_and_refuse(inner, FieldScope::stream_options);
     inner.finish();
   }
   request.user = fields.text("user").value_or("").substr(0, 256);
@@ -116,8 +90,7 @@ void read_common(Fields& fields, RawJson raw, CompletionRequest& request) {
     if (request.min_tokens > 0)
       throw bad_field("min_tokens", "min_tokens: not together with " + request.format.field);
   }
-  ignore_hints(fields);
-  for (const auto& [name, harmless] : kNotImplemented) fields.refuse(name, {harmless});
+  ignore_and_refuse(fields, FieldScope::completions);
 }
 
 }  // namespace
@@ -165,14 +138,14 @@ std::string read_tool_call(const InputJson& value, const std::string& path) {
   if (const std::string type = fields.text("type").value_or("function"); type != "function")
     throw bad_field(path + ".type", path + ".type: only \"function\" is supported, found " + describe(type),
                     "unsupported_field");
-  fields.ignore({"index"});
+  ignore_and_refuse(fields, FieldScope::tool_call);
   const InputJson* inner = fields.find("function");
   const std::string name_of_function = path + ".function";
   if (!inner || !inner->is_object())
     throw bad_field(name_of_function, name_of_function + ": expected an object", "missing_field");
   Fields function(*inner, name_of_function);
   const std::string name = function.text("name").value_or("");
-  function.ignore({"index", "parsed_arguments"});
+  ignore_and_refuse(function, FieldScope::tool_call_function);
   const InputJson* found = function.find("arguments");
   std::string arguments = "{}";
   if (found && found->is_string()) {
@@ -228,11 +201,9 @@ qwen::Message read_message(const InputJson& value, const std::string& path) {
     message.content = read_content(content, path + ".content");
   else
     further["content"] = nullptr;
-  fields.ignore({"name", "annotations", "cache_control", "refusal", "parsed"});
-  if (message.role != "assistant")
-    for (const char* name : {"tool_calls", "reasoning_content", "reasoning"}) fields.refuse(name);
-  if (message.role != "tool") fields.refuse("tool_call_id");
-  for (const char* name : {"function_call", "audio"}) fields.refuse(name);
+  ignore_and_refuse(fields, FieldScope::message);
+  if (message.role != "assistant") ignore_and_refuse(fields, FieldScope::message_not_assistant);
+  if (message.role != "tool") ignore_and_refuse(fields, FieldScope::message_not_tool);
   fields.finish();
   if (!further.empty()) message.fields = further.dump();
   return message;
@@ -301,11 +272,7 @@ CompletionRequest read_chat_request(const InputJson& body, RawJson raw) {
   if (request.continue_final_message && request.messages.back().role != "assistant")
     throw bad_field("continue_final_message",
                     "continue_final_message: the last message is not the assistant's");
-  fields.refuse("function_call", {"none", "auto"});
-  fields.refuse("modalities", {InputJson::array({"text"})});
-  fields.refuse("reasoning_effort", {"none"});
-  fields.refuse("verbosity", {"medium"});
-  for (const char* name : {"functions", "audio", "prediction", "web_search_options"}) fields.refuse(name);
+  ignore_and_refuse(fields, FieldScope::chat_completions);
   fields.finish();
   return request;
 }
@@ -345,7 +312,7 @@ CompletionRequest read_completion_request(const InputJson& body, RawJson raw) {
   request.echo = fields.flag("echo").value_or(false);
   if (request.echo && request.logprobs >= 0)
     throw bad_field("logprobs", "logprobs: not supported together with echo", "unsupported_field");
-  fields.refuse("suffix");
+  ignore_and_refuse(fields, FieldScope::text_completions);
   fields.finish();
   return request;
 }

@@ -1,4 +1,5 @@
 // The table of all endpoints.
+#include "qwen-serve/api_description.h"
 #include "qwen-serve/endpoints.h"
 #include "qwen-serve/router.h"
 
@@ -10,6 +11,8 @@ using enum Route::Access;
 constexpr Route kRoutes[] = {
     {"GET", "/", page, open, "The web page"},
     {"GET", "/web/*", web_file, open, "A file of the web page"},
+    {"GET", "/docs", docs, open, "The API as a page"},
+    {"GET", "/openapi.json", openapi, open, "The API as OpenAPI 3.1"},
     {"GET", "/health", health, immediate, "The process is alive"},
     {"GET", "/ready", ready, immediate, "The server accepts work"},
     {"GET", "/metrics", metrics, keyed, "Metrics for Prometheus"},

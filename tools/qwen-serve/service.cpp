@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <random>
 
 #include "qwen-serve/chat_request.h"
@@ -50,6 +51,21 @@ qwen::ResultCacheOptions cache_options(const Options& options) {
   return cache;
 }
 
+// Bytes of keys and values that the engine keeps at most: `max_sequences` full contexts.
+double kv_limit(const qwen::Engine& engine) {
+  const qwen::EngineOptions& options = engine.options();
+  const qwen::ModelShape& shape = engine.model().info().shape;
+  const double value_bytes = options.kv_type == qwen::KvType::f16 ? 2 : 4;
+  return 2.0 * shape.layers * shape.kv_heads * shape.head_dim * value_bytes * options.context *
+         options.max_sequences;
+}
+
+double cpu_seconds() {
+  timespec time{};
+  if (::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 ClassifierRegistry::Results result_cache(const Options& options) {
   if (options.cache_entries == 0) return nullptr;
   return std::make_shared<qwen::ResultCache<qwen::Classification>>(cache_options(options));
@@ -91,6 +107,8 @@ Service::Service(const Options& given, qwen::Model loaded)
                 {"threads", std::to_string(model.threads())}}});
   metrics.add(
       {Metrics::Reading::gauge, "process_resident_memory_bytes", "Memory that is in RAM", resident_bytes});
+  metrics.add(
+      {Metrics::Reading::counter, "process_cpu_seconds_total", "CPU time of all threads", cpu_seconds});
   metrics.add({Metrics::Reading::gauge, "qwen_weight_bytes", "Memory of the packed weights",
                [this] { return static_cast<double>(model.weight_bytes()); }});
   const auto engine_gauge = [this](const char* name, const char* help, auto read) {
@@ -102,6 +120,10 @@ Service::Service(const Options& given, qwen::Model loaded)
                [](const Counters& c) { return c.running; });
   engine_gauge("qwen_jobs_queued", "Sequences that wait", [](const Counters& c) { return c.queued; });
   engine_gauge("qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
+  engine_gauge("qwen_kv_utilization", "KV memory as a part of its limit, 0 to 1",
+               [limit = kv_limit(*engine)](const Counters& c) {
+                 return std::min(1.0, static_cast<double>(c.kv_bytes) / limit);
+               });
   engine_gauge("qwen_scratch_bytes", "Memory of activations",
                [](const Counters& c) { return c.scratch_bytes; });
   metrics.add(
