@@ -3,7 +3,6 @@
 
 #include "qwen-serve/chat_request.h"
 #include "qwen-serve/endpoints.h"
-#include "qwen-serve/label_metrics.h"
 #include "qwen-serve/task_json.h"
 
 namespace qwen_serve {
@@ -55,7 +54,7 @@ void send_label(AnalyzeRun& run, StreamWriter& out, const qwen::Classification& 
   run.label.update(label_json(run.classifier->task(), found));
   run.label["ms"] = to_ms(found.seconds);
   add(run.usage, found);
-  count_label(run.classifier->task(), found, false);
+  run.service.metrics.count_label(run.classifier->task(), found, false);
   send_event(out, "sentiment", run.label);
 }
 

@@ -41,6 +41,9 @@ constexpr RouteBodies kBodies[] = {
      R"({"prompt": "今天天气", "max_tokens": 16})"},
     {"POST", "/v1/classify", "ClassifyRequest", "Classification", kJson, "",
      R"({"task": "sentiment", "text": "太棒了！"})"},
+    {"POST", "/v1/embeddings", "EmbeddingsRequest", "Embeddings", kJson, "", R"({"input": ["你好"]})"},
+    {"POST", "/v1/rerank", "RerankRequest", "Rerank", kJson, "",
+     R"({"query": "退货要几天？", "documents": ["七天内可以退货。", "今天下雨。"]})"},
     {"POST", "/tokenize", "TokenizeRequest", "Tokens", kJson, "", R"({"text": "你好"})"},
     {"POST", "/detokenize", "DetokenizeRequest", "Text", kJson, "", R"({"tokens": [0, 1, 2]})"},
     {"POST", "/apply-template", "ChatCompletionRequest", "Prompt", kJson, "",
@@ -60,6 +63,8 @@ constexpr RouteBodies kBodies[] = {
      R"({"model": "any", "messages": [{"role": "user", "content": "你好"}], "stream": false})"},
     {"POST", "/api/generate", "OllamaGenerateRequest", "OllamaGenerateReply", kJson, kLines,
      R"({"model": "any", "prompt": "你好", "stream": false})"},
+    {"POST", "/api/embed", "OllamaEmbedRequest", "OllamaEmbeddings", kJson, "",
+     R"({"model": "any", "input": "你好"})"},
 };
 
 // The schemas whose objects have the fields of a scope.

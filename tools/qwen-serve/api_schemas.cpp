@@ -103,6 +103,19 @@ const char* const kRequestSchemas = R"json({
   "prompt": {"type": "string", "minLength": 1},
   "history": {"description": "false, or a list of [user, assistant] pairs or of messages",
     "type": ["boolean", "array"]}}},
+"EmbeddingsRequest": {"type": "object", "additionalProperties": false, "required": ["input"], "properties": {
+  "input": {"description": "A text, a list of texts, token ids, or a list of lists of ids", "type": ["string", "array"]},
+  "dimensions": {"type": "integer", "minimum": 1}, "encoding_format": {"enum": ["float", "base64"]},
+  "instruction": {"type": "string"}, "normalize": {"type": "boolean"}, "truncate": {"type": "boolean"},
+  "model": {"type": "string"}, "user": {"type": "string"}}},
+"RerankRequest": {"type": "object", "additionalProperties": false, "required": ["query", "documents"], "properties": {
+  "query": {"type": "string"}, "top_n": {"type": "integer", "minimum": 1}, "return_documents": {"type": "boolean"},
+  "documents": {"type": "array", "description": "Texts, or {\"text\"} objects", "items": {"type": ["string", "object"]}},
+  "instruction": {"type": "string"}, "truncate": {"type": "boolean"}, "model": {"type": "string"},
+  "user": {"type": "string"}}},
+"OllamaEmbedRequest": {"type": "object", "additionalProperties": false, "required": ["model", "input"], "properties": {
+  "model": {"type": "string"}, "input": {"type": ["string", "array"]}, "truncate": {"type": "boolean"},
+  "dimensions": {"type": "integer", "minimum": 0}, "keep_alive": {}, "options": {"type": "object"}}},
 "TokenizeRequest": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
   "text": {"type": "string"},
   "special": {"type": "boolean", "description": "Control tokens in the text are parsed"}}},
@@ -173,6 +186,18 @@ const char* const kAnswerSchemas = R"json({
   "task": {"type": ["string", "null"]},
   "results": {"type": "array", "items": {"$ref": "#/components/schemas/Label"}, "description": "If texts were sent"},
   "usage": {"$ref": "#/components/schemas/Usage"}, "timings": {"$ref": "#/components/schemas/Timings"}}},
+"Embeddings": {"type": "object", "required": ["object", "data", "model", "usage"], "properties": {
+  "object": {"const": "list"}, "model": {"type": "string"}, "usage": {"type": "object"},
+  "data": {"type": "array", "items": {"type": "object", "required": ["object", "index", "embedding"], "properties": {
+    "object": {"const": "embedding"}, "index": {"type": "integer"}, "embedding": {"type": ["array", "string"]}}}}}},
+"Rerank": {"type": "object", "required": ["id", "model", "results", "usage"], "properties": {
+  "id": {"type": "string"}, "model": {"type": "string"}, "usage": {"type": "object"},
+  "results": {"type": "array", "items": {"type": "object", "required": ["index", "relevance_score"], "properties": {
+    "index": {"type": "integer"}, "relevance_score": {"type": "number"}, "document": {"type": "object"}}}}}},
+"OllamaEmbeddings": {"type": "object", "required": ["model", "embeddings", "prompt_eval_count"], "properties": {
+  "model": {"type": "string"}, "prompt_eval_count": {"type": "integer"}, "total_duration": {"type": "integer"},
+  "load_duration": {"type": "integer"},
+  "embeddings": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}}},
 "Tokens": {"type": "object", "required": ["tokens", "count"], "properties": {
   "tokens": {"type": "array", "items": {"type": "integer"}}, "count": {"type": "integer"}}},
 "Text": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},

@@ -1,6 +1,5 @@
 // /v1/classify.
 #include "qwen-serve/endpoints.h"
-#include "qwen-serve/label_metrics.h"
 #include "qwen-serve/task_json.h"
 #include "qwen-serve/task_requests.h"
 
@@ -29,7 +28,7 @@ void classify(Service& service, RequestContext& context) {
     result["cached"] = found.cached;
     result["ms"] = to_ms(found.seconds);
     results.push_back(std::move(result));
-    count_label(task, found, own_labels);
+    service.metrics.count_label(task, found, own_labels);
     add(usage, found);
     all_known = all_known && found.cached;
     timings.queue_seconds = std::max(timings.queue_seconds, found.queue_seconds);

@@ -7,8 +7,6 @@
 #include <map>
 #include <sstream>
 
-#include "qwen-serve/label_metrics.h"
-
 namespace qwen_serve {
 namespace {
 
@@ -44,6 +42,7 @@ Metrics::Metrics()
       generated_tokens_(counter(*registry_, "qwen_generated_tokens_total", "Tokens of replies")),
       cache_hits_(counter(*registry_, "qwen_result_cache_hits_total", "Answers that were known before")),
       cache_misses_(counter(*registry_, "qwen_result_cache_misses_total", "Answers that were computed")),
+      labels_(counter(*registry_, "qwen_labels_total", "Texts that were classified, by task and label")),
       whole_(histogram(*registry_, "qwen_request_seconds", "Whole requests that used the model")),
       first_token_(histogram(*registry_, "qwen_time_to_first_token_seconds",
                              "From a request to the first token of its reply, or to its label")),
@@ -66,6 +65,12 @@ void Metrics::record(const RequestContext& context, double seconds) {
   (log.cache_hit ? cache_hits_ : cache_misses_).Add(labels).Increment();
 }
 
+void Metrics::count_label(const qwen::Task& task, const qwen::Classification& found, bool own_labels) {
+  const bool other = own_labels || found.abstained || found.label < 0;
+  const std::string label = other ? "other" : task.labels.at(static_cast<std::size_t>(found.label)).text;
+  labels_.Add({{"task", own_labels ? "labels" : task.name}, {"label", label}}).Increment();
+}
+
 void Metrics::token_interval(const RequestLog& log, double seconds) {
   interval_.Add(labels_of(log), kIntervals).Observe(seconds);
 }
@@ -76,7 +81,6 @@ void Metrics::add(Reading reading) {
 
 std::string Metrics::text() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
-  for (prometheus::MetricFamily& family : collect_labels()) families.push_back(std::move(family));
   std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
   for (const Reading& reading : readings_) {
     prometheus::MetricFamily family;

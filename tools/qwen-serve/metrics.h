@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "qwen-serve/request_context.h"
+#include "qwen/classifier.h"
 
 namespace qwen_serve {
 
@@ -24,6 +25,9 @@ class Metrics {
   void record(const RequestContext& context, double seconds);
   // Seconds between two pieces of a reply, for `tokens` tokens.
   void token_interval(const RequestLog& log, double seconds);
+  // A text that has been classified. The label counts as "other" if the task abstained, or if the labels came with the
+  // request (`own_labels`): so the number of time series is bounded.
+  void count_label(const qwen::Task& task, const qwen::Classification& found, bool own_labels);
 
   // A number that is read when it is asked for.
   struct Reading {
@@ -42,7 +46,8 @@ class Metrics {
   using Counters = prometheus::Family<prometheus::Counter>;
 
   std::shared_ptr<prometheus::Registry> registry_;
-  Counters &requests_, &prompt_tokens_, &cached_tokens_, &generated_tokens_, &cache_hits_, &cache_misses_;
+  Counters &requests_, &prompt_tokens_, &cached_tokens_, &generated_tokens_, &cache_hits_, &cache_misses_,
+      &labels_;
   Histograms &whole_, &first_token_, &interval_, &queue_;
   std::vector<Reading> readings_;
 };
