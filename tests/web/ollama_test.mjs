@@ -55,6 +55,12 @@ test("an answer of a given form", async () => {
   assert.equal(typeof answer.good, "boolean");
 });
 
+test("vectors", async () => {
+  const { embeddings } = await client.embed({ model, input: ["今天天气很好。", "退货要几天？"] });
+  assert.equal(embeddings.length, 2);
+  for (const vector of embeddings) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-4);
+});
+
 test("an abort ends the stream", async () => {
   const stream = await client.chat({ model, messages: kMessages, stream: true, options: { temperature: 1.5, num_predict: 900 } });
   await assert.rejects(async () => {
@@ -72,5 +78,5 @@ test("errors are text", async () => {
   await refused(client.generate({ model, prompt: "x", suffix: "y" }), "suffix");
   await refused(client.pull({ model: "x" }), "not implemented");
   await refused(client.delete({ model: "x" }), "not implemented");
-  await refused(client.embed({ model, input: "x" }), "not implemented");
+  await refused(client.embed({ model, input: "x", dimensions: 100000 }), "dimensions");
 });

@@ -20,6 +20,8 @@ constexpr Summary kSummaries[] = {
     {"task", "按名称运行任意任务：summary、intent 或自己写的任务（docs/tasks.md）"},
     {"classify", "用任意分类任务或 --labels 给文本打标签"},
     {"extract", "从文本中提取信息，输出符合任务格式的 JSON"},
+    {"embed", "把文本转为向量，用于语义检索"},
+    {"rerank", "按与查询的相关程度给文档打分，从高到低排列"},
     {"evaluate", "在已标注的文本上计算准确率、F1、混淆矩阵和校准误差"},
     {"calibrate", "用已标注的文本校准概率"},
     {"tasks", "列出所有任务，或查看一个任务"},
