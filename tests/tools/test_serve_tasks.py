@@ -257,6 +257,8 @@ class TestMessages(Tasks):
         for field, wrong in (("system", 1), ("system", ["x"]), ("partial", 1), ("partial", {}), ("think", "on"), ("think", 1)):
             refused(field, **{field: wrong})
         refused("think", think=True)  # a model that cannot
+        refused("thinking_budget", thinking_budget=3)
+        refused("thinking_budget", think=True, thinking_budget=-1)
         for field, value in (("system", "x"), ("partial", "x"), ("think", True)):
             refused("reply", reply=None, **{field: value})
         check_error(self, self.server.post(ANALYZE, {"text": "x", "messages": HISTORY, "role": "user"}), 400, "unknown_field", "role")
@@ -283,6 +285,9 @@ class TestThinking(unittest.TestCase):
                 events, response = server.events(ANALYZE, {**request, "think": True})
                 turns = server.get("/api/sessions/" + response.headers["X-Session-Id"]).json()["turns"]
                 self.assertEqual(turns[0]["assistant"], "")
+                events, _ = server.events(ANALYZE, {**request, "messages": [], "think": True, "thinking_budget": 2, "max_tokens": 90})
+                self.assertIn("Considering the limited time", text_of(events, "reasoning"))
+                self.assertTrue(text_of(events))
                 events, _ = server.events(ANALYZE, {**request, "messages": [], "think": False})
                 self.assertEqual((text_of(events, "reasoning"), text_of(events)), ("", ANSWER))
 

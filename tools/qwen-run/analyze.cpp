@@ -14,6 +14,7 @@ using tools::Json;
 struct Flags : TaskFlags {
   TextInput input;
   AnswerFlags answer;
+  ThinkFlags think;
   std::string task = "sentiment", chat_task = "chat";
   bool json = false;
 };
@@ -25,12 +26,16 @@ int analyze(const Flags& flags) {
   const qwen::Task& chat_task = registry.get(flags.chat_task);
   const std::string text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
+  flags.think.check(model);
   const auto engine = flags.engine(model);
   qwen::Classifier classifier = flags.classifier(engine, task);
   qwen::ChatOptions options;
   options.sampling = flags.answer.sampling(chat_task.sampling);
   if (flags.answer.max_tokens > 0) options.max_new_tokens = flags.answer.max_tokens;
+  options.thinking = flags.think.thinking();
+  options.thought_tokens = flags.think.thought_tokens();
   qwen::Chat chat(engine, chat_task, options);
+  AnswerStream stream;
   qwen::SayOptions say;
   say.stop = flags.answer.stop;
   const auto on_label = [&](const qwen::Classification& result) {
@@ -38,13 +43,16 @@ int analyze(const Flags& flags) {
     return true;
   };
   const auto on_text = [&](std::string_view part) {
-    if (!flags.json) tools::stream_out(part);
-    return true;
+    if (!flags.json) stream.text(part);
+  };
+  say.on_reasoning = [&](std::string_view part) {
+    if (!flags.json) stream.thought(part);
   };
   const qwen::Analysis result = qwen::analyze(classifier, chat, text, on_label, on_text, say);
   if (flags.json) {
     Json json = label_json(task, result.classification);
     json["reply"] = result.reply.text;
+    if (!result.reply.reasoning.empty()) json["reasoning"] = result.reply.reasoning;
     json["finish_reason"] = qwen::to_string(result.reply.finish);
     json["reply_tokens"] = result.reply.generation.tokens.size();
     json["label_ms"] = result.label_seconds * 1e3;
@@ -70,6 +78,7 @@ std::function<int()> analyze_command(tools::CommandLine& app) {
   flags->add(app);
   flags->add_cache(app);
   flags->answer.add(app);
+  flags->think.add(app);
   app.add("--task", flags->task, "The task that finds the label (sentiment)").type("NAME").group("Task");
   app.add("--chat-task", flags->chat_task, "The task that replies (chat)").type("NAME").group("Task");
   app.add_flag("--json", flags->json, "One JSON object").group("Output");

@@ -29,22 +29,26 @@ void GenerationFlags::add(tools::CommandLine& app) {
 
 void ChatFlags::add(tools::CommandLine& app, tools::ModelOptions& model) {
   app.add("-s,--system", system, "System prompt, instead of the model's own").type("TEXT").group("Input");
+  ThinkFlags::add(app);
+  tools::add_chat_template(app, model);
+}
+
+void ThinkFlags::add(tools::CommandLine& app) {
   app.add("--think", think,
           "Whether the model thinks before it answers: on, off, or on with N tokens at most")
       .type("on|off|N")
       .check(think_problem)
       .group("Answer");
-  tools::add_chat_template(app, model);
 }
 
-std::string ChatFlags::think_problem(const std::string& value) {
+std::string ThinkFlags::think_problem(const std::string& value) {
   const bool digits =
       !value.empty() && value.size() < 10 && value.find_first_not_of("0123456789") == std::string::npos;
   if (value == "on" || value == "off" || digits) return {};
   return "expected on, off or a number of tokens, found \"" + value + "\"";
 }
 
-void ChatFlags::check(const qwen::Model& model) const {
+void ThinkFlags::check(const qwen::Model& model) const {
   using Thinking = qwen::ChatTemplate::Thinking;
   const qwen::ChatTemplate& chat = model.chat_template();
   const std::string name = "--think: the model's chat template (" + std::string(chat.name()) + ")";
@@ -53,7 +57,7 @@ void ChatFlags::check(const qwen::Model& model) const {
     throw UsageError(name + " cannot turn thinking off");
 }
 
-int ChatFlags::thought_tokens() const {
+int ThinkFlags::thought_tokens() const {
   return think && *think != "on" && *think != "off" ? std::stoi(*think) : -1;
 }
 

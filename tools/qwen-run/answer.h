@@ -29,17 +29,23 @@ struct GenerationFlags {
   bool show_timing() const;
 };
 
-// Options of commands that answer messages.
-struct ChatFlags {
-  std::optional<std::string> system;  // "": an empty prompt; unset: the model's own
-  std::optional<std::string> think;   // "on", "off", or a number of tokens
+// --think.
+struct ThinkFlags {
+  std::optional<std::string> think;  // "on", "off", or a number of tokens
 
-  void add(tools::CommandLine& app, tools::ModelOptions& model);
+  void add(tools::CommandLine& app);
   // Throws UsageError for a --think that the model's template cannot do.
   void check(const qwen::Model& model) const;
   static std::string think_problem(const std::string& value);  // why it is no value of `think`; "": it is one
   bool thinking() const { return think && *think != "off"; }
   int thought_tokens() const;  // at most; -1: no limit
+};
+
+// Options of commands that answer messages.
+struct ChatFlags : ThinkFlags {
+  std::optional<std::string> system;  // "": an empty prompt; unset: the model's own
+
+  void add(tools::CommandLine& app, tools::ModelOptions& model);
 };
 
 // Writes an answer to stdout as it is generated. A thought is written dim to a terminal, and left out elsewhere.

@@ -277,7 +277,7 @@ class Repl {
 
   void set_thinking(const std::string& value) {
     if (!value.empty()) {
-      if (const std::string problem = ChatFlags::think_problem(value); !problem.empty())
+      if (const std::string problem = ThinkFlags::think_problem(value); !problem.empty())
         throw tools::UsageError("/think: " + problem);
       Flags changed = flags_;
       changed.chat.think = value;

@@ -157,6 +157,7 @@ void analyze(Service& service, RequestContext& context) {
     options.history = run->request.history;
     options.system = run->request.system;
     options.thinking = run->request.think;
+    options.thought_tokens = run->request.thought_tokens;
     run->chat.emplace(make_chat(service, reply, run->request.fields, options, chat_turns(run->turns)));
     qwen::SayOptions say;
     say.partial = run->request.partial;

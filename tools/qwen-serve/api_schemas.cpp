@@ -97,7 +97,8 @@ const char* const kRequestSchemas = R"json({
   "regenerate": {"type": "boolean", "description": "Answers the session's last message again"},
   "system": {"type": "string", "description": "Replaces the reply task's system prompt"},
   "partial": {"type": "string", "description": "The reply so far, which the model continues"},
-  "think": {"type": "boolean"}}},
+  "think": {"type": "boolean"},
+  "thinking_budget": {"type": "integer", "minimum": 0, "description": "Tokens of the thought at most"}}},
 "ChatRequest": {"type": "object", "additionalProperties": false, "required": ["prompt"],
   "x-include": ["TaskReply"], "properties": {
   "prompt": {"type": "string", "minLength": 1},

@@ -109,6 +109,10 @@ AnalyzeRequest read_analyze_request(const InputJson& body) {
   request.system = fields.text("system");
   request.partial = fields.text("partial").value_or("");
   request.think = fields.flag("think").value_or(false);
+  if (const auto budget = fields.integer("thinking_budget", 0, INT32_MAX)) {
+    if (!request.think) throw bad_field("thinking_budget", "thinking_budget: only if think is true");
+    request.thought_tokens = static_cast<int>(*budget);
+  }
   if (!request.answer && (request.system || !request.partial.empty() || request.think))
     throw bad_field("reply", "system, partial and think belong to a reply, but reply is null");
   read_reply_fields(fields, request.fields);

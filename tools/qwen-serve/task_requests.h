@@ -29,6 +29,7 @@ struct AnalyzeRequest {
   std::optional<std::string> system;                 // instead of the reply task's
   std::string partial;                               // the reply so far, to go on with
   bool think = false;
+  int thought_tokens = -1;  // at most; -1: no limit
   ReplyFields fields;
 };
 
