@@ -267,7 +267,7 @@ std::vector<OptionInfo> CommandLine::options() const {
         const CLI::Validator& validator = *const_cast<CLI::Option*>(option)->get_validator(0);
         name = validator.get_name();
         if (!validator(std::as_const(info.value)).empty()) info.value.clear();  // 0 for "not given"
-      } catch (const CLI::OptionNotFound&) {  // it has none
+      } catch (const CLI::OptionNotFound&) {                                    // it has none
       }
       if (name.starts_with(kOneOf))
         for (std::size_t at = std::strlen(kOneOf), end; (end = name.find('\n', at)) != std::string::npos;
