@@ -38,7 +38,7 @@ class QWEN_API Extractor {
   Extractor(Model model, Task task);
   // Extracts with this engine, together with its other requests. Computes the task's fixed prompt.
   // Throws Error(invalid_argument) for a task of another kind, or one that breaks the rules of its file format.
-  // Throws Error(invalid_argument) if no answer fits into Task::max_new_tokens.
+  // Throws Error(invalid_argument) if Task::max_new_tokens leaves no room for a text in the context.
   // Throws Error(bad_format) or Error(unsupported) for the schema, as Constraint::json_schema().
   // Throws Error(unsupported) if the model has no chat template.
   Extractor(std::shared_ptr<Engine> engine, Task task);
@@ -51,6 +51,7 @@ class QWEN_API Extractor {
   const std::shared_ptr<Engine>& engine() const noexcept;  // that computes
 
   // Extracts from one text.
+  // Throws Error(invalid_argument) if no answer fits into Task::max_new_tokens.
   // Throws Error(context_full) if the text does not fit and the task refuses that.
   // Throws Error(cancelled) if `cancel` was set before the answer was complete.
   // Throws Error(busy) if the engine's queue is full.

@@ -161,7 +161,7 @@ class SharedLibrary(unittest.TestCase):
     def symbols(self, path, *options):
         return {line.split()[-1] for line in run("nm", *options, path).splitlines() if line.strip()}
 
-    def library(self):
+    def shared_object(self):
         return os.path.join(library_folder(SHARED), "libqwen.so")
 
     def test_soname(self):
@@ -169,14 +169,14 @@ class SharedLibrary(unittest.TestCase):
                       env={"PKG_CONFIG_PATH": os.path.join(library_folder(SHARED), "pkgconfig")}).strip()
         major, minor, _ = version.split(".")
         wanted = f"libqwen.so.{major}.{minor}" if major == "0" else f"libqwen.so.{major}"
-        self.assertIn(f"Library soname: [{wanted}]", run("readelf", "-d", self.library()))
+        self.assertIn(f"Library soname: [{wanted}]", run("readelf", "-d", self.shared_object()))
         self.assertTrue(os.path.exists(os.path.join(library_folder(SHARED), f"libqwen.so.{version}")))
 
     def test_nothing_but_the_interface_is_exported(self):
         with open(os.path.join(SOURCE, "include", "qwen", "qwen_c.h"), encoding="utf-8") as file:
             c_functions = set(re.findall(r"^QWEN_API [^;(]*?(qwen_\w+)\(", file.read(), re.M))
         self.assertGreater(len(c_functions), 40)
-        names = self.symbols(self.library(), "-D", "--defined-only")
+        names = self.symbols(self.shared_object(), "-D", "--defined-only")
         self.assertEqual({name for name in names if not name.startswith("_Z")}, c_functions)
         plain = run("c++filt", *sorted(name for name in names if name.startswith("_Z"))).splitlines()
         self.assertGreater(len(plain), 100)
@@ -196,14 +196,14 @@ class SharedLibrary(unittest.TestCase):
                     wanted |= {symbol for symbol in self.symbols(os.path.join(folder, name), "--undefined-only")
                                if re.match(r"_ZNK?4qwen", symbol)}
         self.assertGreater(len(wanted), 50)
-        self.assertEqual(wanted - self.symbols(self.library(), "-D", "--defined-only"), set())
+        self.assertEqual(wanted - self.symbols(self.shared_object(), "-D", "--defined-only"), set())
 
     def test_python(self):
-        lines = run(sys.executable, os.path.join(EXAMPLES, "ctypes_api.py"), self.library()).splitlines()
+        lines = run(sys.executable, os.path.join(EXAMPLES, "ctypes_api.py"), self.shared_object()).splitlines()
         self.assertRegex(lines[0], r"^tokens( \d+)+$")
         self.assertRegex(lines[1], r"^正面 0\.9\d$")
         self.assertEqual(lines[2], "你好！很高兴和你聊天。有什么我可以帮你的吗？")
-        missing = subprocess.run([sys.executable, os.path.join(EXAMPLES, "ctypes_api.py"), self.library(), "/no/model"],
+        missing = subprocess.run([sys.executable, os.path.join(EXAMPLES, "ctypes_api.py"), self.shared_object(), "/no/model"],
                                  capture_output=True, text=True, timeout=60)
         self.assertNotEqual(missing.returncode, 0)
         self.assertIn("/no/model", missing.stderr)

@@ -36,12 +36,12 @@ class TestRefusedBySystem(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.library = os.path.join(cls.folder, "failing.so")
-        subprocess.run([os.environ.get("CXX", "c++"), "-std=c++17", "-O1", "-shared", "-fPIC", "-o", cls.library,
+        cls.preloaded = os.path.join(cls.folder, "failing.so")
+        subprocess.run([os.environ.get("CXX", "c++"), "-std=c++17", "-O1", "-shared", "-fPIC", "-o", cls.preloaded,
                         os.path.join(SOURCE, "tests", "tools", "failing_system_calls.cpp"), "-ldl"], check=True)
 
     def server(self, *arguments, **variables):
-        return Server(*arguments, env=environment(LD_PRELOAD=self.library, **variables))
+        return Server(*arguments, env=environment(LD_PRELOAD=self.preloaded, **variables))
 
     def threads(self, server):
         with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:

@@ -75,6 +75,13 @@ class ClassifierAnswerer : public Answerer {
   bool full_;
 };
 
+std::string without_thought(const std::string& text, qwen::Thought thought) {
+  if (thought == qwen::Thought::none) return text;
+  qwen::ThoughtSplitter splitter(thought == qwen::Thought::begun);
+  std::string answer = splitter.push(text).answer;
+  return answer + splitter.finish().answer;
+}
+
 class ReplyAnswerer : public Answerer {
  public:
   ReplyAnswerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task)
@@ -95,12 +102,15 @@ class ReplyAnswerer : public Answerer {
                 const qwen::CancelToken& cancel) {
     std::vector<qwen::EngineJob> jobs;
     std::vector<std::string> errors;
+    std::vector<qwen::Thought> thoughts;
     for (const std::string& text : texts) {
       jobs.emplace_back();
       errors.emplace_back();
+      thoughts.push_back(qwen::Thought::none);
       try {
         qwen::Chat::Prompt prompt = chat_.prompt(text);
         truncated_ += prompt.truncated_tokens > 0;
+        thoughts.back() = prompt.thought;
         qwen::EngineRequest request;
         request.prompt = std::move(prompt.tokens);
         request.generate.max_new_tokens = chat_.task().max_new_tokens;
@@ -120,7 +130,9 @@ class ReplyAnswerer : public Answerer {
       const qwen::GenerateResult& reply = jobs[i].result().generation;
       if (reply.finish == qwen::FinishReason::cancelled)
         throw qwen::Error(qwen::ErrorCode::cancelled, "the replies were cancelled");
-      receive({{"answer", reply.text}, {"finish_reason", qwen::to_string(reply.finish)}}, "");
+      receive({{"answer", without_thought(reply.text, thoughts[i])},
+               {"finish_reason", qwen::to_string(reply.finish)}},
+              "");
     }
   }
 
