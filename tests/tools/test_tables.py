@@ -160,6 +160,16 @@ class Formats(WithFolder):
         self.assertEqual(rows[0][3:], ["predicted_predicted_" + name for name in ADDED])
 
 
+class Thoughts(WithFolder):
+    def test_a_thought_is_no_answer(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".jinja") as template:
+            template.write("{% for m in messages %}{{ m.content }}{% endfor %}<|im_end|>{{ '<think>\\n' }}")
+            template.flush()
+            result = run("--chat-template", template.name, "summary", "--format", "lines", stdin="你好\n")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn(ANSWER[3:7], result.stdout)  # this model never ends its thought
+
+
 class Detection(WithFolder):
     def column(self, text, *arguments, name="a.csv"):
         """The column that is found, by the header of JSON lines."""
