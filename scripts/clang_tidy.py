@@ -21,9 +21,11 @@ ISA_FILE = re.compile(r"_(avx2|avxvnni|avx512)\.cpp$")
 
 
 def chosen(path):
-    """Library sources, except kernels of single instruction sets: intrinsics, and slow to parse."""
+    """Library sources, or the files that include several of them (CMAKE_UNITY_BUILD), except kernels of single instruction sets:
+    intrinsics, and slow to parse."""
     name = os.path.relpath(path, ROOT)
-    return name.startswith("libqwen" + os.sep) and name.endswith(".cpp") and not ISA_FILE.search(name)
+    own = name.startswith("libqwen" + os.sep) and name.endswith(".cpp") and not ISA_FILE.search(name)
+    return own or "qwen-objects.dir/Unity/" in path
 
 
 @functools.cache

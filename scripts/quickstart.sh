@@ -4,19 +4,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install_packages.sh
 
-build() {  # [TARGET]
-  if ! cmake --build --preset release ${1:+--target "$1"} >>build.log 2>&1; then
+build() {  # [BUILD.SH OPTIONS]
+  if ! scripts/build.sh -DQWEN_BUILD_TESTS=OFF -DQWEN_BUILD_BENCH=OFF "$@" >build.log 2>&1; then
     tail -n 30 build.log >&2
     echo "quickstart.sh: the build failed; see build.log" >&2
     exit 1
   fi
 }
-launcher=()
-if [[ -z ${CCACHE_DISABLE:-} ]] && command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
 echo "building qwen-run (a few minutes the first time) ..."
-cmake --preset release "${launcher[@]}" -DQWEN_BUILD_TESTS=OFF -DQWEN_BUILD_BENCH=OFF >build.log 2>&1 ||
-  { tail -n 30 build.log >&2; echo "quickstart.sh: CMake failed; see build.log" >&2; exit 1; }
-build qwen-run
+build -- qwen-run
 
 run=build/release/tools/qwen-run
 show() {  # prints the command, then runs it

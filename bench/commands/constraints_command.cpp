@@ -23,7 +23,7 @@ namespace {
 
 using constraints::ConstraintState;
 
-struct Flags {
+struct ConstraintsFlags {
   ModelChoice choice;
   std::string vocabulary;
   int threads = 0, repeats = 5, documents = 20, tokens = 256;
@@ -85,7 +85,7 @@ struct TokenCosts {
 
 // Documents of tokens drawn at random from the allowed ones: no token is ever the one that a model would have chosen, so
 // that the set of allowed tokens is needed each time. The worst case.
-TokenCosts token_costs(const Model& model, const Constraint& constraint, const Flags& flags) {
+TokenCosts token_costs(const Model& model, const Constraint& constraint, const ConstraintsFlags& flags) {
   const runtime::ModelState& m = runtime::state_of(model);
   std::mt19937 random(1);
   TokenCosts out;
@@ -115,7 +115,7 @@ TokenCosts token_costs(const Model& model, const Constraint& constraint, const F
 }
 
 // Tokens/s of whole answers, the prompt left out.
-double rate_of(const Model& model, const std::optional<Constraint>& constraint, const Flags& flags,
+double rate_of(const Model& model, const std::optional<Constraint>& constraint, const ConstraintsFlags& flags,
                std::uint64_t seed) {
   Session session(model);
   GenerateOptions options;
@@ -130,7 +130,7 @@ double rate_of(const Model& model, const std::optional<Constraint>& constraint, 
   return static_cast<double>(result.tokens.size()) / seconds;
 }
 
-int measure(Flags& flags) {
+int measure_constraints(ConstraintsFlags& flags) {
   flags.choice.require();
   std::unique_ptr<SyntheticFile> synthetic;
   LoadOptions load;
@@ -185,7 +185,7 @@ int measure(Flags& flags) {
 }  // namespace
 
 std::function<int()> constraints_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ConstraintsFlags>();
   flags->choice.add_options(app);
   app.add("--vocab", flags->vocabulary, "model file whose tokenizer the synthetic model uses");
   app.add("-t,--threads", flags->threads, "threads of the model; default: one per core");
@@ -197,7 +197,7 @@ std::function<int()> constraints_command(tools::CommandLine& app) {
   app.add_flag("--json", flags->json, "one JSON object");
   app.add_flag("--markdown", flags->markdown, "Markdown instead of a plain table");
   app.add_flag("--no-progress", flags->no_progress, "no progress bar");
-  return [flags] { return measure(*flags); };
+  return [flags] { return measure_constraints(*flags); };
 }
 
 }  // namespace qwen::bench

@@ -14,7 +14,7 @@
 namespace qwen::bench {
 namespace {
 
-struct Flags {
+struct CostFlags {
   ModelChoice choice;
   std::string currency = "USD", versus;
   double watts = 0, price = 0, hours = 24, purchase = 0, upkeep = 0, prefill = 0, decode = 0;
@@ -33,7 +33,7 @@ struct Inputs {
   std::string remark;  // why watts were not measured
 };
 
-void measure_speed(const Flags& flags, Inputs& inputs) {
+void measure_speed(const CostFlags& flags, Inputs& inputs) {
   RunOptions options;
   options.model = flags.choice.model;
   if (!flags.choice.synthetic.empty()) options.synthetic = parse_synthetic(flags.choice.synthetic);
@@ -62,7 +62,7 @@ void measure_speed(const Flags& flags, Inputs& inputs) {
   }
 }
 
-void check(const Flags& flags) {
+void check(const CostFlags& flags) {
   const auto need = [](const char* flag, double value) {
     if (!(value >= 0) || !std::isfinite(value))
       throw tools::UsageError(std::string(flag) + ": expected a number of at least 0");
@@ -94,7 +94,7 @@ class Report {
   tools::Json json_ = tools::Json::object();
 };
 
-void add_work(Report& report, const Flags& flags, const Inputs& in) {
+void add_work(Report& report, const CostFlags& flags, const Inputs& in) {
   const char* source =
       std::string_view(in.watts.source) == in.decode.source ? in.watts.source : "measured and assumed";
   const double joules_token = joules_per_token(in.watts.value, in.decode.value);
@@ -109,7 +109,8 @@ void add_work(Report& report, const Flags& flags, const Inputs& in) {
              "price_per_1000_requests", source);
 }
 
-std::string years_table(const Flags& flags, const Machine& ours, const Machine& theirs, tools::Json& json) {
+std::string years_table(const CostFlags& flags, const Machine& ours, const Machine& theirs,
+                        tools::Json& json) {
   Table table({flags.currency + cat(", ", flags.years, " years"), theirs.name, ours.name});
   const YearsTable a = costs_of_years(theirs, flags.years), b = costs_of_years(ours, flags.years);
   table.add({"purchase", fixed(a.purchase, 2), fixed(b.purchase, 2)});
@@ -123,7 +124,7 @@ std::string years_table(const Flags& flags, const Machine& ours, const Machine& 
   return table.text() + cat("saved: ", fixed(saved_percent(b.total(), a.total()), 1), " %\n");
 }
 
-int cost(Flags& flags) {
+int cost(CostFlags& flags) {
   check(flags);
   Inputs inputs;
   const bool assumed = flags.prefill > 0 || flags.decode > 0;
@@ -170,7 +171,7 @@ int cost(Flags& flags) {
 }  // namespace
 
 std::function<int()> cost_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CostFlags>();
   flags->choice.add_options(app);
   app.add("--prefill", flags->prefill, "assume this many prompt tokens/s instead of measuring a model");
   app.add("--decode", flags->decode, "and this many generated tokens/s");

@@ -19,7 +19,7 @@
 namespace qwen::bench {
 namespace {
 
-struct Flags : LoadFlags {
+struct EngineFlags : LoadFlags {
   int prompt = 32, tokens = 64, question = 32, repeats = 5, context = 2048;
   bool full = false;
 };
@@ -55,7 +55,7 @@ struct Rate {
 };
 
 // Replies that begin together, each time other ones.
-Rate measure_rate(Engine& engine, const Flags& flags, int at_once) {
+Rate measure_rate(Engine& engine, const EngineFlags& flags, int at_once) {
   Rate rate{at_once, {}, {}};
   for (int r = 0; r <= flags.repeats; ++r) {  // the first one warms up
     std::vector<EngineJob> jobs;
@@ -72,7 +72,7 @@ Rate measure_rate(Engine& engine, const Flags& flags, int at_once) {
 }
 
 // Answers about a text while all places but one are taken by long replies.
-std::vector<double> measure_questions(Engine& engine, const Flags& flags, int chats) {
+std::vector<double> measure_questions(Engine& engine, const EngineFlags& flags, int chats) {
   std::vector<EngineJob> jobs;
   for (int i = 0; i < chats; ++i)
     jobs.push_back(engine.submit(reply(engine.model(), flags.prompt, flags.context)));
@@ -88,7 +88,7 @@ std::vector<double> measure_questions(Engine& engine, const Flags& flags, int ch
 
 // As many replies as there are places, each in a full context. Meanwhile the first ones' replies grow by a
 // token with each part of the others' prompts, so they need room until the last prompt is computed.
-Engine::Counters fill(Engine& engine, const Flags& flags) {
+Engine::Counters fill(Engine& engine, const EngineFlags& flags) {
   std::vector<EngineJob> jobs;
   Engine::Counters most;
   for (int i = 0; i < engine.options().max_sequences; ++i)
@@ -102,7 +102,7 @@ Engine::Counters fill(Engine& engine, const Flags& flags) {
   return most;
 }
 
-int engine_bench(Flags& flags) {
+int engine_bench(EngineFlags& flags) {
   flags.choice.require();
   std::unique_ptr<SyntheticFile> synthetic;
   LoadOptions load;
@@ -168,7 +168,7 @@ int engine_bench(Flags& flags) {
 }  // namespace
 
 std::function<int()> engine_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<EngineFlags>();
   flags->add_options(app);
   const auto number = [&](const char* name, int& value, const char* what, int most) {
     app.add(name, value, what).range(1, most).show_default();

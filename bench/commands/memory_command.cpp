@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kContext = 2048;
 
-struct Flags {
+struct MemoryFlags {
   ModelChoice choice;
   std::string quantize = "none";
   std::vector<int> contexts, sequences = {1};  // no contexts: kContext, or less if the model has less
@@ -28,7 +28,7 @@ std::string megabytes(std::uint64_t bytes) {
   return fixed(static_cast<double>(bytes) * 1e-6, 1);
 }
 
-LoadOptions load_options(const Flags& flags) {
+LoadOptions load_options(const MemoryFlags& flags) {
   LoadOptions options;
   options.threads = flags.threads;
   options.reference = flags.exact;
@@ -39,7 +39,7 @@ LoadOptions load_options(const Flags& flags) {
 }
 
 // Resident memory with the model loaded and every sequence's context full.
-std::uint64_t measured(const std::string& path, const Flags& flags, int context, int sequences) {
+std::uint64_t measured(const std::string& path, const MemoryFlags& flags, int context, int sequences) {
   const Model model = Model::load(path, load_options(flags));
   SessionOptions options;
   options.context = context;
@@ -51,7 +51,7 @@ std::uint64_t measured(const std::string& path, const Flags& flags, int context,
   return process_memory().resident;
 }
 
-int memory(Flags& flags) {
+int memory(MemoryFlags& flags) {
   flags.choice.require();
   std::unique_ptr<SyntheticFile> synthetic;
   std::string path = flags.choice.model;
@@ -95,7 +95,7 @@ int memory(Flags& flags) {
 }  // namespace
 
 std::function<int()> memory_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<MemoryFlags>();
   flags->choice.add_options(app);
   app.add("-c,--ctx-size", flags->contexts, "tokens of context (2048, or less if the model has less)")
       .comma_list();

@@ -13,7 +13,7 @@
 namespace qwen::bench {
 namespace {
 
-struct Flags {
+struct RunFlags {
   RunOptions options;
   ModelChoice choice;
   std::string kv = "auto", quantize = "none", format = "table", plot;
@@ -22,7 +22,7 @@ struct Flags {
   tools::Option prompts, generate, repeats;
 };
 
-void add_options(tools::CommandLine& app, Flags& flags) {
+void add_options(tools::CommandLine& app, RunFlags& flags) {
   RunOptions& o = flags.options;
   flags.choice.add_options(app);
   app.add("--keep", o.keep, "write the synthetic model to this file");
@@ -54,7 +54,7 @@ void add_options(tools::CommandLine& app, Flags& flags) {
   app.add_flag("--no-progress", flags.no_progress, "no progress bar");
 }
 
-void settle(Flags& flags) {
+void settle(RunFlags& flags) {
   RunOptions& o = flags.options;
   flags.choice.require();
   o.model = flags.choice.model;
@@ -80,7 +80,7 @@ Format format_of(const std::string& name) {
   return name == "md" ? Format::markdown : Format::table;
 }
 
-int compare_files(const Flags& flags) {
+int compare_files(const RunFlags& flags) {
   const Comparison comparison = compare_runs(read_run(flags.compare[0]), read_run(flags.compare[1]));
   tools::write_out(flags.markdown || flags.format == "md" ? comparison.table.markdown()
                                                           : comparison.table.text());
@@ -88,7 +88,7 @@ int compare_files(const Flags& flags) {
   return tools::kExitOk;
 }
 
-int measure(Flags& flags) {
+int measure_run(RunFlags& flags) {
   settle(flags);
   // Before minutes of measuring, not after.
   std::unique_ptr<tools::OutputFile> plot;
@@ -111,9 +111,9 @@ int measure(Flags& flags) {
 }  // namespace
 
 std::function<int()> run_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<RunFlags>();
   add_options(app, *flags);
-  return [flags] { return flags->compare.empty() ? measure(*flags) : compare_files(*flags); };
+  return [flags] { return flags->compare.empty() ? measure_run(*flags) : compare_files(*flags); };
 }
 
 }  // namespace qwen::bench

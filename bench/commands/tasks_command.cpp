@@ -20,7 +20,7 @@
 namespace qwen::bench {
 namespace {
 
-struct Flags : LoadFlags {
+struct TasksFlags : LoadFlags {
   std::string vocabulary, chat_template;
   int requests = 8, tokens = 50;
 };
@@ -63,7 +63,7 @@ std::shared_ptr<Engine> make_engine(const Model& model) {
 // Serves one request at a time; several of them share the model and, when warm, an engine with computed prefixes.
 class Server {
  public:
-  Server(const Model& model, const Flags& flags, std::shared_ptr<Engine> engine,
+  Server(const Model& model, const TasksFlags& flags, std::shared_ptr<Engine> engine,
          std::shared_ptr<Classifier> classifier)
       : model_(model), flags_(flags), engine_(std::move(engine)), classifier_(std::move(classifier)) {}
 
@@ -102,12 +102,12 @@ class Server {
 
  private:
   Model model_;
-  const Flags& flags_;
+  const TasksFlags& flags_;
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Classifier> classifier_;
 };
 
-Result measure(const Model& model, const Flags& flags, Work work, bool warm, int at_once) {
+Result measure(const Model& model, const TasksFlags& flags, Work work, bool warm, int at_once) {
   Result result{work, warm, at_once, {}, {}, {}, 0};
   std::shared_ptr<Engine> engine;
   std::shared_ptr<Classifier> classifier;
@@ -160,7 +160,7 @@ Table latency_table(const std::vector<Result>& results) {
 }
 
 // Figures of published systems on their own machines, with the same work here.
-Table versus_table(const std::vector<Result>& results, const Flags& flags, double load_seconds,
+Table versus_table(const std::vector<Result>& results, const TasksFlags& flags, double load_seconds,
                    double resident) {
   Table table({"figure", "published, their machine", "here"});
   const auto find = [&](Work work, int at_once) -> const Result* {
@@ -208,7 +208,7 @@ tools::Json to_json(const std::vector<Result>& results) {
   return out;
 }
 
-int tasks(Flags& flags) {
+int tasks(TasksFlags& flags) {
   flags.choice.require();
   std::unique_ptr<SyntheticFile> synthetic;
   LoadOptions load;
@@ -261,7 +261,7 @@ int tasks(Flags& flags) {
 }  // namespace
 
 std::function<int()> tasks_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TasksFlags>();
   flags->add_options(app);
   app.add("--vocab", flags->vocabulary,
           "model file whose tokenizer the synthetic model uses: prompts then have their real lengths");

@@ -6,6 +6,11 @@
 
 namespace qwen {
 
+// Whether `byte` is the second, third or fourth of a character.
+constexpr bool is_utf8_continuation(char byte) noexcept {
+  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+}
+
 struct Utf8Step {
   std::int32_t code_point;  // -1: not a valid character here
   int length;               // bytes of the character, or of the maximal invalid prefix (at least 1)

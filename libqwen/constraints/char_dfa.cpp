@@ -8,7 +8,7 @@
 namespace qwen::constraints {
 namespace {
 
-constexpr std::int64_t kDead = -1;
+constexpr std::int64_t kNoState = -1;
 
 // Appends a range, joined with the one before if they touch and lead to the same state.
 void add_range(std::vector<CharDfa::Range>& ranges, std::uint32_t low, std::uint32_t high,
@@ -28,7 +28,7 @@ class Product {
 
   CharDfa build() {
     if (a_.empty() || (b_.empty() && !subtracting_)) return {};
-    number(0, b_.empty() ? kDead : 0);
+    number(0, b_.empty() ? kNoState : 0);
     for (std::size_t i = 0; i < pairs_.size(); ++i) connect(i);
     return trim(std::move(out_));
   }
@@ -39,7 +39,7 @@ class Product {
     if (added) {
       budget_.spend(20);
       pairs_.push_back({a, b});
-      const bool in_b = b != kDead && b_.states[static_cast<std::size_t>(b)].accepts;
+      const bool in_b = b != kNoState && b_.states[static_cast<std::size_t>(b)].accepts;
       out_.states.push_back({{}, a_.states[a].accepts && in_b != subtracting_});
     }
     return it->second;
@@ -49,7 +49,7 @@ class Product {
     const auto [a, b] = pairs_[i];
     std::vector<CharDfa::Range> ranges;
     static const std::vector<CharDfa::Range> kNone;
-    const auto& others = b == kDead ? kNone : b_.states[static_cast<std::size_t>(b)].ranges;
+    const auto& others = b == kNoState ? kNone : b_.states[static_cast<std::size_t>(b)].ranges;
     std::size_t j = 0;
     for (const CharDfa::Range& range : a_.states[a].ranges) {
       budget_.spend(4);
@@ -59,7 +59,7 @@ class Product {
         budget_.spend(2);
         const bool overlaps = k < others.size() && others[k].low <= range.high;
         const std::uint32_t gap_end = overlaps ? others[k].low : range.high + 1;
-        if (subtracting_ && low < gap_end) add_range(ranges, low, gap_end - 1, number(range.next, kDead));
+        if (subtracting_ && low < gap_end) add_range(ranges, low, gap_end - 1, number(range.next, kNoState));
         if (!overlaps) break;
         low = std::max(low, others[k].low);
         const std::uint32_t high = std::min(range.high, others[k].high);
@@ -85,7 +85,7 @@ std::int64_t CharDfa::step(std::uint32_t state, std::uint32_t c) const noexcept 
   const auto it =
       std::lower_bound(ranges.begin(), ranges.end(), c,
                        [](const Range& range, std::uint32_t value) { return range.high < value; });
-  return it != ranges.end() && it->low <= c ? static_cast<std::int64_t>(it->next) : kDead;
+  return it != ranges.end() && it->low <= c ? static_cast<std::int64_t>(it->next) : kNoState;
 }
 
 bool CharDfa::accepts(std::string_view utf8) const noexcept {
@@ -95,7 +95,7 @@ bool CharDfa::accepts(std::string_view utf8) const noexcept {
     const Utf8Step c = decode_utf8(utf8);
     if (c.code_point < 0) return false;
     state = step(static_cast<std::uint32_t>(state), static_cast<std::uint32_t>(c.code_point));
-    if (state == kDead) return false;
+    if (state == kNoState) return false;
     utf8.remove_prefix(static_cast<std::size_t>(c.length));
   }
   return states[static_cast<std::size_t>(state)].accepts;

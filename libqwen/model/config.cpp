@@ -14,7 +14,6 @@ namespace {
 constexpr int kMaxLayers = 1024;
 constexpr int kMaxWidth = 1 << 20;
 constexpr int kMaxVocab = 1 << 22;
-constexpr int kMaxContext = 1 << 24;
 
 class Reader {
  public:

@@ -10,7 +10,6 @@
 namespace qwen::model {
 namespace {
 
-constexpr int kMaxContext = 1 << 24;
 constexpr double kDefaultBase = 10000.0;  // of the reference implementation and of GGUF
 
 RopeScaling parse_scaling(const formats::ModelFile& file, const std::string& key, std::string_view type) {

@@ -7,6 +7,8 @@
 
 namespace qwen::model {
 
+inline constexpr int kMaxContext = 1 << 24;  // positions; far above any model of the family
+
 // Pair i of a head's features at position p is rotated by p * frequencies[i] and multiplied by `magnitude`.
 struct RopeTable {
   std::vector<double> frequencies;  // [head_dim / 2], in radians per position

@@ -17,9 +17,6 @@
 namespace qwen {
 namespace {
 
-// Texts that a classifier without an engine computes together.
-const EngineOptions kTogether{.max_sequences = 30};
-
 // White space and the quotes that models put around a label.
 std::string_view trim_opening(std::string_view text) {
   constexpr std::string_view openings[] = {" ", "\n", "\r", "\t", "\"", "'", "“", "‘", "「"};
@@ -36,7 +33,7 @@ std::size_t bytes_of(const Classification& result) {
          (result.probabilities.size() + result.logprobs.size() + result.scores.size()) * sizeof(double);
 }
 
-using OnResult = Callback<std::size_t, const Classification&>;
+using OnClassification = Callback<std::size_t, const Classification&>;
 
 }  // namespace
 
@@ -68,7 +65,7 @@ struct Classifier::State {
   void submit(PendingRequest& pending, ClassifyMode mode, const CancelToken& cancel);
   Classification finish(PendingRequest& pending, ClassifyMode mode);
   std::vector<Classification> classify(std::span<const std::string> texts, ClassifyMode mode,
-                                       const OnResult& on_result, const CancelToken& cancel);
+                                       const OnClassification& on_result, const CancelToken& cancel);
 
   std::shared_ptr<Engine> engine;
   Model model;
@@ -211,7 +208,7 @@ Classification Classifier::State::finish(PendingRequest& pending, ClassifyMode m
 }
 
 std::vector<Classification> Classifier::State::classify(std::span<const std::string> texts, ClassifyMode mode,
-                                                        const OnResult& on_result,
+                                                        const OnClassification& on_result,
                                                         const CancelToken& cancel) {
   tasks::BatchSteps<PendingRequest, Classification> steps;
   steps.find_known = [&](std::size_t i, Classification& result) {
@@ -229,7 +226,7 @@ std::vector<Classification> Classifier::State::classify(std::span<const std::str
 }
 
 Classifier::Classifier(Model model, Task task, const ClassifierOptions& options)
-    : Classifier(tasks::inline_engine(std::move(model), kTogether), std::move(task), options) {}
+    : Classifier(tasks::inline_engine(std::move(model), tasks::kTogether), std::move(task), options) {}
 
 Classifier::Classifier(std::shared_ptr<Engine> engine, Task task, const ClassifierOptions& options) {
   if (!engine) fail(ErrorCode::invalid_argument, "classifier: the engine is null");
@@ -274,7 +271,8 @@ Classification Classifier::classify(std::string_view text, ClassifyMode mode, co
 }
 
 std::vector<Classification> Classifier::classify_batch(std::span<const std::string> texts, ClassifyMode mode,
-                                                       const OnResult& on_result, const CancelToken& cancel) {
+                                                       const OnClassification& on_result,
+                                                       const CancelToken& cancel) {
   return state_->classify(texts, mode, on_result, cancel);
 }
 

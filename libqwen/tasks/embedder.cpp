@@ -10,10 +10,7 @@
 namespace qwen {
 namespace {
 
-// Texts that an embedder without an engine computes together.
-const EngineOptions kTogether{.max_sequences = 30};
-
-using OnResult = Callback<std::size_t, const Embedding&>;
+using OnEmbedding = Callback<std::size_t, const Embedding&>;
 
 // The chosen values of the state [ModelShape::hidden], normalized if that is wanted.
 std::vector<float> finish_values(const std::vector<float>& hidden, const EmbedOptions& options) {
@@ -52,10 +49,10 @@ struct Embedder::State {
   // `ended`: the last token of each text is the end token, which truncation keeps.
   std::vector<Embedding> embed(std::size_t count,
                                const std::function<std::vector<Token>(std::size_t)>& tokens_of, bool ended,
-                               const EmbedOptions& options, const OnResult& on_result,
+                               const EmbedOptions& options, const OnEmbedding& on_result,
                                const CancelToken& cancel) const;
   std::vector<Embedding> embed(std::span<const std::string> texts, const EmbedOptions& options,
-                               const OnResult& on_result, const CancelToken& cancel) const {
+                               const OnEmbedding& on_result, const CancelToken& cancel) const {
     return embed(
         texts.size(), [&](std::size_t i) { return tokens_of(texts[i], options); }, ends_with_token, options,
         on_result, cancel);
@@ -84,7 +81,7 @@ tasks::Prompt Embedder::State::make_prompt(std::vector<Token> tokens, bool keep_
 std::vector<Embedding> Embedder::State::embed(std::size_t count,
                                               const std::function<std::vector<Token>(std::size_t)>& tokens_of,
                                               bool ended, const EmbedOptions& options,
-                                              const OnResult& on_result, const CancelToken& cancel) const {
+                                              const OnEmbedding& on_result, const CancelToken& cancel) const {
   check(options);
   tasks::BatchSteps<tasks::PendingText, Embedding> steps;
   steps.find_known = [](std::size_t, Embedding&) { return false; };
@@ -112,7 +109,7 @@ std::vector<Embedding> Embedder::State::embed(std::size_t count,
   return tasks::run_batch(*engine, count, steps, on_result);
 }
 
-Embedder::Embedder(Model model) : Embedder(tasks::inline_engine(std::move(model), kTogether)) {}
+Embedder::Embedder(Model model) : Embedder(tasks::inline_engine(std::move(model), tasks::kTogether)) {}
 
 Embedder::Embedder(std::shared_ptr<Engine> engine) {
   if (!engine) fail(ErrorCode::invalid_argument, "embedder: the engine is null");
@@ -144,12 +141,12 @@ Embedding Embedder::embed(std::string_view text, const EmbedOptions& options, co
 }
 
 std::vector<Embedding> Embedder::embed_batch(std::span<const std::string> texts, const EmbedOptions& options,
-                                             const OnResult& on_result, const CancelToken& cancel) {
+                                             const OnEmbedding& on_result, const CancelToken& cancel) {
   return state_->embed(texts, options, on_result, cancel);
 }
 
 std::vector<Embedding> Embedder::embed_batch(std::span<const std::vector<Token>> texts,
-                                             const EmbedOptions& options, const OnResult& on_result,
+                                             const EmbedOptions& options, const OnEmbedding& on_result,
                                              const CancelToken& cancel) {
   if (!options.instruction.empty())
     fail(ErrorCode::invalid_argument, "embedding: token ids take no instruction");

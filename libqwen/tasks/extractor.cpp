@@ -14,7 +14,7 @@ namespace qwen {
 namespace {
 
 // Texts that an extractor without an engine computes together.
-const EngineOptions kTogether{.max_sequences = 8};
+const EngineOptions kLongAnswers{.max_sequences = 8};
 
 }  // namespace
 
@@ -97,7 +97,7 @@ std::vector<Extraction> Extractor::State::extract(std::span<const std::string> t
 }
 
 Extractor::Extractor(Model model, Task task)
-    : Extractor(tasks::inline_engine(std::move(model), kTogether), std::move(task)) {}
+    : Extractor(tasks::inline_engine(std::move(model), kLongAnswers), std::move(task)) {}
 
 Extractor::Extractor(std::shared_ptr<Engine> engine, Task task) {
   if (!engine) fail(ErrorCode::invalid_argument, "extractor: the engine is null");

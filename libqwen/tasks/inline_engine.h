@@ -6,6 +6,9 @@
 
 namespace qwen::tasks {
 
+// Short texts that are computed together, each with an answer of a token or two, or none.
+inline const EngineOptions kTogether{.max_sequences = 30};
+
 inline std::shared_ptr<Engine> inline_engine(Model model, const EngineOptions& wanted) {
   EngineOptions options = wanted;
   options.background = false;

@@ -11,17 +11,14 @@
 namespace qwen {
 namespace {
 
-// Documents that a reranker without an engine computes together.
-const EngineOptions kTogether{.max_sequences = 30};
-
-using OnResult = Callback<std::size_t, const Relevance&>;
+using OnRelevance = Callback<std::size_t, const Relevance&>;
 
 // https://huggingface.co/Qwen/Qwen3-Reranker-0.6B
 constexpr std::string_view kBegin =
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the "
     "Instruct "
     "provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n";
-constexpr std::string_view kEnd = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
+constexpr std::string_view kAnswerBegin = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
 
 Continuations answers(const Tokenizer& tokenizer) {
   return Continuations({tokenizer.encode("yes"), tokenizer.encode("no")});
@@ -53,11 +50,11 @@ struct Reranker::State {
                                                        {query, as_text},
                                                        {"\n<Document>: ", as_text},
                                                        {document, as_text},
-                                                       {kEnd, parse}}};
+                                                       {kAnswerBegin, parse}}};
     return model.tokenizer().encode(parts);
   }
   std::vector<Relevance> score(std::string_view query, std::span<const std::string> documents,
-                               const RerankOptions& options, const OnResult& on_result,
+                               const RerankOptions& options, const OnRelevance& on_result,
                                const CancelToken& cancel) const;
 
   std::shared_ptr<Engine> engine;
@@ -67,7 +64,7 @@ struct Reranker::State {
 };
 
 std::vector<Relevance> Reranker::State::score(std::string_view query, std::span<const std::string> documents,
-                                              const RerankOptions& options, const OnResult& on_result,
+                                              const RerankOptions& options, const OnRelevance& on_result,
                                               const CancelToken& cancel) const {
   Task task;  // names the prompt in errors
   task.name = "rerank";
@@ -103,7 +100,7 @@ std::vector<Relevance> Reranker::State::score(std::string_view query, std::span<
   return tasks::run_batch(*engine, documents.size(), steps, on_result);
 }
 
-Reranker::Reranker(Model model) : Reranker(tasks::inline_engine(std::move(model), kTogether)) {}
+Reranker::Reranker(Model model) : Reranker(tasks::inline_engine(std::move(model), tasks::kTogether)) {}
 Reranker::Reranker(std::shared_ptr<Engine> engine) : state_(std::make_unique<State>(std::move(engine))) {}
 
 Reranker::Reranker(Reranker&&) noexcept = default;
@@ -130,7 +127,7 @@ Relevance Reranker::score(std::string_view query, std::string_view document, con
 }
 
 std::vector<Relevance> Reranker::score_batch(std::string_view query, std::span<const std::string> documents,
-                                             const RerankOptions& options, const OnResult& on_result,
+                                             const RerankOptions& options, const OnRelevance& on_result,
                                              const CancelToken& cancel) {
   return state_->score(query, documents, options, on_result, cancel);
 }

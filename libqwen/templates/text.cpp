@@ -7,10 +7,6 @@
 namespace qwen::templates {
 namespace {
 
-bool is_continuation(char c) noexcept {
-  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-}
-
 // One code point and its bytes.
 struct Character {
   char32_t value;
@@ -24,7 +20,7 @@ Character character_at(std::string_view text, std::size_t begin) {
 
 Character character_before(std::string_view text, std::size_t end) {
   std::size_t begin = end - 1;
-  while (begin > 0 && is_continuation(text[begin])) --begin;
+  while (begin > 0 && is_utf8_continuation(text[begin])) --begin;
   return character_at(text, begin);
 }
 
@@ -103,7 +99,7 @@ std::vector<std::size_t> code_point_offsets(std::string_view text) {
   std::vector<std::size_t> offsets;
   offsets.reserve(text.size() + 1);
   for (std::size_t i = 0; i < text.size(); ++i)
-    if (!is_continuation(text[i])) offsets.push_back(i);
+    if (!is_utf8_continuation(text[i])) offsets.push_back(i);
   offsets.push_back(text.size());
   return offsets;
 }
@@ -119,7 +115,7 @@ std::vector<char32_t> code_points(std::string_view text) {
 }
 
 std::int64_t length_of(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); });
+  return std::count_if(text.begin(), text.end(), [](char c) { return !is_utf8_continuation(c); });
 }
 
 Text strip(const Text& text, Side side, const std::optional<std::string>& chars) {

@@ -10,8 +10,7 @@
 namespace qwen::tokenizer {
 namespace {
 
-constexpr std::string_view kTokens = "tokenizer.ggml.tokens", kTypes = "tokenizer.ggml.token_type",
-                           kMerges = "tokenizer.ggml.merges", kPre = "tokenizer.ggml.pre";
+constexpr std::string_view kMerges = "tokenizer.ggml.merges", kPre = "tokenizer.ggml.pre";
 
 struct Alphabet {
   std::array<std::int16_t, 0x144> byte_of;      // by code point; -1: none

@@ -7,10 +7,6 @@
 namespace qwen::tokenizer {
 namespace {
 
-bool is_continuation(char byte) {
-  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
-}
-
 // Whether no rule uses a token before the rule that produces it, and every merged token has the bytes of its
 // parts (added tokens may not).
 bool in_order(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
@@ -51,8 +47,8 @@ CjkFastPath::CjkFastPath(const Vocabulary& vocabulary, const std::array<Token, 2
 void CjkFastPath::find_crossing_merges(const Vocabulary& vocabulary, std::span<const MergeRule> rules) {
   for (const MergeRule& rule : rules) {
     const std::string_view left = vocabulary.bytes(rule.left), right = vocabulary.bytes(rule.right);
-    if (left.empty() || right.empty() || is_continuation(right[0])) continue;  // within a character
-    const bool left_is_part = std::all_of(left.begin(), left.end(), is_continuation);
+    if (left.empty() || right.empty() || is_utf8_continuation(right[0])) continue;  // within a character
+    const bool left_is_part = std::all_of(left.begin(), left.end(), is_utf8_continuation);
     const bool right_is_part = right.size() < 4 && decode_utf8(right).incomplete;
     if (!left_is_part && !right_is_part) continue;
     const auto before = static_cast<unsigned char>(left.back()), after = static_cast<unsigned char>(right[0]);

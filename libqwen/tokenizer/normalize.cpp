@@ -32,10 +32,6 @@ struct Prefix {
   std::size_t last_start = 0;  // start of the last character; == end if the prefix is empty
 };
 
-bool is_continuation(char byte) {
-  return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
-}
-
 Prefix inert_prefix(std::string_view text, std::size_t from) noexcept {
   Prefix prefix{from, from};
   std::size_t at = from;
@@ -53,8 +49,8 @@ Prefix inert_prefix(std::string_view text, std::size_t from) noexcept {
     std::size_t length;
     if (lead < 0x80) {
       length = 1;
-    } else if (lead >= 0xE4 && lead <= 0xE9 && at + 2 < text.size() && is_continuation(text[at + 1]) &&
-               is_continuation(text[at + 2])) {
+    } else if (lead >= 0xE4 && lead <= 0xE9 && at + 2 < text.size() && is_utf8_continuation(text[at + 1]) &&
+               is_utf8_continuation(text[at + 2])) {
       length = 3;  // U+4000 to U+9FFF
     } else {
       const Utf8Step step = decode_utf8(text.substr(at));

@@ -12,8 +12,7 @@
 namespace qwen::tokenizer {
 namespace {
 
-constexpr std::string_view kTokens = "tokenizer.ggml.tokens", kTypes = "tokenizer.ggml.token_type",
-                           kScores = "tokenizer.ggml.scores", kModel = "qwen.sentencepiece.model";
+constexpr std::string_view kScores = "tokenizer.ggml.scores", kModel = "qwen.sentencepiece.model";
 constexpr std::string_view kSpace = "\xE2\x96\x81";             // U+2581: a space within a piece
 constexpr std::string_view kUnknownSurface = " \xE2\x81\x87 ";  // how the library spells the unknown piece
 

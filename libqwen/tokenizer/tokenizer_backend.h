@@ -11,6 +11,9 @@
 
 namespace qwen::tokenizer {
 
+// Keys of GGUF.
+inline constexpr std::string_view kTokens = "tokenizer.ggml.tokens", kTypes = "tokenizer.ggml.token_type";
+
 // Immutable, thread-safe.
 class TokenizerBackend {
  public:

@@ -9,7 +9,7 @@ using namespace qwen::kernels;
 
 namespace {
 
-constexpr double kUnit = 0x1p-24;
+constexpr double kHalfUlp = 0x1p-24;
 
 // One KV head of random keys and values in pages; everything that attention must not look at is NaN.
 template <class T>
@@ -77,7 +77,7 @@ class Head {
     // scores by twice that; e^x adds three, the sums of weights and of values one a step.
     const double n = static_cast<double>(length);
     const double relative =
-        (2 * (2 * static_cast<double>(dim_) + 2) * products + 2 * n + n / 16 + 16) * kUnit;
+        (2 * (2 * static_cast<double>(dim_) + 2) * products + 2 * n + n / 16 + 16) * kHalfUlp;
     for (std::size_t d = 0; d < dim_; ++d) {
       double size = 0;
       for (std::size_t t = 0; t < score.size(); ++t) {

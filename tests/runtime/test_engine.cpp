@@ -9,7 +9,7 @@ using namespace qwen::test;
 
 namespace {
 
-const Model& model() {
+const Model& served_model() {
   static const Model loaded = random_model();
   return loaded;
 }
@@ -66,7 +66,7 @@ class Gate {
 }  // namespace
 
 TEST_CASE("next() returns all of the text in whole characters, result() the same text", "[runtime]") {
-  Engine engine(model(), small());
+  Engine engine(served_model(), small());
   GenerateOptions generation = greedy_options(40);
   generation.logprobs = 2;
   const std::vector<Token> prompt = some_prompt(30, 1);
@@ -84,7 +84,7 @@ TEST_CASE("next() returns all of the text in whole characters, result() the same
   CHECK(all.tokens == result.generation.tokens);
   CHECK(all.logprobs.size() == 40);
   CHECK(all.alternatives.size() == 40);
-  CHECK(result.generation.tokens == alone(model(), engine.options(), prompt, generation).tokens);
+  CHECK(result.generation.tokens == alone(served_model(), engine.options(), prompt, generation).tokens);
   CHECK(result.prompt_tokens == 30);
   CHECK(result.cached_tokens == 0);
   CHECK(result.generation.prompt_tokens == 30);
@@ -94,7 +94,7 @@ TEST_CASE("next() returns all of the text in whole characters, result() the same
 }
 
 TEST_CASE("ends are those of generate", "[runtime]") {
-  Engine engine(model(), small());
+  Engine engine(served_model(), small());
   const std::vector<Token> prompt = some_prompt(20, 2);
   GenerateOptions none = greedy_options(0);
   EngineJob job = engine.submit(request_of(prompt, none));
@@ -103,15 +103,16 @@ TEST_CASE("ends are those of generate", "[runtime]") {
   const std::vector<Token> full = some_prompt(512, 3);
   job = engine.submit(request_of(full, greedy_options(100)));
   CHECK(job.result().generation.finish == FinishReason::context_full);
-  CHECK(job.result().generation.tokens == alone(model(), engine.options(), full, greedy_options(100)).tokens);
+  CHECK(job.result().generation.tokens ==
+        alone(served_model(), engine.options(), full, greedy_options(100)).tokens);
   CHECK(job.result().generation.tokens.size() == 1);
-  const std::string text = alone(model(), engine.options(), prompt, greedy_options(30)).text;
+  const std::string text = alone(served_model(), engine.options(), prompt, greedy_options(30)).text;
   GenerateOptions stop = greedy_options(30);
   for (std::size_t i = 4; i + 1 < text.size() && stop.stop.empty(); ++i)
     if (static_cast<unsigned char>(text[i]) < 128) stop.stop.push_back(text.substr(i, 1));
   REQUIRE_FALSE(stop.stop.empty());
   job = engine.submit(request_of(prompt, stop));
-  const GenerateResult expected = alone(model(), engine.options(), prompt, stop);
+  const GenerateResult expected = alone(served_model(), engine.options(), prompt, stop);
   CHECK(job.result().generation.finish == FinishReason::stop_string);
   CHECK(job.result().generation.text == expected.text);
   CHECK(job.result().generation.tokens == expected.tokens);
@@ -123,7 +124,7 @@ TEST_CASE("ends are those of generate", "[runtime]") {
 }
 
 TEST_CASE("invalid requests are rejected on submit", "[runtime]") {
-  Engine engine(model(), small());
+  Engine engine(served_model(), small());
   const auto refused = [&](EngineRequest request, ErrorCode code) {
     return throws_code([&] { engine.submit(std::move(request)); }, code);
   };
@@ -145,10 +146,10 @@ TEST_CASE("invalid requests are rejected on submit", "[runtime]") {
   CHECK(counters.submitted == 0);
   CHECK(counters.running + counters.queued == 0);
   EngineOptions options = small(0);
-  CHECK(throws_code([&] { Engine(model(), options); }, ErrorCode::invalid_argument));
+  CHECK(throws_code([&] { Engine(served_model(), options); }, ErrorCode::invalid_argument));
   options = small();
   options.context = 1 << 20;
-  CHECK(throws_code([&] { Engine(model(), options); }, ErrorCode::invalid_argument));
+  CHECK(throws_code([&] { Engine(served_model(), options); }, ErrorCode::invalid_argument));
   EngineJob empty;
   CHECK_FALSE(empty);
   CHECK(empty.done());
@@ -158,7 +159,7 @@ TEST_CASE("invalid requests are rejected on submit", "[runtime]") {
 TEST_CASE("the queue is bounded, and its places count down", "[runtime]") {
   EngineOptions options = long_context(1);
   options.max_queued = 2;
-  Engine engine(model(), options);
+  Engine engine(served_model(), options);
   Gate gate;
   EngineJob running = engine.submit(gate.request());
   gate.wait_until_entered();
@@ -181,7 +182,7 @@ TEST_CASE("the queue is bounded, and its places count down", "[runtime]") {
 }
 
 TEST_CASE("cancels queued, running and dropped requests", "[runtime]") {
-  Engine engine(model(), long_context(1));
+  Engine engine(served_model(), long_context(1));
   Gate gate;
   EngineJob running = engine.submit(gate.request());
   gate.wait_until_entered();
@@ -206,9 +207,9 @@ TEST_CASE("cancels queued, running and dropped requests", "[runtime]") {
 }
 
 TEST_CASE("a prompt request returns scores and the hidden state of a session", "[runtime]") {
-  Engine engine(model(), small());
+  Engine engine(served_model(), small());
   const std::vector<Token> prompt = some_prompt(40, 5), ids{3, 1, 4, 200};
-  Session session(model());
+  Session session(served_model());
   session.prefill(prompt);
   std::vector<float> expected(4);
   session.logits_for(ids, expected);
@@ -229,12 +230,12 @@ TEST_CASE("a prompt request returns scores and the hidden state of a session", "
   worse.on_text = [](std::string_view) -> bool { throw std::runtime_error("text"); };
   CHECK_THROWS_WITH(engine.submit(std::move(worse)).result(), "text");
   CHECK(reply.result().generation.tokens ==
-        alone(model(), engine.options(), some_prompt(20, 6), greedy_options(50)).tokens);
+        alone(served_model(), engine.options(), some_prompt(20, 6), greedy_options(50)).tokens);
   CHECK(engine.counters().failed == 1);
 }
 
 TEST_CASE("high-priority requests overtake long replies without starving them", "[runtime]") {
-  Engine engine(model(), long_context(1));
+  Engine engine(served_model(), long_context(1));
   Gate gate;
   EngineJob reply = engine.submit(gate.request());
   gate.wait_until_entered();
@@ -260,7 +261,7 @@ TEST_CASE("high-priority requests overtake long replies without starving them", 
 }
 
 TEST_CASE("draining refuses new requests and waits for the old", "[runtime]") {
-  Engine engine(model(), long_context(2));
+  Engine engine(served_model(), long_context(2));
   EngineJob job = engine.submit(request_of(some_prompt(9, 1), greedy_options(20)));
   CHECK(engine.drain(std::chrono::hours(1)));
   CHECK(job.result().generation.tokens.size() == 20);
@@ -273,7 +274,7 @@ TEST_CASE("draining refuses new requests and waits for the old", "[runtime]") {
 TEST_CASE("a drain cancels after its time, and so does the destructor", "[runtime]") {
   EngineJob kept, waiting;
   {
-    Engine engine(model(), long_context(1));
+    Engine engine(served_model(), long_context(1));
     // A queued request cannot run while the gate is closed, so the drain must cancel it.
     Gate gate;
     EngineJob job = engine.submit(gate.request());
@@ -290,7 +291,7 @@ TEST_CASE("a drain cancels after its time, and so does the destructor", "[runtim
     CHECK(queued.result().generation.tokens.empty());
   }
   {
-    Engine engine(model(), long_context(1));
+    Engine engine(served_model(), long_context(1));
     kept = engine.submit(endless());
     waiting = engine.submit(endless(2));
   }
@@ -304,7 +305,7 @@ TEST_CASE("the longest waits are waits without a limit", "[runtime]") {
   for (const bool background : {true, false}) {
     EngineOptions options = small();
     options.background = background;
-    Engine engine(model(), options);
+    Engine engine(served_model(), options);
     EngineJob job = engine.submit(request_of(some_prompt(9, 1), greedy_options(20)));
     std::string text;
     int calls = 0;
@@ -322,7 +323,7 @@ TEST_CASE("the longest waits are waits without a limit", "[runtime]") {
 TEST_CASE("an inline engine computes in the threads that wait", "[runtime]") {
   EngineOptions options = small(3);
   options.background = false;
-  Engine engine(model(), options);
+  Engine engine(served_model(), options);
   std::vector<EngineJob> jobs;
   for (unsigned salt = 0; salt < 6; ++salt)
     jobs.push_back(
@@ -336,10 +337,11 @@ TEST_CASE("an inline engine computes in the threads that wait", "[runtime]") {
   for (std::thread& reader : readers) reader.join();
   for (unsigned salt = 0; salt < 6; ++salt)
     CHECK(jobs[salt].result().generation.tokens ==
-          alone(model(), options, some_prompt(20 + static_cast<int>(salt), salt), greedy_options(10)).tokens);
+          alone(served_model(), options, some_prompt(20 + static_cast<int>(salt), salt), greedy_options(10))
+              .tokens);
   EngineJob unfinished;
   {
-    Engine other(model(), options);
+    Engine other(served_model(), options);
     unfinished = other.submit(endless());
   }
   CHECK(unfinished.result().generation.finish == FinishReason::cancelled);
@@ -348,10 +350,10 @@ TEST_CASE("an inline engine computes in the threads that wait", "[runtime]") {
 TEST_CASE("continuations are scored like forward passes over each of them", "[runtime]") {
   const std::vector<std::vector<Token>> sequences{{5}, {5, 6}, {5, 6, 7}, {9, 1, 2, 3}, {9, 1, 4}, {200}};
   const std::vector<Token> prompt = some_prompt(250, 8);  // branches begin at a page's end
-  const auto size = static_cast<std::size_t>(model().tokenizer().size());
+  const auto size = static_cast<std::size_t>(served_model().tokenizer().size());
   std::vector<double> expected;
   for (const auto& sequence : sequences) {
-    Session session(model());
+    Session session(served_model());
     std::vector<Token> tokens = prompt;
     tokens.insert(tokens.end(), sequence.begin(), sequence.end());
     double score = 0;
@@ -365,7 +367,7 @@ TEST_CASE("continuations are scored like forward passes over each of them", "[ru
   for (const bool background : {true, false}) {
     EngineOptions options = small(2);
     options.background = background;
-    Engine engine(model(), options);
+    Engine engine(served_model(), options);
     EngineJob company = engine.submit(request_of(some_prompt(30, 2), greedy_options(12)));
     std::vector<EngineJob> jobs;
     for (int i = 0; i < 3; ++i) {
@@ -382,7 +384,7 @@ TEST_CASE("continuations are scored like forward passes over each of them", "[ru
       CHECK(scores == jobs[0].result().scores);
     }
     CHECK(company.result().generation.tokens ==
-          alone(model(), options, some_prompt(30, 2), greedy_options(12)).tokens);
+          alone(served_model(), options, some_prompt(30, 2), greedy_options(12)).tokens);
   }
   CHECK(throws_code([] { Continuations(std::vector<std::vector<Token>>{}); }, ErrorCode::invalid_argument));
   CHECK(throws_code(
@@ -391,7 +393,7 @@ TEST_CASE("continuations are scored like forward passes over each of them", "[ru
       },
       ErrorCode::invalid_argument));
   CHECK(throws_code([] { Continuations({{1, 2}, {3}, {1, 2}}); }, ErrorCode::invalid_argument));
-  Engine engine(model(), small());
+  Engine engine(served_model(), small());
   PromptRequest outside;
   outside.prompt = {1};
   outside.continuations = Continuations(std::vector<std::vector<Token>>{{1 << 20}});

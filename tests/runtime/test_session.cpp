@@ -10,10 +10,6 @@ using namespace qwen::test;
 
 namespace {
 
-std::span<const Token> part(const std::vector<Token>& ids, std::size_t from, std::size_t count) {
-  return std::span<const Token>(ids).subspan(from, count);
-}
-
 // Every case is a section of its own name.
 template <class Check>
 void for_each_case(const Check& check) {

@@ -12,10 +12,6 @@ using namespace qwen::test;
 
 namespace {
 
-std::span<const Token> part(const std::vector<Token>& ids, std::size_t from, std::size_t count) {
-  return std::span<const Token>(ids).subspan(from, count);
-}
-
 Logits after(const Model& model, std::vector<Token> ids, std::span<const Token> more) {
   ids.insert(ids.end(), more.begin(), more.end());
   return fresh_logits(model, ids);

@@ -84,6 +84,10 @@ inline Session new_session(const Model& model, int batch = 512) {
   return Session(model, options);
 }
 // The logits after these tokens, in a session of their own.
+inline std::span<const Token> part(const std::vector<Token>& ids, std::size_t from, std::size_t count) {
+  return std::span<const Token>(ids).subspan(from, count);
+}
+
 inline Logits fresh_logits(const Model& model, std::span<const Token> ids) {
   Session session = new_session(model);
   return copy_of(session.forward(ids));

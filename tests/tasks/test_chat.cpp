@@ -21,7 +21,7 @@ std::string fresh_answer(const Model& model, const Task& task, const std::vector
       .text;
 }
 
-std::shared_ptr<Engine> engine_of(const Model& model, int context = 0) {
+std::shared_ptr<Engine> inline_engine_of(const Model& model, int context = 0) {
   EngineOptions options;
   options.background = false;
   options.context = context;
@@ -121,7 +121,7 @@ TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
   const Model model = task_model();
   ChatOptions options;
   options.history_turns = 100;
-  Chat chat(engine_of(model, 200), reply_task(), options);
+  Chat chat(inline_engine_of(model, 200), reply_task(), options);
   int dropped = 0;
   for (int i = 0; i < 8; ++i) {
     const ChatReply reply = chat.say(std::string(30, static_cast<char>('a' + i)));
@@ -133,7 +133,7 @@ TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
   CHECK(chat.turns().size() == 8u - static_cast<unsigned>(dropped));
   // By tokens, where the caller sets a lower limit than the context does.
   options.history_tokens = 60;
-  Chat narrow(engine_of(model, 200), reply_task(), options);
+  Chat narrow(inline_engine_of(model, 200), reply_task(), options);
   narrow.say("first message");
   CHECK(narrow.say("second message").prompt_tokens <= 80);
   CHECK(narrow.turns().size() <= 2);
@@ -142,13 +142,13 @@ TEST_CASE("turns that do not fit are dropped whole", "[tasks]") {
 TEST_CASE("a message that does not fit is cut or refused, and what was said stays", "[tasks]") {
   const Model model = task_model();
   Task task = reply_task();
-  Chat cutting(engine_of(model, 128), task);
+  Chat cutting(inline_engine_of(model, 128), task);
   cutting.say("hello");
   const ChatReply reply = cutting.say(std::string(5000, 'z'));
   CHECK(reply.truncated_tokens > 4000);
   CHECK(reply.dropped_turns == 1);
   task.overflow = TextOverflow::refuse;
-  Chat refusing(engine_of(model, 128), task);
+  Chat refusing(inline_engine_of(model, 128), task);
   const std::string before = refusing.say("hello").text;
   CHECK_THROWS_AS(refusing.say(std::string(5000, 'z')), Error);
   REQUIRE(refusing.turns().size() == 1);
@@ -162,7 +162,7 @@ TEST_CASE("a message that may not be cut takes the room of its reply", "[tasks]"
   task.overflow = TextOverflow::refuse;
   ChatOptions options;
   options.max_new_tokens = 64;
-  Chat chat(engine_of(model, 128), task, options);
+  Chat chat(inline_engine_of(model, 128), task, options);
   chat.say("hello");
   const Chat::Prompt prompt = chat.prompt(std::string(90, 'z'));
   REQUIRE(prompt.tokens.size() > 64);
@@ -415,7 +415,7 @@ TEST_CASE("the label comes first, then the reply, steered by it where the task s
 
 TEST_CASE("label and reply computed together are the same as alone", "[tasks]") {
   const Model model = task_model();
-  const auto engine = engine_of(model);
+  const auto engine = inline_engine_of(model);
   ClassifierOptions classify;
   classify.results = std::make_shared<ResultCache<Classification>>();
   Classifier classifier(engine, label_task({"good", "bad"}), classify),

@@ -17,40 +17,40 @@ std::vector<std::string> split(const tokenizer::Splitter& splitter, std::string_
   return pieces;
 }
 
-using Pieces = std::vector<std::string>;
+using Strings = std::vector<std::string>;
 
 }  // namespace
 
 TEST_CASE("split: words, single digits, punctuation, white space", "[tokenizer]") {
   const tokenizer::Splitter splitter;
-  CHECK(split(splitter, "Hello world") == Pieces{"Hello", " world"});
+  CHECK(split(splitter, "Hello world") == Strings{"Hello", " world"});
   CHECK(split(splitter, "it's WE'LL 'S '\u017fx") ==
-        Pieces{"it", "'s", " WE", "'LL", " '", "S", " '", "\u017fx"});
-  CHECK(split(splitter, "x'\u017f") == Pieces{"x", "'\u017f"});  // long s folds to s
-  CHECK(split(splitter, "a123") == Pieces{"a", "1", "2", "3"});
-  CHECK(split(splitter, "a  b") == Pieces{"a", " ", " b"});
-  CHECK(split(splitter, "a \n\n b") == Pieces{"a", " \n\n", " b"});
-  CHECK(split(splitter, "!?\n\nx") == Pieces{"!?\n\n", "x"});
-  CHECK(split(splitter, "a   ") == Pieces{"a", "   "});
-  CHECK(split(splitter, "好，很好") == Pieces{"好", "，很好"});
+        Strings{"it", "'s", " WE", "'LL", " '", "S", " '", "\u017fx"});
+  CHECK(split(splitter, "x'\u017f") == Strings{"x", "'\u017f"});  // long s folds to s
+  CHECK(split(splitter, "a123") == Strings{"a", "1", "2", "3"});
+  CHECK(split(splitter, "a  b") == Strings{"a", " ", " b"});
+  CHECK(split(splitter, "a \n\n b") == Strings{"a", " \n\n", " b"});
+  CHECK(split(splitter, "!?\n\nx") == Strings{"!?\n\n", "x"});
+  CHECK(split(splitter, "a   ") == Strings{"a", "   "});
+  CHECK(split(splitter, "好，很好") == Strings{"好", "，很好"});
   // White space is Unicode's: U+3000 and U+0085 are, U+180E, U+200B and U+001C are not.
-  CHECK(split(splitter, "\u3000\u3000a") == Pieces{"\u3000", "\u3000a"});
-  CHECK(split(splitter, "\u0085\u0085") == Pieces{"\u0085\u0085"});
-  CHECK(split(splitter, "\u180e\u180ea") == Pieces{"\u180e\u180e", "a"});
-  CHECK(split(splitter, "\x1c\x1c") == Pieces{"\x1c\x1c"});
-  CHECK(split(splitter, " \x1c") == Pieces{" \x1c"});
+  CHECK(split(splitter, "\u3000\u3000a") == Strings{"\u3000", "\u3000a"});
+  CHECK(split(splitter, "\u0085\u0085") == Strings{"\u0085\u0085"});
+  CHECK(split(splitter, "\u180e\u180ea") == Strings{"\u180e\u180e", "a"});
+  CHECK(split(splitter, "\x1c\x1c") == Strings{"\x1c\x1c"});
+  CHECK(split(splitter, " \x1c") == Strings{" \x1c"});
   CHECK(split(splitter, "").empty());
 }
 
 TEST_CASE("split: interpreter and JIT agree and cover every byte", "[tokenizer]") {
   const tokenizer::Splitter jit, interpreted(false);
-  const Pieces units = {" ",  "  ", "\n", "\r", "\t",     "a",      "Z",      "'s", "'RE", "好",
-                        "，", "1",  "Ⅷ",  "😀",  "\u0301", "\u3000", "\u00a0", "-",  "'"};
+  const Strings units = {" ",  "  ", "\n", "\r", "\t",     "a",      "Z",      "'s", "'RE", "好",
+                         "，", "1",  "Ⅷ",  "😀",  "\u0301", "\u3000", "\u00a0", "-",  "'"};
   std::mt19937 random(3);
   for (int i = 0; i < 5000; ++i) {
     std::string text;
     for (auto n = random() % 20; n > 0; --n) text += units[random() % units.size()];
-    const Pieces pieces = split(jit, text);
+    const Strings pieces = split(jit, text);
     REQUIRE(pieces == split(interpreted, text));
     std::string joined;
     for (const std::string& piece : pieces) joined += piece;
@@ -64,6 +64,6 @@ TEST_CASE("split: runs of 1 MB, with and without JIT", "[tokenizer]") {
   const tokenizer::Splitter splitter(jit);
   std::string text;
   while (text.size() < (1 << 20)) text += unit;
-  CHECK(split(splitter, text) == Pieces{text});
+  CHECK(split(splitter, text) == Strings{text});
   CHECK(split(splitter, text + "x").size() <= 2);
 }

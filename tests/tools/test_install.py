@@ -46,7 +46,7 @@ def install(kind):
     if kind == "shared" and cached("BUILD_SHARED_LIBS") != "ON":
         build = os.path.join(WORK, "build-shared")
         configure(SOURCE, build, "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON",
-                  "-DQWEN_OBJECTS=" + os.path.join(BUILD, "libqwen", "CMakeFiles", "qwen-objects.dir"),
+                  "-DQWEN_OBJECTS=" + os.path.join(BUILD, "libqwen", "objects.txt"),
                   *[f"-DQWEN_BUILD_{part}=OFF" for part in ("TESTS", "BENCH", "TOOLS")])
         run("cmake", "--build", build)
     run("cmake", "--install", build, "--prefix", prefix, "--component", "development")

@@ -122,7 +122,7 @@ class Subdirectory(unittest.TestCase):
     def test_nothing_leaks(self):
         folder = self.parent("parent")
         build, commands = self.configure(folder, f"-DCMAKE_BUILD_TYPE={cached('CMAKE_BUILD_TYPE')}",
-                                         "-DQWEN_OBJECTS=" + os.path.join(BUILD, "libqwen", "CMakeFiles", "qwen-objects.dir"))
+                                         "-DQWEN_OBJECTS=" + os.path.join(BUILD, "libqwen", "objects.txt"))
         with open(os.path.join(build, "new-cache.txt"), encoding="utf-8") as file:
             new = file.read().split(";")
         known = r"(QWEN_|FETCHCONTENT_|CMAKE_|libqwen_|pkgcfg_lib_QWEN_|PKG_CONFIG|Eigen3_|xsimd_|xtl_|nlohmann_json_|yaml-cpp_"

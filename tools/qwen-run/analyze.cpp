@@ -11,7 +11,7 @@ namespace {
 
 using tools::Json;
 
-struct Flags : TaskFlags {
+struct AnalyzeFlags : TaskFlags {
   TextInput input;
   AnswerFlags answer;
   ThinkFlags think;
@@ -19,7 +19,7 @@ struct Flags : TaskFlags {
   bool json = false;
 };
 
-int analyze(const Flags& flags) {
+int analyze(const AnalyzeFlags& flags) {
   flags.answer.check();
   const qwen::TaskRegistry registry = flags.registry();
   const qwen::Task& task = registry.get(flags.task);
@@ -72,7 +72,7 @@ int analyze(const Flags& flags) {
 }  // namespace
 
 std::function<int()> analyze_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<AnalyzeFlags>();
   flags->answer.max_tokens = 0;  // the task's
   flags->input.add(app, "The text");
   flags->add(app);

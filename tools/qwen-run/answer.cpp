@@ -241,11 +241,11 @@ std::function<int()> ask_command(tools::CommandLine& app) {
 }
 
 std::function<int()> generate_command(tools::CommandLine& app) {
-  struct Flags : GenerationFlags {
+  struct AnswerFlags : GenerationFlags {
     TextInput input;
     bool special = false;
   };
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<AnswerFlags>();
   flags->input.add(app, "The beginning of the text");
   app.add_flag("--special", flags->special, "Control tokens in the text (<|im_start|> ...) count as such")
       .group("Input");

@@ -13,20 +13,20 @@ namespace {
 
 using tools::Json;
 
-struct Flags {
+struct ApplyTemplateFlags {
   tools::ModelOptions model;
   std::string messages, tool_file, think, variables;
   std::optional<std::string> bos_token, eos_token;
   bool no_generation_prompt = false, continue_final_message = false, json = false;
 };
 
-qwen::ChatTemplate load_template(const Flags& flags) {
+qwen::ChatTemplate load_template(const ApplyTemplateFlags& flags) {
   const qwen::LoadOptions options = tools::load_options(flags.model);
   return flags.model.path.empty() ? qwen::Model::builtin(options).chat_template()
                                   : qwen::Model::load_chat_template(flags.model.path, options);
 }
 
-int apply_template(const Flags& flags) {
+int apply_template(const ApplyTemplateFlags& flags) {
   const qwen::ChatTemplate chat = load_template(flags);
   qwen::ChatTemplate::RenderOptions options;
   options.add_generation_prompt = !flags.no_generation_prompt;
@@ -53,7 +53,7 @@ int apply_template(const Flags& flags) {
 }  // namespace
 
 std::function<int()> apply_template_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ApplyTemplateFlags>();
   tools::add_model_path(app, flags->model);
   tools::add_chat_template(app, flags->model);
   app.add("--messages", flags->messages, "File with a JSON array of messages; - reads stdin")

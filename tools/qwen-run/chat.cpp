@@ -17,7 +17,7 @@
 namespace qwen_run {
 namespace {
 
-struct Flags : GenerationFlags {
+struct ChatCommandFlags : GenerationFlags {
   TextInput input;
   ChatFlags chat;
   int turns = -1;  // earlier turns that the model sees; -1: all that fit
@@ -45,7 +45,8 @@ constexpr const char* kCommands[] = {"/retry", "/edit", "/reset", "/system", "/t
 constexpr std::string_view kBlock = "\"\"\"";
 
 // An empty conversation.
-qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::optional<std::string>& system) {
+qwen::Chat make_chat(const ChatCommandFlags& flags, const qwen::Model& model,
+                     const std::optional<std::string>& system) {
   const qwen::GenerateOptions answer = flags.answer.options(model);
   const qwen::SessionOptions session = flags.session.get();
   qwen::EngineOptions engine;
@@ -71,7 +72,7 @@ qwen::Chat make_chat(const Flags& flags, const qwen::Model& model, const std::op
 }
 
 // The end of an answer in a conversation: the speed is shown by -v and /stats only, an early end always.
-void end_answer(const qwen::GenerateResult& result, const Flags& flags) {
+void end_answer(const qwen::GenerateResult& result, const ChatCommandFlags& flags) {
   if (result.text.empty() || result.text.back() != '\n') tools::stream_out("\n");
   switch (result.finish) {
     case qwen::FinishReason::length: std::fputs("[stopped by -n]\n", stderr); break;
@@ -86,7 +87,7 @@ void end_answer(const qwen::GenerateResult& result, const Flags& flags) {
 
 class Repl {
  public:
-  Repl(const Flags& flags, const qwen::Model& model)
+  Repl(const ChatCommandFlags& flags, const qwen::Model& model)
       : flags_(flags),
         model_(model),
         system_(flags.chat.system),
@@ -279,7 +280,7 @@ class Repl {
     if (!value.empty()) {
       if (const std::string problem = ThinkFlags::think_problem(value); !problem.empty())
         throw tools::UsageError("/think: " + problem);
-      Flags changed = flags_;
+      ChatCommandFlags changed = flags_;
       changed.chat.think = value;
       changed.chat.check(model_);
       flags_ = changed;
@@ -347,7 +348,7 @@ class Repl {
     say("loaded %zu messages from %s\n", messages, path.c_str());
   }
 
-  Flags flags_;
+  ChatCommandFlags flags_;
   const qwen::Model model_;
   std::optional<std::string> system_;  // not the model's own
   qwen::Chat chat_;
@@ -358,7 +359,7 @@ class Repl {
   bool interrupted_ = false;  // the last thing that happened was a Ctrl-C
 };
 
-int chat(const Flags& flags) {
+int chat(const ChatCommandFlags& flags) {
   flags.check();
   if (tools::stdin_is_terminal() && tools::stdout_is_terminal()) {
     if (flags.json) throw tools::UsageError("--json gives one answer: qwen-run --json TEXT");
@@ -379,7 +380,7 @@ int chat(const Flags& flags) {
 }  // namespace
 
 std::function<int()> chat_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ChatCommandFlags>();
   flags->input.add(app, "The first message; without a terminal the only one");
   flags->chat.add(app, flags->model);
   flags->add(app);

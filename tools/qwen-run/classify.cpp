@@ -15,7 +15,7 @@ namespace {
 using tools::Json;
 using tools::UsageError;
 
-struct Flags : TaskFlags {
+struct ClassifyFlags : TaskFlags {
   std::string task;
   std::vector<std::string> labels;       // instead of a task
   std::optional<qwen::TaskKind> only{};  // other kinds are refused
@@ -33,14 +33,14 @@ class AnswerLines : public RowWriter {
   void flush() override { tools::flush_out(); }
 };
 
-std::unique_ptr<Answerer> make_answerer(const Flags& flags, const qwen::Task& task) {
+std::unique_ptr<Answerer> make_answerer(const ClassifyFlags& flags, const qwen::Task& task) {
   const auto engine = flags.engine(tools::load_model(flags.model));
   if (task.kind == qwen::TaskKind::generate) return make_reply_answerer(engine, task);
   if (task.kind == qwen::TaskKind::extract) return make_extract_answerer(engine, task);
   return make_classifier_answerer(flags.classifier(engine, task), flags.classify_mode(), flags.jsonl);
 }
 
-int answer_lines(const Flags& flags, const qwen::Task& task) {
+int answer_lines(const ClassifyFlags& flags, const qwen::Task& task) {
   if (flags.json) throw UsageError("--jsonl writes JSON already: leave out --json");
   TableReader lines(flags.input.path_for_lines(), flags.input.encoding(),
                     TableOptions{.format = "jsonl", .text_column = "text", .empty_texts = true});
@@ -53,7 +53,7 @@ int answer_lines(const Flags& flags, const qwen::Task& task) {
                               : tools::kExitOk;
 }
 
-int answer_table(const Flags& flags, const qwen::Task& task) {
+int answer_table(const ClassifyFlags& flags, const qwen::Task& task) {
   if (flags.json)
     throw UsageError("--json applies to one text; for a table: --format jsonl or -o FILE.jsonl");
   return label_table(flags.table, flags.input.path_for_lines(), flags.input.encoding(),
@@ -64,7 +64,7 @@ void warn_truncated(int tokens) {
   if (tokens > 0) tools::warn("text truncated: its last " + std::to_string(tokens) + " tokens did not fit");
 }
 
-int label_text(const Flags& flags, const qwen::Task& task) {
+int label_text(const ClassifyFlags& flags, const qwen::Task& task) {
   const std::string text = flags.input.read(true);
   const qwen::Model model = tools::load_model(flags.model);
   qwen::Classifier classifier = flags.classifier(flags.engine(model), task);
@@ -80,7 +80,7 @@ int label_text(const Flags& flags, const qwen::Task& task) {
   return tools::kExitOk;
 }
 
-int reply_to_text(const Flags& flags, const qwen::Task& task) {
+int reply_to_text(const ClassifyFlags& flags, const qwen::Task& task) {
   const std::string text = flags.input.read(true);
   qwen::Chat chat(flags.engine(tools::load_model(flags.model)), task);
   const qwen::ChatReply reply = chat.say(text, [&](std::string_view part) {
@@ -101,7 +101,7 @@ int reply_to_text(const Flags& flags, const qwen::Task& task) {
   return tools::kExitOk;
 }
 
-int extract_from_text(const Flags& flags, const qwen::Task& task) {
+int extract_from_text(const ClassifyFlags& flags, const qwen::Task& task) {
   const std::string text = flags.input.read(true);
   qwen::Extractor extractor(flags.engine(tools::load_model(flags.model)), task);
   const qwen::Extraction result = extractor.extract(text);
@@ -117,7 +117,7 @@ int extract_from_text(const Flags& flags, const qwen::Task& task) {
   return tools::kExitOk;
 }
 
-int run_task(Flags flags) {
+int run_task(ClassifyFlags flags) {
   if (!flags.labels.empty()) {
     if (!flags.task.empty()) flags.input.set_text(flags.task);  // the first argument is the text
   } else if (flags.task.empty()) {
@@ -143,7 +143,7 @@ int run_task(Flags flags) {
   return tools::kExitFailed;
 }
 
-std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
+std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<ClassifyFlags> flags) {
   flags->input.add(app, "The text");
   flags->add(app);
   flags->add_mode(app);
@@ -158,7 +158,7 @@ std::function<int()> setup(tools::CommandLine& app, std::shared_ptr<Flags> flags
   return [flags] { return run_task(*flags); };
 }
 
-std::function<int()> named_task(tools::CommandLine& app, std::shared_ptr<Flags> flags) {
+std::function<int()> named_task(tools::CommandLine& app, std::shared_ptr<ClassifyFlags> flags) {
   app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("");
   app.add("--labels", flags->labels, "Classify by these labels, without a task: 好评,差评,中性")
       .comma_list()
@@ -171,7 +171,7 @@ std::function<int()> named_task(tools::CommandLine& app, std::shared_ptr<Flags> 
 }  // namespace
 
 std::function<int()> sentiment_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ClassifyFlags>();
   flags->task = "sentiment";
   app.add("--task", flags->task,
           "Another prompt for the same question: sentiment_brief, sentiment_en, your own")
@@ -182,20 +182,20 @@ std::function<int()> sentiment_command(tools::CommandLine& app) {
 }
 
 std::function<int()> classify_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ClassifyFlags>();
   flags->only = qwen::TaskKind::classify;
   return named_task(app, std::move(flags));
 }
 
 std::function<int()> extract_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ClassifyFlags>();
   flags->only = qwen::TaskKind::extract;
   app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("");
   return setup(app, std::move(flags));
 }
 
 std::function<int()> task_command(tools::CommandLine& app) {
-  return named_task(app, std::make_shared<Flags>());
+  return named_task(app, std::make_shared<ClassifyFlags>());
 }
 
 }  // namespace qwen_run

@@ -11,7 +11,7 @@
 namespace qwen_run {
 namespace {
 
-struct Flags : TextLineFlags {
+struct EmbedFlags : TextLineFlags {
   qwen::EmbedOptions embed;
   bool no_normalize = false;
   std::string output;
@@ -19,7 +19,7 @@ struct Flags : TextLineFlags {
 
 class EmbeddingWriter {
  public:
-  EmbeddingWriter(const Flags& flags, qwen::Embedder& embedder) : flags_(flags), embedder_(embedder) {}
+  EmbeddingWriter(const EmbedFlags& flags, qwen::Embedder& embedder) : flags_(flags), embedder_(embedder) {}
 
   void embed(const std::string& text) { write(embedder_.embed(text, flags_.embed)); }
   // `line`: the number of the first text's line, for errors.
@@ -72,13 +72,13 @@ class EmbeddingWriter {
     tools::write_json(json);
   }
 
-  const Flags& flags_;
+  const EmbedFlags& flags_;
   qwen::Embedder& embedder_;
   std::vector<float> values_;  // of the .npy file
   int written_ = 0, truncated_ = 0;
 };
 
-int embed(Flags& flags) {
+int embed(EmbedFlags& flags) {
   constexpr std::size_t kTogether = 128;
   flags.embed.normalize = !flags.no_normalize;
   if (flags.truncate) flags.embed.overflow = qwen::TextOverflow::truncate;
@@ -115,7 +115,7 @@ int embed(Flags& flags) {
 }  // namespace
 
 std::function<int()> embed_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<EmbedFlags>();
   flags->add(app, "The text; a file and stdin have a text a line");
   app.add("--instruction", flags->embed.instruction,
           "What queries are for: texts become \"Instruct: ...\\nQuery:TEXT\" (not for documents)")

@@ -19,7 +19,7 @@ namespace {
 using tools::Json;
 using tools::UsageError;
 
-struct Flags : TaskFlags {
+struct EvaluateFlags : TaskFlags {
   std::vector<std::string> tasks;  // of evaluate
   std::string task;                // of calibrate
   std::string data, label_column, out, predictions, encoding;
@@ -62,7 +62,7 @@ const qwen::Task& classifier_task(const qwen::TaskRegistry& registry, const std:
 }
 
 // All texts classified, with a progress bar.
-TaskEvaluation classify_all(const Flags& flags, const std::shared_ptr<qwen::Engine>& engine,
+TaskEvaluation classify_all(const EvaluateFlags& flags, const std::shared_ptr<qwen::Engine>& engine,
                             const qwen::Task& task, const std::vector<std::string>& texts,
                             const std::vector<int>& truth) {
   qwen::Classifier classifier = flags.classifier(engine, task);
@@ -83,7 +83,7 @@ int truncated_texts(const TaskEvaluation& evaluation) {
                                         [](const auto& result) { return result.truncated_tokens > 0; }));
 }
 
-Json report_json(const Flags& flags, const TaskEvaluation& each) {
+Json report_json(const EvaluateFlags& flags, const TaskEvaluation& each) {
   Json json = evaluation_json(*each.task, each.evaluation);
   json["mode"] = flags.mode;
   json["calibrated"] = each.calibrated;
@@ -93,7 +93,7 @@ Json report_json(const Flags& flags, const TaskEvaluation& each) {
   return json;
 }
 
-std::string report_text(const Flags& flags, const qwen::Model& model, const TaskEvaluation& each) {
+std::string report_text(const EvaluateFlags& flags, const qwen::Model& model, const TaskEvaluation& each) {
   double computed = 0;
   for (const qwen::Classification& result : each.results)
     computed += result.prompt_tokens - result.cached_tokens;
@@ -107,7 +107,7 @@ std::string report_text(const Flags& flags, const qwen::Model& model, const Task
 }
 
 // The rows with each task's answer. The columns of several tasks carry their names.
-void write_predictions(const Flags& flags, TableReader& input, const LabelledTexts& data,
+void write_predictions(const EvaluateFlags& flags, TableReader& input, const LabelledTexts& data,
                        const std::vector<TaskEvaluation>& evaluations,
                        const std::vector<std::vector<int>>& truth) {
   const auto name = [&](const TaskEvaluation& each, const char* column) {
@@ -136,7 +136,7 @@ void write_predictions(const Flags& flags, TableReader& input, const LabelledTex
   output.flush();
 }
 
-int evaluate(const Flags& flags) {
+int evaluate(const EvaluateFlags& flags) {
   const qwen::TaskRegistry registry = flags.registry();
   std::vector<const qwen::Task*> tasks;
   for (const std::string& name : flags.tasks) tasks.push_back(&classifier_task(registry, name, "evaluate"));
@@ -165,7 +165,7 @@ int evaluate(const Flags& flags) {
   return tools::kExitOk;
 }
 
-std::string calibration_path(const Flags& flags, const qwen::Task& task) {
+std::string calibration_path(const EvaluateFlags& flags, const qwen::Task& task) {
   if (!flags.out.empty()) return flags.out;
   std::filesystem::path folder;
   if (!task.source.empty())
@@ -179,7 +179,7 @@ std::string calibration_path(const Flags& flags, const qwen::Task& task) {
   return (folder / qwen::calibration_file_name(task)).string();
 }
 
-int calibrate(const Flags& flags) {
+int calibrate(const EvaluateFlags& flags) {
   const qwen::TaskRegistry registry = flags.registry();
   qwen::Task task = classifier_task(registry, flags.task, "calibrate");
   const std::string path = calibration_path(flags, task);
@@ -226,7 +226,7 @@ int calibrate(const Flags& flags) {
 }  // namespace
 
 std::function<int()> evaluate_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<EvaluateFlags>();
   app.add("TASK", flags->tasks, "Tasks to compare; one gets a full report (qwen-run tasks lists them)")
       .type("")
       .required();
@@ -240,7 +240,7 @@ std::function<int()> evaluate_command(tools::CommandLine& app) {
 }
 
 std::function<int()> calibrate_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<EvaluateFlags>();
   app.add("TASK", flags->task, "The task's name (qwen-run tasks lists them)").type("").required();
   flags->add_all(app);
   app.add_flag("--offsets", flags->offsets, "Fit an offset for each label too: for prompts that favour one")

@@ -15,7 +15,7 @@ namespace {
 
 using tools::Json;
 
-struct Flags {
+struct InfoFlags {
   tools::ModelOptions model;
   int context = 0;
   int sequences = 1;
@@ -136,7 +136,7 @@ std::string info_text(const qwen::ModelInfo& info, const std::optional<qwen::Mem
   return table.text();
 }
 
-int info(const Flags& flags) {
+int info(const InfoFlags& flags) {
   const bool builtin = flags.model.path.empty();
   const bool asked =
       flags.context > 0 || flags.sequences != 1 || flags.model.exact || flags.model.quantize != "none";
@@ -164,7 +164,7 @@ int info(const Flags& flags) {
 }  // namespace
 
 std::function<int()> info_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<InfoFlags>();
   tools::add_model_path(app, flags->model);
   tools::add_weight_options(app, flags->model);
   tools::add_rope_options(app, flags->model);

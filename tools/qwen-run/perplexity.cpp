@@ -57,14 +57,14 @@ Score score_tokens(qwen::Session& session, std::span<const qwen::Token> tokens, 
   return score;
 }
 
-struct Flags {
+struct PerplexityFlags {
   tools::ModelOptions model;
   SessionFlags session;
   TextInput input;
   bool json = false;
 };
 
-int perplexity(const Flags& flags) {
+int perplexity(const PerplexityFlags& flags) {
   const std::string text = flags.input.read(false);
   const qwen::Model model = tools::load_model(flags.model);
   const auto tokens = model.tokenizer().encode_prompt(text);
@@ -104,7 +104,7 @@ int perplexity(const Flags& flags) {
 }  // namespace
 
 std::function<int()> perplexity_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PerplexityFlags>();
   flags->input.add(app, "The text");
   tools::add_model_options(app, flags->model);
   flags->session.add(app);

@@ -10,13 +10,13 @@
 namespace qwen_run {
 namespace {
 
-struct Flags : TextLineFlags {
+struct RerankFlags : TextLineFlags {
   qwen::RerankOptions rerank;
   std::string query;
   int top_n = 0;
 };
 
-int rerank(Flags& flags) {
+int rerank(RerankFlags& flags) {
   if (flags.truncate) flags.rerank.overflow = qwen::TextOverflow::truncate;
   std::vector<std::string> documents;
   if (flags.input.given_text()) {
@@ -43,7 +43,7 @@ int rerank(Flags& flags) {
 }  // namespace
 
 std::function<int()> rerank_command(tools::CommandLine& app) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<RerankFlags>();
   flags->add(app, "One document; a file and stdin have a document a line");
   app.add("--query", flags->query, "The query").type("TEXT").required().group("Rerank");
   app.add("--instruction", flags->rerank.instruction, "What a document should do for the query")

@@ -8,7 +8,7 @@ namespace {
 using Kind = AnswerFormat::Kind;
 
 constexpr std::size_t kMaxTools = 128;
-constexpr std::size_t kMaxChoices = 1000;
+constexpr std::size_t kMaxGuidedChoices = 1000;
 
 // A name as OpenAI's clients send it.
 void check_name(const std::string& name, const std::string& field) {
@@ -165,7 +165,7 @@ AnswerFormat read_answer_format(Fields& fields, RawJson raw) {
   }
   if (fields.find("guided_choice")) {
     choose(format, Kind::choice, "guided_choice");
-    format.choices = fields.texts("guided_choice", kMaxChoices);
+    format.choices = fields.texts("guided_choice", kMaxGuidedChoices);
   }
   if (const InputJson* tools = fields.find("tools")) read_tools(format, *tools, raw.member("tools"));
   format.tool_options.parallel = fields.flag("parallel_tool_calls").value_or(true);
