@@ -35,14 +35,16 @@ function(qwen_isa_sources folder)
   set(flags_avxvnni ${flags_avx2} -mavxvnni)
   set(flags_avx512 ${flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni
                    -mprefer-vector-width=512)
-  set(flags_dotprod -march=armv8.2-a+dotprod)
-  set(flags_i8mm -march=armv8.2-a+dotprod+i8mm)
+  # GCC's first scheduling pass would hold more of a tile in flight than there are registers.
+  set(flags_neon $<$<CXX_COMPILER_ID:GNU>:-fno-schedule-insns>)
+  set(flags_dotprod ${flags_neon} -march=armv8.2-a+dotprod)
+  set(flags_i8mm ${flags_neon} -march=armv8.2-a+dotprod+i8mm)
   set(levels)
   # Fuzzers test parsers: instrumented kernels would only cost minutes of compile time.
   if(QWEN_BUILD_FUZZ)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set(levels ${levels_x86})
-  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64" AND QWEN_NEON)  # opt-in until the bits are verified
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     set(levels ${levels_arm})
   endif()
   foreach(isa ${levels_x86} ${levels_arm})

@@ -1,7 +1,9 @@
 // What this CPU can do, and how many cores we may use.
 #pragma once
+#include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,14 +31,21 @@ int default_threads();
 // One logical CPU of each of these cores in the affinity mask, in order: pinned threads run there.
 std::vector<int> physical_core_cpus();
 
+// What default_threads and physical_core_cpus are made of, for tests. `root` is the folder that has the system's /proc
+// and /sys ("" for the real ones). Quotas are in cores; 0 means no quota.
 namespace cpu_detail {
-// The parsing behind default_threads, on given file contents, for tests. Quotas are in cores; 0 means none.
 double parse_cgroup_v2_quota(std::string_view cpu_max);
 double parse_cgroup_v1_quota(std::string_view quota_us, std::string_view period_us);
+// The smallest quota of this process's cgroup and its ancestors.
+double cgroup_quota(const std::string& root);
 // The CPUs of at least half of the largest capacity: the big cores of big.LITTLE, without the little ones.
 std::vector<int> big_cores(std::span<const int> cpus, std::span<const int> capacities);
 // "0-3,8,10-11" -> the numbers. Skips malformed parts.
 std::vector<int> parse_cpu_list(std::string_view list);
+// physical_core_cpus for an affinity mask of the CPUs `allowed`.
+std::vector<int> physical_core_cpus(std::span<const int> allowed, const std::string& root);
+// The default threads on `cores` physical cores.
+int threads_for(std::size_t cores, double quota);
 }  // namespace cpu_detail
 
 }  // namespace qwen

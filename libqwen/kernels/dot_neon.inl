@@ -1,10 +1,20 @@
 // Products of bytes for NEON without dot products. Included inside an anonymous namespace after vec_neon.inl; no
 // include guard.
 
+constexpr bool kSignedTiles = true;
+template <int kOffset>
+inline void prepare_tile_codes(V* code) noexcept {
+  if constexpr (kOffset != 0) {
+    UNROLL for (int j = 0; j < 8; ++j) code[j] =
+        vsubq_s8(code[j], vdupq_n_s8(static_cast<std::int8_t>(kOffset)));
+  }
+}
+
 // Products are added in 16 bits as long as they fit: 127 times 8 codes of up to 5 bits, 4 of 6 bits, 2 of 8 bits.
 template <int kBits, int kLines, int kN, int kT, int kWidth>
 inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (*sum)[kT]) noexcept {
-  constexpr int kRun = kBits == 8 ? 2 : kBits == 6 ? 4 : 8;
+  constexpr int kSize = kBits < 0 ? -kBits : kBits;
+  constexpr int kRun = kSize == 8 ? 2 : kSize == 6 ? 4 : 8;
   constexpr int kStep = kRun < kLines ? kRun : kLines;
   UNROLL for (int first = 0; first < kLines; first += kStep) UNROLL for (int n = 0; n < kN; ++n) {
     int8x16_t code[kStep];

@@ -40,9 +40,16 @@ inline Lanes operator*(const Lanes& a, const Lanes& b) noexcept {
   FOR_EACH_PART(i) r.part[i] = a.part[i] * b.part[i];
   return r;
 }
+inline Batch quotient(const Batch& a, const Batch& b) noexcept {
+#if defined(__aarch64__)
+  return Batch(vdivq_f32(a, b));  // xsimd 8.1 multiplies by an approximate reciprocal
+#else
+  return a / b;
+#endif
+}
 inline Lanes operator/(const Lanes& a, const Lanes& b) noexcept {
   Lanes r;
-  FOR_EACH_PART(i) r.part[i] = a.part[i] / b.part[i];
+  FOR_EACH_PART(i) r.part[i] = quotient(a.part[i], b.part[i]);
   return r;
 }
 // a * b + c, rounded once.

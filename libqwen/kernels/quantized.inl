@@ -11,7 +11,10 @@
 //   half_to_float i8_to_float u8_to_float low_nibble_to_float high_nibble_to_float
 //   kTileVecs                vectors of rows in a GEMM tile
 //   dot_tile<bits, lines, vecs, tokens, width>(codes, code_stride, a, sum)   adds to sum[vec][token] the products
-//                            of `lines` dwords of codes and of activations
+//                            of `lines` dwords of codes and of activations; bits < 0: codes of -bits bits that
+//                            prepare_tile_codes has changed, and sums that are all kSumStart
+//   kSumStart sum_to_float   start value of the integer sums, and a sum less that value as float
+//   kSignedTiles prepare_tile_codes<offset>   whether unpacked codes are changed, and how: subtracts the offset
 //   kStreamTokens            up to this many tokens take codes straight from memory to products; at most
 //                            kMaxStreamTokens
 //   kSignedBytes             true if dot_tile subtracts 128 from 8-bit codes itself
@@ -157,13 +160,13 @@ inline void multiply_block(const V* codes, int code_stride, const BlockActivatio
     std::int32_t neg_sum[kT];
     UNROLL for (int t = 0; t < kT; ++t) {
       neg_sum[t] = kGroup == 16 ? x.neg_sum[g * kWidth + t] : x.neg_sum[t] + x.neg_sum[kWidth + t];
-      UNROLL for (int n = 0; n < kN; ++n) sum[n][t] = vset1(kCorrection * neg_sum[t]);
+      UNROLL for (int n = 0; n < kN; ++n) sum[n][t] = vset1(kSumStart + kCorrection * neg_sum[t]);
     }
     dot_tile<kBits, kLines, kN, kT, kWidth>(codes + g * kLines, code_stride, x.q + g * kLines * kWidth, sum);
     UNROLL for (int n = 0; n < kN; ++n) {
       const F s = scale(n, g);
       UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
-          ffma(to_float(sum[n][t]), fmul(s, fset1(x.scale[t])), acc[n][t]);
+          ffma(sum_to_float(sum[n][t]), fmul(s, fset1(x.scale[t])), acc[n][t]);
       if constexpr (kMin) {
         const F m = min(n, g);
         UNROLL for (int t = 0; t < kT; ++t) acc[n][t] =
@@ -258,6 +261,7 @@ inline void unpack(const std::uint8_t* panel, const std::uint8_t* low, int first
     UNROLL for (int v = 0; v < kVecs; ++v) {
       V code[8];
       decode<kType>(record + f.codes_at() + b * f.block_bytes(), low_block, v, code);
+      if constexpr (kSignedTiles) prepare_tile_codes<f.offset>(code);
       UNROLL for (int j = 0; j < 8; ++j) vstore(out.codes[vec + v][i][j], code[j]);
       for (int g = 0; g < f.groups_per_block(); ++g) {
         fstore(out.scale[vec + v][i][g], group_scale<kType>(record, b, g, v * kVecRows));
@@ -362,9 +366,11 @@ void multiply_part(const Unpacked& w, int vecs, const Activations& in, int first
     for (; vec + kTileVecs <= vecs; vec += kTileVecs)
       multiply_tokens<kBits, kGroup, kMin, kCorrection, kTileVecs>(
           w, vec, in, tile, first_block, count, tile_out + vec * kVecRows, out_stride, prefetcher);
-    for (; vec < vecs; ++vec)
-      multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(w, vec, in, tile, first_block, count,
-                                                           tile_out + vec * kVecRows, out_stride, prefetcher);
+    if constexpr (kVecs % kTileVecs != 0) {
+      for (; vec < vecs; ++vec)
+        multiply_tokens<kBits, kGroup, kMin, kCorrection, 1>(
+            w, vec, in, tile, first_block, count, tile_out + vec * kVecRows, out_stride, prefetcher);
+    }
   }
 }
 
@@ -401,7 +407,8 @@ void unpack_and_multiply(const Matrix& matrix, const Activations& in, int row_be
       }
       prefetcher.spread(tile_count(in) * count *
                         (panels * kVecs / kTileVecs > 0 ? panels * kVecs / kTileVecs : 1));
-      multiply_part<code_bits<kType>(), f.group, f.min, correction<kType>()>(
+      constexpr int kBits = kSignedTiles ? -code_bits<kType>() : code_bits<kType>();
+      multiply_part<kBits, f.group, f.min, kSignedTiles ? 0 : correction<kType>()>(
           unpacked, panels * kVecs, in, first, count, out + (row - row_begin), out_stride, prefetcher);
     }
   }

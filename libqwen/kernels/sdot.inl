@@ -14,14 +14,14 @@ template <int kFirst, int kEnd, class Fn>
   }
 }
 
-// Four dwords of activations that a lane number selects from. A single token's are consecutive lines, several
-// tokens' are consecutive tokens of a line; kCount of them exist.
+// Up to four dwords of activations that a lane number selects from; kCount of them exist. A single token's are
+// consecutive lines, several tokens' are consecutive tokens of a line.
 template <int kCount>
-inline int8x16_t four_dwords(const std::int32_t* a) noexcept {
+[[gnu::always_inline]] inline int8x16_t load_dwords(const std::int32_t* a) noexcept {
   if constexpr (kCount >= 4) return vreinterpretq_s8_s32(vld1q_s32(a));
   if constexpr (kCount == 1) return vreinterpretq_s8_s32(vdupq_n_s32(a[0]));
   const int32x2_t two = vld1_s32(a);
-  if constexpr (kCount == 2) return vreinterpretq_s8_s32(vcombine_s32(two, two));
+  if constexpr (kCount == 2) return vreinterpretq_s8_s32(vcombine_s32(two, vdup_n_s32(0)));
   return vreinterpretq_s8_s32(vcombine_s32(two, vdup_n_s32(a[2])));
 }
 
@@ -30,35 +30,31 @@ template <int kLane>
   sum = vreinterpretq_s8_s32(vdotq_laneq_s32(vreinterpretq_s32_s8(sum), code, x, kLane));
 }
 
-// Tokens [kFirstToken, kFirstToken + kCount) of dot_tile, kCount at most 4.
-template <int kBits, int kLines, int kN, int kT, int kWidth, int kFirstToken, int kCount>
-[[gnu::always_inline]] inline void dot_tokens(const V* codes, int code_stride, const std::int32_t* a,
-                                              V (*sum)[kT]) noexcept {
+template <int kBits, int kLines, int kN, int kT, int kWidth>
+[[gnu::always_inline]] inline void dot_each(const V* codes, int code_stride, const std::int32_t* a,
+                                            V (*sum)[kT]) noexcept {
   if constexpr (kWidth == 1) {
     for_constants<0, kLines / 4>([&](auto group) {
       constexpr int kLine = decltype(group)::value * 4;
-      const int8x16_t x = four_dwords<4>(a + kLine);
+      const int8x16_t x = load_dwords<4>(a + kLine);
       for_constants<0, 4>([&](auto j) {
         UNROLL for (int n = 0; n < kN; ++n) add_dot<decltype(j)::value>(
             sum[n][0], signed_code<kBits>(codes[n * code_stride + kLine + decltype(j)::value]), x);
       });
     });
   } else {
+    constexpr int kFirst = kT < 4 ? kT : 4, kRest = kT - kFirst;
     UNROLL for (int j = 0; j < kLines; ++j) {
-      const int8x16_t x = four_dwords<kCount>(a + j * kWidth + kFirstToken);
+      const int8x16_t x = load_dwords<kFirst>(a + j * kWidth);
+      int8x16_t later = x;
+      if constexpr (kRest > 0) later = load_dwords<kRest>(a + j * kWidth + 4);
       UNROLL for (int n = 0; n < kN; ++n) {
         const int8x16_t code = signed_code<kBits>(codes[n * code_stride + j]);
-        for_constants<0, kCount>(
-            [&](auto t) { add_dot<decltype(t)::value>(sum[n][kFirstToken + decltype(t)::value], code, x); });
+        for_constants<0, kFirst>(
+            [&](auto t) { add_dot<decltype(t)::value>(sum[n][decltype(t)::value], code, x); });
+        for_constants<0, kRest>(
+            [&](auto t) { add_dot<decltype(t)::value>(sum[n][decltype(t)::value + 4], code, later); });
       }
     }
   }
-}
-
-template <int kBits, int kLines, int kN, int kT, int kWidth>
-[[gnu::always_inline]] inline void dot_each(const V* codes, int code_stride, const std::int32_t* a,
-                                            V (*sum)[kT]) noexcept {
-  constexpr int kFirstCount = kT < 4 ? kT : 4;
-  dot_tokens<kBits, kLines, kN, kT, kWidth, 0, kFirstCount>(codes, code_stride, a, sum);
-  if constexpr (kT > 4) dot_tokens<kBits, kLines, kN, kT, kWidth, 4, kT - 4>(codes, code_stride, a, sum);
 }

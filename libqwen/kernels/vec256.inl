@@ -79,6 +79,13 @@ inline F ffma(F a, F b, F c) noexcept {
 inline F to_float(V v) noexcept {
   return _mm256_cvtepi32_ps(v);
 }
+constexpr std::int32_t kSumStart = 0;
+inline F sum_to_float(V v) noexcept {
+  return to_float(v);
+}
+constexpr bool kSignedTiles = false;
+template <int kOffset>
+void prepare_tile_codes(V*) noexcept;
 inline F half_to_float(const std::uint16_t* p) noexcept {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
