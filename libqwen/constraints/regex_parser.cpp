@@ -10,7 +10,7 @@ namespace qwen::constraints {
 namespace {
 
 constexpr std::size_t kMaxPattern = 4096;  // bytes
-constexpr int kMaxDepth = 100;             // of groups
+constexpr int kMaxGroupDepth = 100;        // of groups
 constexpr std::uint32_t kMaxRepeat = 10'000;
 
 using Ranges = std::vector<CodePointRange>;
@@ -85,7 +85,7 @@ class RegexParser {
   }
 
   RegexNode alternatives() {
-    if (++depth_ > kMaxDepth) bad("groups nested deeper than ", kMaxDepth);
+    if (++depth_ > kMaxGroupDepth) bad("groups nested deeper than ", kMaxGroupDepth);
     RegexNode node;
     node.kind = RegexNode::Kind::alternatives;
     do {

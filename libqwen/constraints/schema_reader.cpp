@@ -6,7 +6,7 @@ namespace qwen::constraints {
 namespace {
 
 constexpr std::size_t kMaxAlternatives = 256;
-constexpr int kMaxDepth = 64;  // of references and combinations inside each other
+constexpr int kMaxNesting = 64;  // of references and combinations inside each other
 
 using Kind = JsonTree::Kind;
 
@@ -83,8 +83,8 @@ const Alternatives& SchemaReader::expand(const Condition& condition) {
     if (probing_ > 0) throw Cycle{};
     refuse(*condition.tree, "$ref", "a schema that refers to itself without a value between");
   }
-  if (depth_ >= kMaxDepth)
-    fail(ErrorCode::unsupported, "schema at ", quoted(path_of(*condition.tree)), ": more than ", kMaxDepth,
+  if (depth_ >= kMaxNesting)
+    fail(ErrorCode::unsupported, "schema at ", quoted(path_of(*condition.tree)), ": more than ", kMaxNesting,
          " references and combinations inside each other");
   struct Progress {
     SchemaReader& reader;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own implementation
 constexpr std::size_t kMaxDimensions = 8;
-constexpr std::size_t kMaxTensors = 1 << 16;  // per file; far above any model
+constexpr std::size_t kMaxHeaderTensors = 1 << 16;  // per file; far above any model
 constexpr std::int64_t kMaxOffset = std::numeric_limits<std::int64_t>::max();
 
 struct Entry {
@@ -87,7 +87,7 @@ std::vector<Entry> read_header(std::string_view text, const std::string& file, M
     }
     const std::string_view name = in.stable(key) ? key : owner.own(std::string(key));
     const std::string shown = quoted(name);
-    if (names.size() == kMaxTensors) in.bad("more than ", kMaxTensors, " tensors");
+    if (names.size() == kMaxHeaderTensors) in.bad("more than ", kMaxHeaderTensors, " tensors");
     if (!names.insert(name).second) in.bad("duplicate tensor ", shown);
     entries.push_back(read_entry(in, name, shown));
   });

@@ -23,7 +23,7 @@ constexpr int kTokensOfCharacter = 3;   // that a cut may wait for: the rest of 
 constexpr std::size_t kFewTokens = 32;  // rows of the head that cost next to nothing
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-std::vector<Token> end_tokens(const Model& model, const GenerateOptions& options) {
+std::vector<Token> tokens_that_end(const Model& model, const GenerateOptions& options) {
   std::vector<Token> out = options.stop_tokens;
   if (options.stop_at_end_of_turn)
     out.insert(out.end(), state_of(model).end_of_turn.begin(), state_of(model).end_of_turn.end());
@@ -44,7 +44,7 @@ std::string incomplete_end(std::string_view text) {
 
 AnswerRules::AnswerRules(const Model& model, const GenerateOptions& options, int room)
     : tokenizer_(model.tokenizer()),
-      end_tokens_(end_tokens(model, options)),
+      end_tokens_(tokens_that_end(model, options)),
       model_end_tokens_(state_of(model).end_of_turn),
       constraint_(options.constraint),
       left_(std::min(options.max_new_tokens, room)),

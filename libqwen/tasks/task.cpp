@@ -135,7 +135,7 @@ std::optional<std::string> validate_labels(const Task& task) {
       return where + " is longer than " + std::to_string(kMaxLabelText) + " bytes";
     if (label.text.find_first_of(" \t\r\n") == 0 ||
         label.text.find_last_of(" \t\r\n") == label.text.size() - 1)
-      return where + " begins or ends with white space: " + quoted(label.text);
+      return where + " begins or ends with white space: " + qwen::quoted(label.text);
     std::vector<std::string> names = label.aliases;
     names.push_back(label.text);
     names.push_back(label.display);
@@ -143,7 +143,8 @@ std::optional<std::string> validate_labels(const Task& task) {
       std::transform(name.begin(), name.end(), name.begin(), lower);
       const std::size_t owner = owners.emplace(name, i).first->second;
       if (owner != i)
-        return where + " has the name " + quoted(name) + ", as label " + std::to_string(owner + 1) + " does";
+        return where + " has the name " + qwen::quoted(name) + ", as label " + std::to_string(owner + 1) +
+               " does";
     }
   }
   return std::nullopt;
@@ -154,7 +155,7 @@ std::optional<std::string> validate_labels(const Task& task) {
 std::optional<std::string> validate_task(const Task& task) {
   if (!valid_name(task.name))
     return "name: expected 1 to " + std::to_string(kMaxName) + " letters, digits, '_' or '-', found " +
-           quoted(task.name);
+           qwen::quoted(task.name);
   const std::size_t at = task.user_template.find(kPlace);
   if (at == std::string::npos || task.user_template.find(kPlace, at + 1) != std::string::npos)
     return "template: expected {text} exactly once";
@@ -172,14 +173,14 @@ std::optional<std::string> validate_task(const Task& task) {
   for (const TaskExample& example : task.examples) {
     const auto is_it = [&](const TaskLabel& label) { return label.text == example.answer; };
     if (classify && std::none_of(task.labels.begin(), task.labels.end(), is_it))
-      return "examples: the answer " + quoted(example.answer) + " is not a label's text";
+      return "examples: the answer " + qwen::quoted(example.answer) + " is not a label's text";
   }
   return std::nullopt;
 }
 
 void require_valid(const Task& task) {
   if (const auto broken = validate_task(task))
-    fail(ErrorCode::invalid_argument, "task ", quoted(task.name), ": ", *broken);
+    fail(ErrorCode::invalid_argument, "task ", qwen::quoted(task.name), ": ", *broken);
 }
 
 }  // namespace tasks

@@ -11,7 +11,7 @@ constexpr std::string_view kUnsupportedFilters[] = {"filesizeformat", "groupby",
                                                     "random",         "striptags", "urlencode",
                                                     "urlize",         "wordwrap",  "xmlattr"};
 
-const Filter* find_entry(std::string_view name) {
+const Filter* filter_entry(std::string_view name) {
   for (const std::span<const Filter> filters : {number_filters(), text_filters(), sequence_filters()})
     for (const Filter& filter : filters)
       if (filter.name == name) return &filter;
@@ -55,13 +55,13 @@ Value given_or_none(const Bound& args, std::size_t i) {
 }
 
 KnownName find_filter(std::string_view name) {
-  const bool supported = find_entry(name) != nullptr;
+  const bool supported = filter_entry(name) != nullptr;
   return {supported || is_unsupported(name), supported};
 }
 
 Value Interpreter::apply_filter(std::string_view name, const Value& value, const Call& call) {
   budget_.charge(1);
-  if (const Filter* filter = find_entry(name)) return filter->apply(*this, value, call);
+  if (const Filter* filter = filter_entry(name)) return filter->apply(*this, value, call);
   if (is_unsupported(name)) fail_unsupported("the filter ", name);
   fail_render("no filter named ", quoted(name));
 }

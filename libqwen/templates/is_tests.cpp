@@ -162,7 +162,7 @@ constexpr Entry kTests[] = {
      }},
 };
 
-const Entry* find_entry(std::string_view name) {
+const Entry* test_entry(std::string_view name) {
   const auto* found = std::find_if(std::begin(kTests), std::end(kTests),
                                    [&](const Entry& entry) { return entry.name == name; });
   return found == std::end(kTests) ? nullptr : found;
@@ -171,13 +171,13 @@ const Entry* find_entry(std::string_view name) {
 }  // namespace
 
 KnownName find_test(std::string_view name) {
-  const bool known = find_entry(name) != nullptr;
+  const bool known = test_entry(name) != nullptr;
   return {known, known};
 }
 
 bool Interpreter::apply_test(std::string_view name, const Value& value, const Call& call) {
   budget_.charge(1);
-  const Entry* entry = find_entry(name);
+  const Entry* entry = test_entry(name);
   if (entry == nullptr) fail_render("no test named ", quoted(name));
   return entry->test(*this, value, call);
 }

@@ -393,7 +393,7 @@ std::string describe(const LexToken& token) {
     case TokenKind::data: return "text";
     case TokenKind::end: return "the end of the template";
     case TokenKind::string: return "a string";
-    default: return quoted(token.text);
+    default: return qwen::quoted(token.text);
   }
 }
 

@@ -132,11 +132,11 @@ std::uint64_t hash_of_small_kernels(const Kernels& kernels) {
   return hash.value();
 }
 
-struct Golden {
+struct GoldenBits {
   TensorType type;
   std::uint64_t hash;
 };
-constexpr Golden kMatmul[] = {
+constexpr GoldenBits kMatmul[] = {
     {TensorType::f32, 0x179c77702e0578e4},    {TensorType::f16, 0x4afea2920609d8a0},
     {TensorType::bf16, 0xc072593853da28da},   {TensorType::q8_0, 0xba31e28fc0c53440},
     {TensorType::q4_0, 0x2d35171b9182ebb4},   {TensorType::q4_1, 0xc190a100af2788fc},
@@ -154,7 +154,7 @@ constexpr std::uint64_t kAttentionF32 = 0x5f1424c0ffe97271, kAttentionF16 = 0x52
 TEST_CASE("every kernel gives the same bits on every machine", "[kernels]") {
   for (const Kernels* kernels : available_kernels()) {
     INFO(to_string(kernels->isa));
-    for (const Golden& golden : kMatmul) {
+    for (const GoldenBits& golden : kMatmul) {
       INFO(name_of(golden.type));
       CHECK(hash_of_matmul(*kernels, golden.type) == golden.hash);
     }

@@ -40,8 +40,8 @@ constexpr const char* kHelp =
     "\\ continues "
     "in the next. A message that begins with / needs a space before it.\n";
 
-constexpr const char* kCommands[] = {"/retry", "/edit", "/reset", "/system", "/think", "/stats", "/save",
-                                     "/load",  "/help", "/?",     "/bye",    "/exit",  "/quit"};
+constexpr const char* kChatCommands[] = {"/retry", "/edit", "/reset", "/system", "/think", "/stats", "/save",
+                                         "/load",  "/help", "/?",     "/bye",    "/exit",  "/quit"};
 constexpr std::string_view kBlock = "\"\"\"";
 
 // An empty conversation.
@@ -93,7 +93,7 @@ class Repl {
         system_(flags.chat.system),
         chat_(make_chat(flags, model, system_)),
         editor_(flags.no_history ? std::string() : default_history_path()) {
-    editor_.complete({std::begin(kCommands), std::end(kCommands)});
+    editor_.complete({std::begin(kChatCommands), std::end(kChatCommands)});
   }
 
   int run(std::string first) {
