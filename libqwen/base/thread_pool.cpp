@@ -2,6 +2,13 @@
 
 #include <pthread.h>
 #include <sched.h>
+#if defined(__linux__)
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+#endif
 
 #include <system_error>
 
@@ -22,17 +29,49 @@ void pause_cpu() noexcept {
 #endif
 }
 
-// Waits until `value` is no longer `old`: spins, then sleeps on the address.
+// Sleeps unless `value` differs from `old`; may return early.
 template <class T>
-void wait_while_equal(const std::atomic<T>& value, T old, int spins) noexcept {
-  for (int i = 0; i < spins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    pause_cpu();
-  }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+void sleep_on(const std::atomic<T>& value, T old) noexcept {
+#if defined(__linux__)
+  // Not std::atomic::wait: libstdc++'s calls sched_yield first, which gives the core to any other process for a whole
+  // time slice.
+  static_assert(sizeof value == 4);
+  ::syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
+#else
+  value.wait(old, std::memory_order_seq_cst);
+#endif
+}
+
+template <class T>
+void wake_all(std::atomic<T>& value) noexcept {
+#if defined(__linux__)
+  ::syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+#else
+  value.notify_all();
+#endif
 }
 
 }  // namespace
+
+// Waits until `value` is no longer `old`: spins, then sleeps. A thread counts itself as a sleeper before it compares
+// the value for the last time, and wake() reads the count after the value has changed: both sequentially consistent, so
+// that one of them sees the other.
+template <class T>
+void ThreadPool::wait_while_equal(const std::atomic<T>& value, T old) noexcept {
+  for (int i = 0; i < spins_; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    pause_cpu();
+  }
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  while (value.load(std::memory_order_seq_cst) == old) sleep_on(value, old);
+  sleepers_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// Called after a sequentially consistent change of `value`.
+template <class T>
+void ThreadPool::wake(std::atomic<T>& value) noexcept {
+  if (sleepers_.load(std::memory_order_seq_cst) != 0) wake_all(value);
+}
 
 ThreadPool::ThreadPool(int threads, bool pin)
     : size_(threads), spins_(threads <= default_threads() ? kSpins : 0) {
@@ -70,8 +109,8 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::stop() noexcept {
   stop_.store(true, std::memory_order_relaxed);
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
+  job_.fetch_add(1, std::memory_order_seq_cst);
+  wake(job_);
   for (std::thread& worker : workers_)
     if (worker.joinable()) worker.join();
 }
@@ -82,22 +121,22 @@ void ThreadPool::run_erased(Function function, void* context) {
   function_ = function;
   context_ = context;
   pending_.store(size_ - 1, std::memory_order_relaxed);
-  job_.fetch_add(1, std::memory_order_release);
-  if (size_ > 1) job_.notify_all();
+  job_.fetch_add(1, std::memory_order_seq_cst);
+  wake(job_);
   function(context, 0);
   for (int left = pending_.load(std::memory_order_acquire); left != 0;
        left = pending_.load(std::memory_order_acquire))
-    wait_while_equal(pending_, left, spins_);
+    wait_while_equal(pending_, left);
 }
 
 void ThreadPool::worker(int thread) {
   std::uint32_t seen = 0;
   for (;;) {
-    wait_while_equal(job_, seen, spins_);
+    wait_while_equal(job_, seen);
     ++seen;
     if (stop_.load(std::memory_order_relaxed)) return;
     function_(context_, thread);
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    if (pending_.fetch_sub(1, std::memory_order_seq_cst) == 1) wake(pending_);
   }
 }
 
@@ -109,10 +148,10 @@ void ThreadPool::barrier() noexcept {
   const std::uint32_t phase = barrier_phase_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
     arrived_.store(0, std::memory_order_relaxed);
-    barrier_phase_.fetch_add(1, std::memory_order_release);
-    barrier_phase_.notify_all();
+    barrier_phase_.fetch_add(1, std::memory_order_seq_cst);
+    wake(barrier_phase_);
   } else {
-    wait_while_equal(barrier_phase_, phase, spins_);
+    wait_while_equal(barrier_phase_, phase);
   }
 }
 

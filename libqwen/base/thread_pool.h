@@ -45,6 +45,10 @@ class ThreadPool {
   void run_erased(Function function, void* context);
   void worker(int thread);
   void stop() noexcept;
+  template <class T>
+  void wait_while_equal(const std::atomic<T>& value, T old) noexcept;
+  template <class T>
+  void wake(std::atomic<T>& value) noexcept;
 
   const int size_;
   const int spins_;  // before sleeping; 0 if there are more threads than cores
@@ -52,6 +56,7 @@ class ThreadPool {
   Function function_ = nullptr;
   void* context_ = nullptr;
   std::atomic<bool> stop_{false};
+  alignas(64) std::atomic<int> sleepers_{0};
   alignas(64) std::atomic<std::uint32_t> job_{0};
   alignas(64) std::atomic<int> pending_{0};
   alignas(64) std::atomic<int> arrived_{0};

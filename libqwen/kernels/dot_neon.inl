@@ -12,7 +12,8 @@ inline void prepare_tile_codes(V* code) noexcept {
 
 // Products are added in 16 bits as long as they fit: 127 times 8 codes of up to 5 bits, 4 of 6 bits, 2 of 8 bits.
 template <int kBits, int kLines, int kN, int kT, int kWidth>
-inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a, V (*sum)[kT]) noexcept {
+[[gnu::always_inline]] inline void dot_tile(const V* codes, int code_stride, const std::int32_t* a,
+                                            V (*sum)[kT]) noexcept {
   constexpr int kSize = kBits < 0 ? -kBits : kBits;
   constexpr int kRun = kSize == 8 ? 2 : kSize == 6 ? 4 : 8;
   constexpr int kStep = kRun < kLines ? kRun : kLines;
