@@ -72,7 +72,7 @@ const char* const kRequestSchemas = R"json({
   "prompt": {"description": "A text, a list of texts, token ids, or a list of lists of token ids; at most 128",
     "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1}]},
   "logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
-  "echo": {"type": "boolean", "description": "The prompt first; not together with logprobs"},
+  "echo": {"type": "boolean", "description": "The prompt first, with its log-probabilities if logprobs is set"},
   "tools": {"type": "array", "maxItems": 0},
   "tool_choice": {"enum": ["none", "auto"]},
   "parallel_tool_calls": {"type": "boolean"}}},

@@ -66,6 +66,7 @@ qwen::GenerateOptions generate_options(Service& service, const CompletionRequest
   options.stop_at_end_of_turn = !request.ignore_eos;
   options.stop = request.stop;
   options.logprobs = request.logprobs;
+  if (request.echo) options.prompt_logprobs = request.logprobs;
   options.sampling = service.default_sampling();
   options.sampling->seed = random_seed();
   request.reply.apply(*options.sampling);
@@ -144,8 +145,8 @@ void CompletionRun::collect(std::size_t index) {
   choice.delta.reasoning += rest.reasoning;
   choice.delta.text += rest.text;
   choice.delta.calls.insert(choice.delta.calls.end(), rest.calls.begin(), rest.calls.end());
-  choice.delta.logprobs = generation.logprobs;
-  choice.delta.alternatives = generation.alternatives;
+  choice.delta.add_logprobs(generation.prompt_logprobs, generation.prompt_alternatives);
+  choice.delta.add_logprobs(generation.logprobs, generation.alternatives);
   choice.finish = generation.finish;
   const int tokens = static_cast<int>(generation.tokens.size());
   // The choices of one prompt share it.
