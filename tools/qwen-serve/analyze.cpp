@@ -11,7 +11,7 @@ namespace {
 // One request, until its last event has been sent.
 struct AnalyzeRun {
   AnalyzeRun(Service& service, RequestContext& context, AnalyzeRequest given)
-      : service(service), context(context), request(std::move(given)) {
+      : service(service), context(context), request(std::move(given)), served(service.use_model({})) {
     if (!request.turns) {
       lock.emplace(service.sessions, request.session);
       session = lock->id();
@@ -22,6 +22,7 @@ struct AnalyzeRun {
   Service& service;
   RequestContext& context;
   AnalyzeRequest request;
+  ServedModelPtr served;
   std::optional<SessionStore::SessionLock> lock;  // none: the client keeps the history
   std::string session;
   std::optional<AdmittedRequest> admitted;
@@ -149,8 +150,8 @@ void analyze(Service& service, RequestContext& context) {
       run->turns.push_back({std::move(turn.user), std::move(turn.assistant), nullptr});
   }
   if (run->request.label) {
-    run->classifier = service.classifiers.task(task);
-    service.check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
+    run->classifier = run->served->classifiers.task(task);
+    run->served->check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
   }
   if (run->request.answer) {
     qwen::ChatOptions options;
@@ -158,10 +159,10 @@ void analyze(Service& service, RequestContext& context) {
     options.system = run->request.system;
     options.thinking = run->request.think;
     options.thought_tokens = run->request.thought_tokens;
-    run->chat.emplace(make_chat(service, reply, run->request.fields, options, chat_turns(run->turns)));
+    run->chat.emplace(make_chat(service, *run->served, reply, run->request.fields, options, chat_turns(run->turns)));
     qwen::SayOptions say;
     say.partial = run->request.partial;
-    service.check_prompt(run->chat->prompt(run->request.text, say).tokens.size(), "text");
+    run->served->check_prompt(run->chat->prompt(run->request.text, say).tokens.size(), "text");
   }
   context.log.task = run->request.answer ? reply : task;
   if (run->lock) context.response.set_header("X-Session-Id", run->session);

@@ -14,11 +14,11 @@ constexpr milliseconds kPollJob{5};        // for each of several jobs that stre
 struct OpenAiRun : CompletionRun {
   OpenAiRun(Service& owner, RequestContext& request_context, const CompletionRequest& request)
       : CompletionRun(owner, request_context, request),
-        bodies(request.chat, owner.model_id, owner.model.fingerprint(), owner.model.tokenizer(),
+        bodies(request.chat, served->id, served->model.fingerprint(), served->model.tokenizer(),
                request.logprobs >= 0, request.include_usage),
         include_usage(request.include_usage) {
     if (request.echo)
-      for (const auto& prompt : prompts) echoes.push_back(owner.model.tokenizer().decode(prompt, true));
+      for (const auto& prompt : prompts) echoes.push_back(served->model.tokenizer().decode(prompt, true));
   }
 
   // The text of the choice's prompt before its reply, if the request has "echo".
@@ -180,7 +180,6 @@ void stream_answer(OpenAiRun& run, bool chat, StreamWriter& out) {
 }
 
 void complete(Service& service, RequestContext& context, const CompletionRequest& request) {
-  if (request.model) service.check_request_model(*request.model);
   context.log.task = request.chat ? "chat" : "completion";
   context.log.user = request.user;
   auto run = std::make_shared<OpenAiRun>(service, context, request);

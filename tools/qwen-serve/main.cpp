@@ -56,8 +56,8 @@ std::string url_of(const std::string& host, int port) {
 
 void show_ready(const Service& service, int port) {
   const std::string& host = service.options.host;
-  tools::stream_out("qwen-serve: ready: " + url_of(host, port) + " (" + service.model_id + ", " +
-                    std::to_string(service.model.threads()) + " threads, " + guard(service.keys.count()) +
+  tools::stream_out("qwen-serve: ready: " + url_of(host, port) + " (" + service.served->id + ", " +
+                    std::to_string(service.served->model.threads()) + " threads, " + guard(service.keys.count()) +
                     ")\n");
   for (const std::string& address : reachable_addresses(host))
     tools::stream_out("qwen-serve: for other devices: " + url_of(address, port) + "\n");

@@ -5,7 +5,7 @@ namespace qwen_serve {
 namespace {
 
 Json model_json(const Service& service, const std::string& id) {
-  const qwen::ModelInfo& info = service.model.info();
+  const qwen::ModelInfo& info = service.served->model.info();
   return {{"id", id},
           {"object", "model"},
           {"created", service.created},
@@ -14,16 +14,16 @@ Json model_json(const Service& service, const std::string& id) {
            {{"architecture", info.architecture},
             {"parameters", info.parameters},
             {"vocabulary", info.vocab_size},
-            {"context", service.context()},
+            {"context", service.served->context()},
             {"max_context", info.shape.max_context},
             {"file_type", info.file_type},
-            {"weight_bytes", service.model.weight_bytes()}}}};
+            {"weight_bytes", service.served->model.weight_bytes()}}}};
 }
 
 }  // namespace
 
 void models(Service& service, RequestContext& context) {
-  Json list = Json::array({model_json(service, service.model_id)});
+  Json list = Json::array({model_json(service, service.served->id)});
   if (!service.options.alias.empty()) list.push_back(model_json(service, service.options.alias));
   context.json({{"object", "list"}, {"data", std::move(list)}});
 }

@@ -17,8 +17,8 @@ std::string iso_time(long seconds) {
   return text;
 }
 
-Json details_json(const Service& service) {
-  const qwen::ModelInfo& info = service.model.info();
+Json details_json(const ServedModel& served) {
+  const qwen::ModelInfo& info = served.model.info();
   char size[32];
   std::snprintf(size, sizeof size, "%.1fM", static_cast<double>(info.parameters) / 1e6);
   return {{"parent_model", ""},          {"format", "gguf"},
@@ -29,17 +29,17 @@ Json details_json(const Service& service) {
 Json model_entry(const Service& service, const std::string& id) {
   char digest[24];
   std::snprintf(digest, sizeof digest, "%016llx",
-                static_cast<unsigned long long>(service.model.fingerprint()));
+                static_cast<unsigned long long>(service.served->model.fingerprint()));
   return {{"name", id},
           {"model", id},
           {"modified_at", iso_time(service.created)},
-          {"size", service.model.weight_bytes()},
+          {"size", service.served->model.weight_bytes()},
           {"digest", digest},
-          {"details", details_json(service)}};
+          {"details", details_json(*service.served)}};
 }
 
 Json all_models(const Service& service) {
-  Json list = Json::array({model_entry(service, service.model_id)});
+  Json list = Json::array({model_entry(service, service.served->id)});
   if (!service.options.alias.empty()) list.push_back(model_entry(service, service.options.alias));
   return list;
 }
@@ -185,7 +185,7 @@ void stream_lines(OllamaRun& run, StreamWriter& out) {
 }
 
 void answer(Service& service, RequestContext& context, const CompletionRequest& request, bool is_chat) {
-  service.check_request_model(*request.model);
+  service.use_model(request.model);
   context.log.task = is_chat ? "chat" : "completion";
   if (request.messages.empty() && request.prompts.empty()) {  // only loads the model, which is loaded
     Json body = {{"model", *request.model}, {"created_at", utc_now()}};
@@ -222,7 +222,7 @@ void ollama_ps(Service& service, RequestContext& context) {
   for (Json& entry : list) {
     entry["expires_at"] = "2100-01-01T00:00:00Z";  // never unloaded
     entry["size_vram"] = 0;
-    entry["context_length"] = service.context();
+    entry["context_length"] = service.served->context();
   }
   context.json({{"models", std::move(list)}});
 }
@@ -235,20 +235,20 @@ void ollama_show(Service& service, RequestContext& context) {
   ignore_and_refuse(fields, FieldScope::ollama_show);
   fields.finish();
   if (!name) throw bad_field("model", "model is missing", "missing_field");
-  service.check_request_model(*name);
-  const qwen::ModelInfo& info = service.model.info();
+  const ServedModelPtr served = service.use_model(name);
+  const qwen::ModelInfo& info = served->model.info();
   Json capabilities = Json::array({"completion"});
-  if (shows_tools(service.model.chat_template())) capabilities.push_back("tools");
-  if (service.model.chat_template().thinking() != qwen::ChatTemplate::Thinking::none)
+  if (served->shows_tools) capabilities.push_back("tools");
+  if (served->model.chat_template().thinking() != qwen::ChatTemplate::Thinking::none)
     capabilities.push_back("thinking");
   context.json({{"modelfile", ""},
                 {"parameters", ""},
-                {"template", std::string(service.model.chat_template().name())},
-                {"details", details_json(service)},
+                {"template", std::string(served->model.chat_template().name())},
+                {"details", details_json(*served)},
                 {"model_info",
                  {{"general.architecture", info.architecture},
                   {"general.parameter_count", info.parameters},
-                  {info.architecture + ".context_length", service.context()}}},
+                  {info.architecture + ".context_length", served->context()}}},
                 {"capabilities", std::move(capabilities)},
                 {"modified_at", iso_time(service.created)}});
 }

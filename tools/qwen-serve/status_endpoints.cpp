@@ -64,8 +64,9 @@ void metrics(Service& service, RequestContext& context) {
 }
 
 void info(Service& service, RequestContext& context) {
+  const ServedModelPtr served = service.use_model({});
   Json tasks = Json::array();
-  for (const std::string& name : service.tasks.names_for(service.model.info())) {
+  for (const std::string& name : service.tasks.names_for(served->model.info())) {
     const qwen::Task& task = service.tasks.get(name);
     Json labels = Json::array();
     for (const qwen::TaskLabel& label : task.labels)
@@ -80,8 +81,8 @@ void info(Service& service, RequestContext& context) {
   Json body;
   body["name"] = "qwen-serve";
   body["version"] = QWEN_VERSION;
-  body["model"] = service.model_id;
-  body["context"] = service.context();
+  body["model"] = served->id;
+  body["context"] = served->context();
   body["parallel"] = service.options.parallel;
   body["tasks"] = std::move(tasks);
   body["defaults"] = {{"task", service.options.task},
@@ -90,12 +91,12 @@ void info(Service& service, RequestContext& context) {
                       {"top_p", shortest(chat.sampling.top_p)},
                       {"max_tokens", chat.max_new_tokens}};
   body["limits"] = {{"body_bytes", service.options.max_body},
-                    {"prompt_tokens", service.max_prompt()},
+                    {"prompt_tokens", served->max_prompt()},
                     {"session_seconds", service.options.session_ttl}};
   body["auth"] = service.keys.required();
-  body["builtin"] = service.model.info().source == "builtin";
-  body["thinking"] = !service.model.info().chat_template.empty() &&
-                     service.model.chat_template().thinking() == qwen::ChatTemplate::Thinking::optional;
+  body["builtin"] = served->model.info().source == "builtin";
+  body["thinking"] = !served->model.info().chat_template.empty() &&
+                     served->model.chat_template().thinking() == qwen::ChatTemplate::Thinking::optional;
   context.json(body);
 }
 
