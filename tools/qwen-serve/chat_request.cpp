@@ -3,7 +3,8 @@
 namespace qwen_serve {
 
 qwen::Chat make_chat(const Service& service, const ServedModel& served, const std::string& name,
-                     const ReplyFields& fields, qwen::ChatOptions options, std::vector<qwen::ChatTurn> turns) {
+                     const ReplyFields& fields, qwen::ChatOptions options,
+                     std::vector<qwen::ChatTurn> turns) {
   const qwen::Task* task = service.tasks.find(name);
   if (!task)
     throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "reply");

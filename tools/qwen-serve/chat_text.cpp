@@ -10,7 +10,7 @@ struct PlainChatRun {
       : service(service),
         context(context),
         request(std::move(given)),
-        served(service.use_model({})),
+        served(service.use_model(context, request.model)),
         admitted(std::in_place, service, context) {
     if (!request.turns) lock.emplace(service.sessions, request.session);
   }

@@ -7,7 +7,7 @@ namespace qwen_serve {
 
 void classify(Service& service, RequestContext& context) {
   const ClassifyRequest request = read_classify_request(parse_body(context.request.body));
-  const ServedModelPtr served = service.use_model(request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   const std::string name = request.task.value_or(service.options.task);
   const bool own_labels = !request.labels.empty();
   if (!own_labels && !service.tasks.find(name)) served->classifiers.task(name);  // throws
@@ -28,7 +28,7 @@ void classify(Service& service, RequestContext& context) {
     result["cached"] = found.cached;
     result["ms"] = to_ms(found.seconds);
     results.push_back(std::move(result));
-    service.metrics.count_label(task, found, own_labels);
+    service.metrics.count_label(context.log, task, found, own_labels);
     add(usage, found);
     all_known = all_known && found.cached;
     timings.queue_seconds = std::max(timings.queue_seconds, found.queue_seconds);

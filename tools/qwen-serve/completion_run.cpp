@@ -86,7 +86,7 @@ qwen::RenderedPrompt chat_prompt(const ServedModel& served, const CompletionRequ
   options.add_generation_prompt = request.add_generation_prompt && !request.continue_final_message;
   options.tools = request.format.tools;
   const qwen::RenderedPrompt prompt = chat_template.apply(request.messages, options);
-  if (!options.tools.empty() && !served.shows_tools)
+  if (!options.tools.empty() && !served.tools_shown)
     throw bad_field("tools", "tools: the model's chat template does not show tools to the model",
                     "unsupported_field");
   if (request.thought_tokens >= 0 && prompt.thought == qwen::Thought::none)
@@ -98,7 +98,7 @@ CompletionRun::CompletionRun(Service& owner, RequestContext& request_context,
                              const CompletionRequest& request)
     : service(owner),
       context(request_context),
-      served(owner.use_model(request.model)),
+      served(owner.use_model(request_context, request.model)),
       prompts(prompts_of(*served, request, thought)),
       options(generate_options(owner, *served, request, thought)),
       has_tools(request.format.kind == AnswerFormat::Kind::tools),

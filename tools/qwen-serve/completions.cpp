@@ -43,11 +43,13 @@ void append_text(std::string& key, const std::string& text) {
 }
 
 // Everything that the reply depends on; "" if it is random.
-std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions& options,
+std::string key_of(const ServedModel& served, const CompletionRequest& request,
+                   const qwen::GenerateOptions& options,
                    const std::vector<std::vector<qwen::Token>>& prompts) {
   const qwen::SamplingOptions& s = *options.sampling;
   if (s.temperature > 0 && !request.reply.seed) return {};
   std::string key;
+  append(key, served.model.fingerprint());
   append_text(key, request.format.key());
   append(key, options.thought);
   append(key, options.thought_tokens);
@@ -183,7 +185,8 @@ void complete(Service& service, RequestContext& context, const CompletionRequest
   context.log.task = request.chat ? "chat" : "completion";
   context.log.user = request.user;
   auto run = std::make_shared<OpenAiRun>(service, context, request);
-  run->cache_key = service.options.cache_entries > 0 ? key_of(request, run->options, run->prompts) : "";
+  run->cache_key =
+      service.options.cache_entries > 0 ? key_of(*run->served, request, run->options, run->prompts) : "";
   if (!run->cache_key.empty()) {
     const auto known = service.answers.find(run->cache_key);
     context.response.set_header("X-Cache", known ? "hit" : "miss");
@@ -204,8 +207,7 @@ void complete(Service& service, RequestContext& context, const CompletionRequest
   }
   for (std::size_t i = 0; i < run->jobs.size(); ++i) run->collect(i);  // grows while it goes on
   cache_answer(*run);
-  for (std::size_t i = 0; i < run->answer.choices.size(); ++i)
-    run->add_echo(i, run->answer.choices[i].delta);
+  for (std::size_t i = 0; i < run->answer.choices.size(); ++i) run->add_echo(i, run->answer.choices[i].delta);
   context.json(run->bodies.whole(run->answer, run->timings));
 }
 

@@ -1,4 +1,4 @@
-// /v1/embeddings, /v1/rerank, and Ollama's /api/embed.
+// /v1/embeddings, /v1/rerank, and Ollama's /api/embed and /api/embeddings.
 #include <algorithm>
 #include <bit>
 #include <numeric>
@@ -92,7 +92,7 @@ std::vector<qwen::Embedding> embed(Service& service, const ServedModel& served, 
 
 void embeddings(Service& service, RequestContext& context) {
   const EmbeddingRequest request = read_embedding_request(parse_body(context.request.body));
-  const ServedModelPtr served = service.use_model(request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   Totals totals;
   const auto found = embed(service, *served, context, request, totals);
   Json data = Json::array();
@@ -110,7 +110,7 @@ void embeddings(Service& service, RequestContext& context) {
 
 void ollama_embed(Service& service, RequestContext& context) {
   const EmbeddingRequest request = read_ollama_embed_request(parse_body(context.request.body));
-  const ServedModelPtr served = service.use_model(request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   Totals totals;
   const auto found = embed(service, *served, context, request, totals);
   Json vectors = Json::array();
@@ -122,9 +122,20 @@ void ollama_embed(Service& service, RequestContext& context) {
                 {"prompt_eval_count", totals.usage.prompt_tokens}});
 }
 
+void ollama_embeddings(Service& service, RequestContext& context) {
+  const EmbeddingRequest request = read_ollama_embeddings_request(parse_body(context.request.body));
+  const ServedModelPtr served = service.use_model(context, request.model);
+  Json values = Json::array();
+  if (!request.texts.empty()) {  // an empty prompt only loads the model
+    Totals totals;
+    values = tools::json_numbers(embed(service, *served, context, request, totals)[0].values);
+  }
+  context.json({{"embedding", std::move(values)}});
+}
+
 void rerank(Service& service, RequestContext& context) {
   const RerankRequest request = read_rerank_request(parse_body(context.request.body));
-  const ServedModelPtr served = service.use_model(request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   context.log.task = "rerank";
   if (request.user) context.log.user = *request.user;
   qwen::Reranker reranker(served->engine);

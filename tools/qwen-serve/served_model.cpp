@@ -21,15 +21,15 @@ qwen::EngineOptions engine_options(const Options& options) {
   return engine;
 }
 
-bool template_shows_tools(const qwen::ChatTemplate& chat_template) {
+}  // namespace
+
+bool shows_tools(const qwen::ChatTemplate& chat_template) {
   const qwen::Message question{"user", "Hello"};
   qwen::ChatTemplate::RenderOptions with;
   with.tools =
       R"([{"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}])";
   return chat_template.render_text({&question, 1}, with) != chat_template.render_text({&question, 1}, {});
 }
-
-}  // namespace
 
 std::string model_id(const std::string& name) {
   std::string id = name;
@@ -45,10 +45,10 @@ ServedModel::ServedModel(std::string model_id, qwen::Model loaded, const Options
       model(std::move(loaded)),
       engine(std::make_shared<qwen::Engine>(model, engine_options(options))),
       classifiers(engine, tasks, std::move(labels)),
-      shows_tools(template_shows_tools(model.chat_template())) {}
+      tools_shown(shows_tools(model.chat_template())) {}
 
-int ServedModel::max_prompt() const {
-  return options.max_prompt > 0 ? std::min(options.max_prompt, context()) : context();
+int max_prompt(const Options& options, int context) {
+  return options.max_prompt > 0 ? std::min(options.max_prompt, context) : context;
 }
 
 double ServedModel::kv_limit() const {

@@ -13,7 +13,7 @@ namespace qwen_serve {
 
 // Requests hold a shared_ptr to the model that they use. `options` and `tasks` must outlive it.
 struct ServedModel {
-  // Throws qwen::Error if the model has no chat template, or the options do not suit it.
+  // Throws qwen::Error if the options do not suit the model.
   ServedModel(std::string id, qwen::Model model, const Options& options, const qwen::TaskRegistry& tasks,
               ClassifierRegistry::Results labels);
 
@@ -22,10 +22,10 @@ struct ServedModel {
   const qwen::Model model;
   const std::shared_ptr<qwen::Engine> engine;
   ClassifierRegistry classifiers;
-  const bool shows_tools;  // the chat template tells the model which tools there are
+  const bool tools_shown;  // shows_tools() of the chat template
 
   int context() const { return engine->options().context; }
-  int max_prompt() const;  // tokens
+  int max_prompt() const { return qwen_serve::max_prompt(options, context()); }  // tokens
   // Bytes of keys and values that the engine keeps at most: `max_sequences` full contexts.
   double kv_limit() const;
   // Sampling options of a completion, unless the request sets them.
@@ -38,6 +38,10 @@ struct ServedModel {
 
 using ServedModelPtr = std::shared_ptr<ServedModel>;
 
+// Tokens of a prompt at most.
+int max_prompt(const Options& options, int context);
+// Whether the template tells the model which tools there are.
+bool shows_tools(const qwen::ChatTemplate& chat_template);
 // A model's name without characters that are awkward in a URL.
 std::string model_id(const std::string& name);
 

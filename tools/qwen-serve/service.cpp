@@ -42,7 +42,7 @@ ClassifierRegistry::Results result_cache(const Options& options) {
 
 }  // namespace
 
-Service::Service(const Options& given, const qwen::Model& loaded)
+Service::Service(const Options& given)
     : options(given),
       tasks(read_tasks(options)),
       keys(options.api_key_file, key_list()),
@@ -50,7 +50,7 @@ Service::Service(const Options& given, const qwen::Model& loaded)
       admission(options.parallel, options.queue),
       answers(cache_options(options)),
       labels(result_cache(options)),
-      served(std::make_shared<ServedModel>(model_id(loaded.info().name), loaded, options, tasks, labels)),
+      models(options, tasks, labels),
       sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions),
                static_cast<std::size_t>(options.session_mb) << 20) {
   // What the page asks for must be there; it is computed in warm_up().
@@ -62,35 +62,20 @@ Service::Service(const Options& given, const qwen::Model& loaded)
   check(options.task, qwen::TaskKind::classify, "--task");
   check(options.chat_task, qwen::TaskKind::generate, "--chat-task");
   if (!options.access_log.empty()) access_log = std::make_unique<AccessLog>(options.access_log);
+  const ServedModelPtr first = models.get(0);
   metrics.add({Metrics::Reading::gauge,
                "qwen_build_info",
                "Always 1; the labels name the program and its model",
                [] { return 1.0; },
                {{"version", QWEN_VERSION},
-                {"model", served->id},
-                {"isa", std::string(served->model.isa())},
-                {"threads", std::to_string(served->model.threads())}}});
+                {"model", first->id},
+                {"isa", std::string(first->model.isa())},
+                {"threads", std::to_string(first->model.threads())}}});
   metrics.add(
       {Metrics::Reading::gauge, "process_resident_memory_bytes", "Memory that is in RAM", resident_bytes});
   metrics.add(
       {Metrics::Reading::counter, "process_cpu_seconds_total", "CPU time of all threads", cpu_seconds});
-  metrics.add({Metrics::Reading::gauge, "qwen_weight_bytes", "Memory of the packed weights",
-               [this] { return static_cast<double>(served->model.weight_bytes()); }});
-  const auto engine_gauge = [this](const char* name, const char* help, auto read) {
-    metrics.add({Metrics::Reading::gauge, name, help,
-                 [this, read] { return static_cast<double>(read(served->engine->counters())); }});
-  };
-  using Counters = qwen::Engine::Counters;
-  engine_gauge("qwen_jobs_running", "Sequences that are being computed",
-               [](const Counters& c) { return c.running; });
-  engine_gauge("qwen_jobs_queued", "Sequences that wait", [](const Counters& c) { return c.queued; });
-  engine_gauge("qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
-  engine_gauge("qwen_kv_utilization", "KV memory as a part of its limit, 0 to 1",
-               [limit = served->kv_limit()](const Counters& c) {
-                 return std::min(1.0, static_cast<double>(c.kv_bytes) / limit);
-               });
-  engine_gauge("qwen_scratch_bytes", "Memory of activations",
-               [](const Counters& c) { return c.scratch_bytes; });
+  for (std::size_t i = 0; i < models.size(); ++i) add_model_metrics(i);
   metrics.add(
       {Metrics::Reading::gauge, "qwen_result_cache_entries", "Answers and labels that are kept", [this] {
          return static_cast<double>(answers.counters().entries + (labels ? labels->counters().entries : 0));
@@ -101,16 +86,52 @@ Service::Service(const Options& given, const qwen::Model& loaded)
                [this] { return static_cast<double>(sessions.count()); }});
   metrics.add({Metrics::Reading::gauge, "qwen_session_bytes", "Memory of the sessions' turns",
                [this] { return static_cast<double>(sessions.bytes()); }});
-  metrics.add({Metrics::Reading::counter, "qwen_passes_total", "Forward passes",
-               [this] { return static_cast<double>(served->engine->counters().passes); }});
-  metrics.add({Metrics::Reading::counter, "qwen_pass_rows_total", "Tokens in forward passes",
-               [this] { return static_cast<double>(served->engine->counters().pass_rows); }});
+}
+
+// Zeros while the model is not loaded.
+void Service::add_model_metrics(std::size_t index) {
+  const auto add = [this, index](Metrics::Reading::Kind kind, const char* name, const char* help,
+                                 std::function<double(const ServedModel&)> read) {
+    metrics.add({kind,
+                 name,
+                 help,
+                 [this, index, read = std::move(read)] { return models.read(index, read); },
+                 {{"model", models.card(index).id}}});
+  };
+  const auto counters = [&add](Metrics::Reading::Kind kind, const char* name, const char* help, auto read) {
+    add(kind, name, help,
+        [read](const ServedModel& model) { return static_cast<double>(read(model.engine->counters())); });
+  };
+  using Counters = qwen::Engine::Counters;
+  using enum Metrics::Reading::Kind;
+  add(gauge, "qwen_model_loaded", "1 if the model is loaded", [](const ServedModel&) { return 1.0; });
+  metrics.add({counter,
+               "qwen_model_loads_total",
+               "How often the model was loaded",
+               [this, index] { return static_cast<double>(models.loads(index)); },
+               {{"model", models.card(index).id}}});
+  add(gauge, "qwen_weight_bytes", "Memory of the packed weights",
+      [](const ServedModel& model) { return static_cast<double>(model.model.weight_bytes()); });
+  counters(gauge, "qwen_jobs_running", "Sequences that are being computed",
+           [](const Counters& c) { return c.running; });
+  counters(gauge, "qwen_jobs_queued", "Sequences that wait", [](const Counters& c) { return c.queued; });
+  counters(gauge, "qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
+  add(gauge, "qwen_kv_utilization", "KV memory as a part of its limit, 0 to 1", [](const ServedModel& model) {
+    return std::min(1.0, static_cast<double>(model.engine->counters().kv_bytes) / model.kv_limit());
+  });
+  counters(gauge, "qwen_scratch_bytes", "Memory of activations",
+           [](const Counters& c) { return c.scratch_bytes; });
+  counters(counter, "qwen_passes_total", "Forward passes since the model was loaded",
+           [](const Counters& c) { return c.passes; });
+  counters(counter, "qwen_pass_rows_total", "Tokens in forward passes since the model was loaded",
+           [](const Counters& c) { return c.pass_rows; });
 }
 
 void Service::warm_up() noexcept {
   try {
-    served->classifiers.task(options.task);
-    make_chat(*this, *served, options.chat_task, {}, {}, {});
+    const ServedModelPtr first = models.get(0);
+    first->classifiers.task(options.task);
+    make_chat(*this, *first, options.chat_task, {}, {}, {});
   } catch (const std::exception&) {
     // The server is shutting down, or the first request will say what is wrong.
   }
@@ -121,15 +142,23 @@ std::uint64_t random_seed() {
   return (std::uint64_t{random()} << 32) | random();
 }
 
-void Service::check_model(const std::string& name) const {
-  if (name == served->id || (!options.alias.empty() && name == options.alias)) return;
-  throw ApiError(404, "model_not_found",
-                 "unknown model \"" + name.substr(0, 100) + "\"; expected \"" + served->id + "\"", "model");
+std::size_t Service::find_model(const std::string& name) const {
+  if (const auto index = models.find(name)) return *index;
+  std::string known;
+  for (const auto& [id, index] : models.names()) known += (known.empty() ? "\"" : ", \"") + id + "\"";
+  throw ApiError(404, "model_not_found", "unknown model \"" + name.substr(0, 100) + "\"; expected " + known,
+                 "model");
 }
 
-ServedModelPtr Service::use_model(const std::optional<std::string>& name) const {
-  if (name && options.strict_model) check_model(*name);
-  return served;
+std::size_t Service::choose_model(const std::optional<std::string>& name) const {
+  if (!name) return 0;
+  return options.strict_model ? find_model(*name) : models.find(*name).value_or(0);
+}
+
+ServedModelPtr Service::use_model(RequestContext& context, const std::optional<std::string>& name) {
+  const std::size_t index = choose_model(name);
+  context.log.model = models.card(index).id;
+  return models.get(index);
 }
 
 AdmittedRequest::AdmittedRequest(Service& service, RequestContext& context, int places)

@@ -9,11 +9,11 @@
 #include "qwen-serve/api_keys.h"
 #include "qwen-serve/client_watch.h"
 #include "qwen-serve/metrics.h"
+#include "qwen-serve/model_pool.h"
 #include "qwen-serve/openai_response.h"
 #include "qwen-serve/options.h"
 #include "qwen-serve/rate_limiter.h"
 #include "qwen-serve/request_context.h"
-#include "qwen-serve/served_model.h"
 #include "qwen-serve/sessions.h"
 #include "qwen/engine.h"
 #include "qwen/qwen.h"
@@ -22,10 +22,10 @@
 namespace qwen_serve {
 
 struct Service {
-  Service(const Options& options, const qwen::Model& model);
+  explicit Service(const Options& options);
 
   const Options options;
-  const long created = static_cast<long>(std::time(nullptr));  // when the model was loaded
+  const long created = static_cast<long>(std::time(nullptr));  // when the server was started
   qwen::TaskRegistry tasks;
   ApiKeys keys;
   RateLimiter rates;
@@ -33,7 +33,7 @@ struct Service {
   qwen::ResultCache<std::shared_ptr<const Answer>> answers;
   qwen::ResultCache<qwen::Constraint> constraints{{.entries = 64}};  // by AnswerFormat::key()
   const ClassifierRegistry::Results labels;                          // null: not cached
-  const ServedModelPtr served;
+  ModelPool models;
   SessionStore sessions;
   ClientWatch watch;
   Metrics metrics;
@@ -41,10 +41,17 @@ struct Service {
 
   // Computes the prompts of the page's tasks, so that the first request need not.
   void warm_up() noexcept;
-  // Throws ApiError 404 unless `name` is the model's id or alias.
-  void check_model(const std::string& name) const;
-  // The model that a request names; without --strict-model any name is accepted. Throws ApiError 404.
-  ServedModelPtr use_model(const std::optional<std::string>& name) const;
+  // The model with this id or alias. Throws ApiError 404.
+  std::size_t find_model(const std::string& name) const;
+  // The model that a request names: the first one if it names none, or without --strict-model an unknown one.
+  // Throws ApiError 404.
+  std::size_t choose_model(const std::optional<std::string>& name) const;
+  // The model of choose_model(), which is entered in the request's log. Loads it
+  // if it is not loaded, and keeps it loaded as long as the result exists. Throws ApiError 404 and as ModelPool::get().
+  ServedModelPtr use_model(RequestContext& context, const std::optional<std::string>& name);
+
+ private:
+  void add_model_metrics(std::size_t index);
 };
 
 // A request that may use the model: its places, and the watch over its client.

@@ -64,9 +64,9 @@ void metrics(Service& service, RequestContext& context) {
 }
 
 void info(Service& service, RequestContext& context) {
-  const ServedModelPtr served = service.use_model({});
+  const ModelCard& card = service.models.card(0);
   Json tasks = Json::array();
-  for (const std::string& name : service.tasks.names_for(served->model.info())) {
+  for (const std::string& name : service.tasks.names_for(card.info)) {
     const qwen::Task& task = service.tasks.get(name);
     Json labels = Json::array();
     for (const qwen::TaskLabel& label : task.labels)
@@ -81,8 +81,10 @@ void info(Service& service, RequestContext& context) {
   Json body;
   body["name"] = "qwen-serve";
   body["version"] = QWEN_VERSION;
-  body["model"] = served->id;
-  body["context"] = served->context();
+  body["model"] = card.id;
+  body["models"] = Json::array();
+  for (std::size_t i = 0; i < service.models.size(); ++i) body["models"].push_back(service.models.card(i).id);
+  body["context"] = card.context;
   body["parallel"] = service.options.parallel;
   body["tasks"] = std::move(tasks);
   body["defaults"] = {{"task", service.options.task},
@@ -91,12 +93,11 @@ void info(Service& service, RequestContext& context) {
                       {"top_p", shortest(chat.sampling.top_p)},
                       {"max_tokens", chat.max_new_tokens}};
   body["limits"] = {{"body_bytes", service.options.max_body},
-                    {"prompt_tokens", served->max_prompt()},
+                    {"prompt_tokens", max_prompt(service.options, card.context)},
                     {"session_seconds", service.options.session_ttl}};
   body["auth"] = service.keys.required();
-  body["builtin"] = served->model.info().source == "builtin";
-  body["thinking"] = !served->model.info().chat_template.empty() &&
-                     served->model.chat_template().thinking() == qwen::ChatTemplate::Thinking::optional;
+  body["builtin"] = card.info.source == "builtin";
+  body["thinking"] = card.thinking == qwen::ChatTemplate::Thinking::optional;
   context.json(body);
 }
 
