@@ -89,6 +89,9 @@ struct EngineChunk {
   std::vector<Token> tokens;                                // without the end token
   std::vector<TokenProbability> logprobs;                   // [tokens] if requested
   std::vector<std::vector<TokenProbability>> alternatives;  // as GenerateResult
+  // As GenerateResult, if requested; all of them in the first chunk, which comes when the prompt is computed.
+  std::vector<TokenProbability> prompt_logprobs;
+  std::vector<std::vector<TokenProbability>> prompt_alternatives;
 };
 
 // What a finished request has computed.

@@ -52,6 +52,9 @@ struct GenerateOptions {
   // Tokens of the thought at most; then generation ends the thought and goes on to the text. -1: no limit.
   int thought_tokens = -1;
   int logprobs = -1;  // >= 0: record the log-probability of each token, and of this many alternatives
+  // >= 0: record the log-probability of each prompt token, and of this many alternatives. The whole prompt is computed
+  // then, without cached prefixes.
+  int prompt_logprobs = -1;
   LogitsProcessor logits_processor{};  // may be empty
   CancelToken cancel{};                // ends generation before the next token
 };
@@ -75,7 +78,13 @@ struct GenerateResult {
   std::uint64_t seed = 0;                      // of the random numbers: the one given, or the one drawn
   std::vector<TokenProbability> logprobs;      // [tokens] if requested
   std::vector<std::vector<TokenProbability>> alternatives;  // [tokens][GenerateOptions::logprobs]
-  int prompt_tokens = 0;                                    // computed in this call
+  // [tokens of the prompt] if requested: each token's log-probability after the tokens before it. NaN, without
+  // alternatives, for the first token if nothing is before it or the session was rewound; minus infinity for ids
+  // beyond the vocabulary. Fewer if the prompt was cancelled.
+  std::vector<TokenProbability> prompt_logprobs;
+  // [tokens of the prompt][GenerateOptions::prompt_logprobs]
+  std::vector<std::vector<TokenProbability>> prompt_alternatives;
+  int prompt_tokens = 0;  // computed in this call
   // Seconds.
   double prefill_seconds = 0;
   double first_token_seconds = 0;     // TTFT: from the call to the first token

@@ -65,6 +65,9 @@ class EngineCore {
   struct Running {
     const std::vector<Token>& prompt() const { return request->prompt; }
     int missing() const { return static_cast<int>(prompt().size()) - sequence->position() - rows; }
+    bool wants_prompt_logprobs() const {
+      return request->generation && request->generation->prompt_alternatives() >= 0;
+    }
     bool complete() const { return sequence->position() >= static_cast<int>(prompt().size()); }
 
     RequestPointer request;
@@ -104,6 +107,9 @@ class EngineCore {
   int assign_prefill_tokens(Priority priority, int left);
   bool attach_prefix(Running& running);
   void compute();
+  void begin_prompt_logprobs(Running& running);
+  void record_prompt_logprobs();
+  void add_prompt_logprobs(Generation& generation, std::span<const Token> tokens, const float* logits);
   void add_items(Running& running);
   void take_results();
   void finish_prompts();

@@ -65,6 +65,7 @@ int EngineCore::assign_prefill_tokens(Priority priority, int left) {
 // prompt, which comes first in the order of assignment and so never waits for this one.
 bool EngineCore::attach_prefix(Running& running) {
   const std::vector<Token>& prompt = running.prompt();
+  if (running.wants_prompt_logprobs()) return true;  // each token of the prompt must be computed
   if (running.request->pins) prefixes_.find_pinned(prompt);
   const int limit = static_cast<int>(prompt.size()) - 1;
   int known = prefixes_.restore_longest_prefix(*running.sequence, prompt);
@@ -91,7 +92,10 @@ void EngineCore::compute() {
   owners_.clear();
   for (const auto& running : running_) add_items(*running);
   if (items_.empty()) return;
-  executor_->step(items_, borrowed_ ? Executor::OnItemError::throw_error : Executor::OnItemError::leave_out);
+  executor_->forward(items_,
+                     borrowed_ ? Executor::OnItemError::throw_error : Executor::OnItemError::leave_out);
+  record_prompt_logprobs();
+  executor_->compute_logits(items_);
   take_results();
   const std::lock_guard lock(mutex_);
   counters_.passes += executor_->rows_computed() > 0;
@@ -100,7 +104,7 @@ void EngineCore::compute() {
 }
 
 void EngineCore::add_items(Running& running) {
-  const auto add = [&](Sequence& sequence, std::span<const Token> tokens, int rows, bool logits, int branch) {
+  const auto add = [&](Sequence& sequence, std::span<const Token> tokens, int rows, int logits, int branch) {
     StepItem& item = items_.emplace_back();
     item.sequence = &sequence;
     item.tokens = tokens;
@@ -110,12 +114,14 @@ void EngineCore::add_items(Running& running) {
   };
   Sequence& sequence = *running.sequence;
   if (running.stage == Stage::prefilling && running.rows > 0) {
+    if (running.wants_prompt_logprobs()) begin_prompt_logprobs(running);
     const bool last = running.missing() == 0;
     const bool samples = last && running.request->generation && !running.request->generation->begins_forced();
     add(sequence,
         std::span(running.prompt())
             .subspan(static_cast<std::size_t>(sequence.position()), static_cast<std::size_t>(running.rows)),
-        last ? 1 : 0, samples, -1);
+        running.wants_prompt_logprobs() ? running.rows : static_cast<int>(last), static_cast<int>(samples),
+        -1);
     if (samples) {
       running.request->generation->accept_prompt(running.prompt());
       request_logits(*running.request->generation, items_.back());
@@ -129,7 +135,8 @@ void EngineCore::add_items(Running& running) {
         generation.draft(std::min(kMaxDraft, sequence.room() - static_cast<int>(running.input.size())));
     running.drafted = draft.size();
     running.input.insert(running.input.end(), draft.begin(), draft.end());
-    add(sequence, running.input, static_cast<int>(draft.size()) + 1, true, -1);
+    const int rows = static_cast<int>(draft.size()) + 1;
+    add(sequence, running.input, rows, rows, -1);
     if (draft.empty()) request_logits(generation, items_.back());
   } else if (running.stage == Stage::scoring) {
     const auto& nodes = running.request->tree().nodes;
@@ -137,7 +144,8 @@ void EngineCore::add_items(Running& running) {
       Branch& branch = running.active[i];
       const TokenTree::Node& node = nodes[static_cast<std::size_t>(branch.node)];
       // Its children need a normalizer, unless all continuations pass through it.
-      add(*branch.sequence, {&node.token, 1}, 1, node.through < nodes[0].through, static_cast<int>(i));
+      add(*branch.sequence, {&node.token, 1}, 1, node.through < nodes[0].through ? 1 : 0,
+          static_cast<int>(i));
     }
   }
 }
@@ -170,6 +178,7 @@ void EngineCore::finish_prompts() {
         end(running, FinishReason::cancelled);
         continue;
       }
+      if (running.error) std::rethrow_exception(running.error);
       if (!running.complete()) continue;
       if (running.request->generation) {
         if (!start_decoding(running)) end(running, FinishReason::length);
@@ -191,6 +200,7 @@ bool EngineCore::start_decoding(Running& running) {
   generation.start_decoding(running.sequence->position() - running.request->draft.cached_tokens);
   running.stage = Stage::decoding;
   const auto forced = static_cast<int>(generation.result().tokens.size());
+  if (running.wants_prompt_logprobs()) running.request->publish();
   if (forced > 0) {
     running.request->first_token();
     running.request->publish();
@@ -217,7 +227,7 @@ void EngineCore::sample_all() {
     }
     StepItem& only_logits = known.emplace_back();
     only_logits.sequence = running->sequence.get();
-    only_logits.logits = true;
+    only_logits.logits = 1;
     request_logits(*running->request->generation, only_logits);
     sampling_.emplace_back(running.get(), &only_logits);
   }

@@ -7,6 +7,12 @@
 #include "model/lm_head.h"
 
 namespace qwen::runtime {
+namespace {
+
+// Rows of logits that logits_of_each() holds at once: enough to share a reading of the head.
+constexpr int kLogitRows = 16;
+
+}  // namespace
 
 Executor::Executor(const ModelState& model)
     : model_(model),
@@ -20,6 +26,11 @@ void Executor::reserve(int rows, int outputs, int context, int logits) {
 }
 
 void Executor::step(std::span<StepItem> items, OnItemError on_error) {
+  forward(items, on_error);
+  compute_logits(items);
+}
+
+void Executor::forward(std::span<StepItem> items, OnItemError on_error) {
   model_.weights->check_file();
   for (StepItem& item : items) {
     item.first_row = nullptr;
@@ -34,11 +45,10 @@ void Executor::step(std::span<StepItem> items, OnItemError on_error) {
       item.error = std::current_exception();
     }
   }
-  forward(items);
-  compute_logits(items);
+  run_forward(items);
 }
 
-void Executor::forward(std::span<StepItem> items) {
+void Executor::run_forward(std::span<StepItem> items) {
   inputs_.clear();
   rows_computed_ = 0;
   for (const StepItem& item : items) {
@@ -73,13 +83,12 @@ void Executor::compute_logits(std::span<StepItem> items) {
   for (StepItem& item : items) {
     if (item.error) continue;
     const bool computed = !item.tokens.empty();
-    const float* const from = computed ? state : item.sequence->hidden.data();
-    const auto count = static_cast<std::size_t>(item.rows);
-    if (computed) state += count * width;
+    if (computed) state += static_cast<std::size_t>(item.rows) * width;
+    const float* const end = computed ? state : item.sequence->hidden.data() + width;
     item.partial = false;
-    if (!item.logits || count == 0) continue;
-    states_.insert(states_.end(), from, from + count * width);
-    rows += item.rows;
+    if (item.logits == 0) continue;
+    states_.insert(states_.end(), end - static_cast<std::size_t>(item.logits) * width, end);
+    rows += item.logits;
     single = &item;
   }
   if (rows == 0) return;
@@ -103,9 +112,9 @@ void Executor::compute_logits(std::span<StepItem> items) {
   }
   float* row = logits(states_.data(), rows);
   for (StepItem& item : items) {
-    if (!item.logits || item.rows == 0 || item.error) continue;
+    if (item.logits == 0 || item.error) continue;
     item.first_row = row;
-    row += static_cast<std::size_t>(item.rows) * stride_;
+    row += static_cast<std::size_t>(item.logits) * stride_;
   }
 }
 
@@ -123,6 +132,17 @@ float* Executor::logits(const float* states, int count) {
   float* const out = logits_buffer(count);
   model::lm_head_logits(model_.engine(), workspace_, states, count, out, stride_);
   return out;
+}
+
+void Executor::logits_of_each(const float* states, int count,
+                              const std::function<void(int, int, float*)>& on_rows) {
+  for (int first = 0; first < count; first += kLogitRows) {
+    const int rows = std::min(kLogitRows, count - first);
+    on_rows(
+        first, rows,
+        logits(states + static_cast<std::size_t>(first) * static_cast<std::size_t>(model_.info.shape.hidden),
+               rows));
+  }
 }
 
 void Executor::logits_for(const float* state, std::span<const Token> ids, float* out) {

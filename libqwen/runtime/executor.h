@@ -2,6 +2,7 @@
 // runs the forward pass, records tokens and states, and chooses how the output head is read.
 #pragma once
 #include <exception>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -16,15 +17,15 @@ namespace qwen::runtime {
 struct StepItem {
   Sequence* sequence = nullptr;  // at most once in a step
   std::span<const Token>
-      tokens{};         // to append; checked ids that fit. Empty: only logits, from the sequence's state
-  int rows = 1;         // the final states of this many of its last tokens are computed; 0: none
-  bool logits = false;  // of these rows
+      tokens{};    // to append; checked ids that fit. Empty: only logits, from the sequence's state
+  int rows = 1;    // the final states of this many of its last tokens are computed; 0: none
+  int logits = 0;  // the logits of this many of these rows, the last ones
   // If set and no other logits are computed in the step, only these are exact; the others may be minus infinity.
   std::optional<Sampler::LogitsRequest> request{};
   std::span<const Token> only{};  // instead of `request`: the logits of these tokens
 
   // Results.
-  float* first_row = nullptr;  // logits [rows][Executor::stride()], valid until the next step
+  float* first_row = nullptr;  // logits [logits][Executor::stride()], valid until the next step
   bool partial = false;        // only the logits of `request` or `only` are exact
   std::exception_ptr error{};  // no memory for this sequence's KV: it was left out
 };
@@ -43,11 +44,18 @@ class Executor {
   enum class OnItemError { throw_error, leave_out };
   // Throws Error(io) if the model file has changed; Error(unsupported) in a forked process. Then nothing has changed.
   void step(std::span<StepItem> items, OnItemError on_error = OnItemError::throw_error);
+  // The two parts of step(), for callers that read states() before the logits are computed.
+  void forward(std::span<StepItem> items, OnItemError on_error);
+  void compute_logits(std::span<StepItem> items);
 
   // The final states of the last step, [rows of all items][hidden].
   const float* states() const noexcept { return workspace_.hidden; }
   // Logits of `count` states [count][hidden]: [count][stride()], valid until the next call.
   float* logits(const float* states, int count);
+  // The logits of many states [count][hidden], some states at a time, which share one reading of the head:
+  // on_rows(first, rows, logits [rows][stride()]).
+  void logits_of_each(const float* states, int count,
+                      const std::function<void(int first, int rows, float* logits)>& on_rows);
   // out[i] is the logit of ids[i] for one state [hidden].
   void logits_for(const float* state, std::span<const Token> ids, float* out);
 
@@ -56,8 +64,7 @@ class Executor {
   std::uint64_t rows_computed() const noexcept { return rows_computed_; }  // tokens of the last step
 
  private:
-  void forward(std::span<StepItem> items);
-  void compute_logits(std::span<StepItem> items);
+  void run_forward(std::span<StepItem> items);
   float* logits_buffer(int rows);
 
   const ModelState& model_;

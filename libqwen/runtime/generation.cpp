@@ -40,6 +40,11 @@ void Generation::start_decoding(int computed) {
   append_forced();
 }
 
+void Generation::add_prompt_logprob(TokenLogprobs logprobs) {
+  result_.prompt_logprobs.push_back(logprobs.token);
+  result_.prompt_alternatives.push_back(std::move(logprobs.alternatives));
+}
+
 bool Generation::should_continue(bool full) {
   if (ended_) return false;
   if (options_.cancel.cancelled()) {
@@ -78,7 +83,7 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     // Rows of padding are never chosen, and have no probability.
     const std::span<float> values(logits + row * stride, static_cast<std::size_t>(model_.tokenizer().size()));
     Sampled next{};
-    if (options_.logprobs >= 0) next.alternatives = Sampler::top_logprobs(values, options_.logprobs);
+    if (options_.logprobs >= 0) next.logprobs.alternatives = Sampler::top_logprobs(values, options_.logprobs);
     const std::vector<float> original =
         options_.logprobs >= 0 && (options_.logits_processor || rules_.restricts())
             ? std::vector<float>(values.begin(), values.end())
@@ -95,7 +100,7 @@ bool Generation::sample(float* logits, std::size_t stride, bool partial) {
     }
     sampler_.accept(next.token);
     if (options_.logprobs >= 0)
-      next.logprob = {
+      next.logprobs.token = {
           next.token,
           Sampler::logprob(original.empty() ? std::span<const float>(values) : original, next.token)};
     const Token token = next.token;
@@ -150,8 +155,8 @@ bool Generation::append_token(Sampled&& sampled) {
   result_.decode_seconds = now - result_.first_token_seconds;
   if (drafts_) context_.push_back(sampled.token);
   if (options_.logprobs >= 0) {
-    result_.logprobs.push_back(sampled.logprob);
-    result_.alternatives.push_back(std::move(sampled.alternatives));
+    result_.logprobs.push_back(sampled.logprobs.token);
+    result_.alternatives.push_back(std::move(sampled.logprobs.alternatives));
   }
   const bool wanted = emit(output_.push(sampled.token));
   ended_ = output_.stopped() || !wanted;

@@ -10,6 +10,7 @@
 #include "runtime/answer_rules.h"
 #include "runtime/detokenizing_stream.h"
 #include "runtime/draft_source.h"
+#include "runtime/token_logprobs.h"
 
 namespace qwen::runtime {
 
@@ -32,6 +33,10 @@ class Generation {
   bool begins_forced() const noexcept { return !forced_.empty(); }
   // The prompt is in the KV cache, `computed` tokens of it since start().
   void start_decoding(int computed);
+  // Alternatives to record beside the log-probability of each prompt token; negative: nothing is recorded.
+  int prompt_alternatives() const noexcept { return options_.prompt_logprobs; }
+  // Those of the next token of the prompt.
+  void add_prompt_logprob(TokenLogprobs logprobs);
   // Whether another token is wanted; if not, the generation has ended. `full`: the context has no room for it.
   bool should_continue(bool full);
   // The tokens of the answer from index `first` on: those that are not in the KV cache yet.
@@ -65,8 +70,7 @@ class Generation {
   using Clock = std::chrono::steady_clock;
   struct Sampled {
     Token token;
-    TokenProbability logprob{};
-    std::vector<TokenProbability> alternatives{};
+    TokenLogprobs logprobs{};
   };
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
   bool sees_all_logits() const noexcept { return options_.logprobs >= 0 || options_.logits_processor; }

@@ -94,7 +94,7 @@ const TokenTree& RequestState::tree() const noexcept {
 
 bool RequestState::has_news() const {
   const std::lock_guard lock(mutex_);
-  return ended_ || !pending_.text.empty();
+  return ended_ || is_news();
 }
 
 bool RequestState::has_ended() const {
@@ -104,12 +104,12 @@ bool RequestState::has_ended() const {
 
 bool RequestState::done() const {
   const std::lock_guard lock(mutex_);
-  return ended_ && pending_.text.empty() && pending_.tokens.empty();
+  return ended_ && !is_news() && pending_.tokens.empty();
 }
 
 void RequestState::wait_for_news(const Deadline& deadline) {
   std::unique_lock lock(mutex_);
-  const auto news = [&] { return ended_ || !pending_.text.empty(); };
+  const auto news = [&] { return ended_ || is_news(); };
   if (deadline)
     changed_.wait_until(lock, *deadline, news);
   else
@@ -118,7 +118,7 @@ void RequestState::wait_for_news(const Deadline& deadline) {
 
 std::optional<EngineChunk> RequestState::take_news() {
   const std::lock_guard lock(mutex_);
-  if (pending_.text.empty() && !(ended_ && !pending_.tokens.empty())) return std::nullopt;
+  if (!is_news() && !(ended_ && !pending_.tokens.empty())) return std::nullopt;
   return std::exchange(pending_, {});
 }
 
@@ -137,20 +137,23 @@ void RequestState::begin() {
 
 void RequestState::publish() {
   const GenerateResult& all = generation->result();
-  if (fresh_.empty() && published_ == all.tokens.size()) return;
-  const auto add_new = [&](auto& to, const auto& from) {
-    if (from.size() > published_)
-      to.insert(to.end(), from.begin() + static_cast<std::ptrdiff_t>(published_), from.end());
+  if (fresh_.empty() && published_ == all.tokens.size() && published_prompt_ == all.prompt_logprobs.size())
+    return;
+  const auto add_new = [](auto& to, const auto& from, std::size_t known) {
+    if (from.size() > known)
+      to.insert(to.end(), from.begin() + static_cast<std::ptrdiff_t>(known), from.end());
   };
   const std::lock_guard lock(mutex_);
   pending_.text += fresh_;
-  add_new(pending_.tokens, all.tokens);
-  add_new(pending_.logprobs, all.logprobs);
-  add_new(pending_.alternatives, all.alternatives);
+  add_new(pending_.tokens, all.tokens, published_);
+  add_new(pending_.logprobs, all.logprobs, published_);
+  add_new(pending_.alternatives, all.alternatives, published_);
+  add_new(pending_.prompt_logprobs, all.prompt_logprobs, published_prompt_);
+  add_new(pending_.prompt_alternatives, all.prompt_alternatives, published_prompt_);
   published_ = all.tokens.size();
-  const bool text = !fresh_.empty();
+  published_prompt_ = all.prompt_logprobs.size();
   fresh_.clear();
-  if (text) changed_.notify_all();
+  if (is_news()) changed_.notify_all();
 }
 
 void RequestState::close(FinishReason reason) {

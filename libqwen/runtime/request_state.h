@@ -80,7 +80,10 @@ class RequestState {
   TextCallback on_text_;
   std::string fresh_;  // text that was not published yet
   bool begun_ = false;
-  std::size_t published_ = 0;  // tokens
+  std::size_t published_ = 0;         // tokens
+  std::size_t published_prompt_ = 0;  // log-probabilities of the prompt
+
+  bool is_news() const { return !pending_.text.empty() || !pending_.prompt_logprobs.empty(); }
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

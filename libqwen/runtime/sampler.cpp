@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/fail.h"
+#include "runtime/token_logprobs.h"
 
 namespace qwen {
 namespace {
@@ -359,9 +360,10 @@ std::size_t Sampler::State::draw() {
   return chosen;
 }
 
-std::vector<TokenProbability> Sampler::top_logprobs(std::span<const float> logits, int n) {
-  if (n < 0) fail(ErrorCode::invalid_argument, "logprobs: expected 0 or more alternatives, found ", n);
-  const double total = log_sum_exp(logits);
+namespace {
+
+// The `n` most probable tokens; `total` is the logits' log_sum_exp().
+std::vector<TokenProbability> most_probable(std::span<const float> logits, int n, double total) {
   const std::size_t count = std::min(static_cast<std::size_t>(n), logits.size());
   if (count == 0) return {};
   std::vector<Candidate> candidates;
@@ -374,13 +376,32 @@ std::vector<TokenProbability> Sampler::top_logprobs(std::span<const float> logit
   return top;
 }
 
+float logprob_of(std::span<const float> logits, Token token, double total) {
+  const float logit = logits[static_cast<std::size_t>(token)];
+  if (std::isnan(logit)) return -kInfinity;  // never chosen
+  return static_cast<float>(static_cast<double>(logit) - total);
+}
+
+}  // namespace
+
+std::vector<TokenProbability> Sampler::top_logprobs(std::span<const float> logits, int n) {
+  if (n < 0) fail(ErrorCode::invalid_argument, "logprobs: expected 0 or more alternatives, found ", n);
+  return most_probable(logits, n, log_sum_exp(logits));
+}
+
 float Sampler::logprob(std::span<const float> logits, Token token) {
   if (token < 0 || static_cast<std::size_t>(token) >= logits.size())
     fail(ErrorCode::invalid_argument, "logprob: token ", token, " is outside of the vocabulary of ",
          logits.size());
-  const float logit = logits[static_cast<std::size_t>(token)];
-  if (std::isnan(logit)) return -kInfinity;  // never chosen
-  return static_cast<float>(static_cast<double>(logit) - log_sum_exp(logits));
+  return logprob_of(logits, token, log_sum_exp(logits));
+}
+
+runtime::TokenLogprobs runtime::token_logprobs(std::span<const float> logits, Token token, int alternatives) {
+  const double total = log_sum_exp(logits);
+  // Prompts may hold ids of padding rows, which have no probability.
+  const bool known = static_cast<std::size_t>(token) < logits.size();
+  return {{token, known ? logprob_of(logits, token, total) : -kInfinity},
+          most_probable(logits, alternatives, total)};
 }
 
 }  // namespace qwen

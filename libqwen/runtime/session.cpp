@@ -84,9 +84,6 @@ namespace {
 using runtime::SessionState;
 using runtime::StepItem;
 
-// Rows of logits that forward_all_logits() holds at once.
-constexpr int kLogitRows = 16;
-
 void check_tokens(const SessionState& s, std::span<const Token> tokens) {
   if (tokens.empty()) fail(ErrorCode::invalid_argument, "no tokens to compute: the prompt is empty");
   check_ids(s.m(), tokens, "prompt");
@@ -160,7 +157,7 @@ PrefillCallback Session::set_prefill_callback(PrefillCallback callback) {
 
 std::span<const float> Session::forward(std::span<const Token> tokens) {
   StepItem last;
-  last.logits = true;
+  last.logits = 1;
   return append_last(*state_, tokens, last);
 }
 
@@ -170,7 +167,7 @@ std::span<const float> Session::forward_top_k(std::span<const Token> tokens, int
     fail(ErrorCode::invalid_argument, "forward_top_k: expected a count of at least 1, found ", count);
   check_ids(state_->m(), must_include, "forward_top_k: must_include");
   StepItem last;
-  last.logits = true;
+  last.logits = 1;
   last.request = {count, must_include};
   return append_last(*state_, tokens, last);
 }
@@ -183,19 +180,16 @@ void Session::prefill(std::span<const Token> tokens) {
 void Session::forward_all_logits(std::span<const Token> tokens,
                                  const std::function<void(int, std::span<const float>)>& on_row) {
   SessionState& s = *state_;
-  const auto width = static_cast<std::size_t>(s.m().info.shape.hidden);
-  const auto rows = static_cast<std::size_t>(s.m().info.shape.embedding_rows);
+  const auto size = static_cast<std::size_t>(s.m().info.shape.embedding_rows);
   StepItem last;
   append(
       s, tokens, last, [](bool, int count) { return count; },
       [&](int done, int count) {
-        for (int first = 0; first < count; first += kLogitRows) {
-          const int part = std::min(kLogitRows, count - first);
-          const float* const logits =
-              s.executor->logits(s.executor->states() + static_cast<std::size_t>(first) * width, part);
-          for (int i = 0; i < part; ++i)
-            on_row(done + first + i, {logits + static_cast<std::size_t>(i) * s.executor->stride(), rows});
-        }
+        s.executor->logits_of_each(
+            s.executor->states(), count, [&](int first, int rows, const float* logits) {
+              for (int i = 0; i < rows; ++i)
+                on_row(done + first + i, {logits + static_cast<std::size_t>(i) * s.executor->stride(), size});
+            });
       });
 }
 
@@ -284,7 +278,7 @@ void Session::forward_batch(std::span<BatchItem> items) {
     StepItem& step = steps.emplace_back();
     step.sequence = &s.sequence;
     step.tokens = item.tokens;
-    step.logits = item.want_logits;
+    step.logits = item.want_logits ? 1 : 0;
   }
   lead.executor->step(steps);
   for (std::size_t i = 0; i < items.size(); ++i)

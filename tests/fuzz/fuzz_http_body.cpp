@@ -60,11 +60,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!read_ollama_embed_request(json).ids.empty()) std::abort();
   });
   read(body, [](const InputJson& json) {
+    if (read_ollama_embeddings_request(json).texts.size() > 1) std::abort();
+  });
+  read(body, [](const InputJson& json) {
     if (read_rerank_request(json).documents.empty()) std::abort();
   });
   read(body, read_tokenize_request);
   read(body, [](const InputJson& json) {
-    for (const qwen::Token token : read_detokenize_request(json))
+    for (const qwen::Token token : read_detokenize_request(json).tokens)
       if (token < 0) std::abort();
   });
   return 0;

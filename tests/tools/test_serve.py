@@ -363,6 +363,45 @@ class TestCompletions(Endpoints):
         self.assertEqual("".join(data["choices"][0]["text"] for _, data in events[:-1]), "ABCDEF")
         self.assertEqual(self.complete(prompt="A", echo=True, max_tokens=0).json()["choices"][0]["text"], "A")
 
+    def test_echo_with_logprobs(self):
+        names = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
+        for _ in range(2):  # the second answer is a cached one
+            choices = self.complete(prompt=["AB", "C"], n=2, echo=True, logprobs=2, max_tokens=3).json()["choices"]
+            self.assertEqual([choice["text"] for choice in choices], ["ABCDE", "ABCDE", "CDEF", "CDEF"])
+            for choice in choices:
+                found = choice["logprobs"]
+                self.assertEqual("".join(found["tokens"]), choice["text"])
+                self.assertEqual({len(found[name]) for name in names}, {len(found["tokens"])})
+                self.assertEqual((found["token_logprobs"][0], found["top_logprobs"][0]), (None, None))
+                for value, others in list(zip(found["token_logprobs"], found["top_logprobs"]))[1:]:
+                    self.assertLess(-9999, value)
+                    self.assertLessEqual(value, max(others.values()))
+                    self.assertEqual(len(others), 2)
+                self.assertEqual(found["text_offset"],
+                                 [len("".join(found["tokens"][:i])) for i in range(len(found["tokens"]))])
+        text = "你好AC天"
+        ids = self.server.post("/tokenize", {"text": text}).json()["tokens"]
+        whole = self.complete(prompt=ids, echo=True, logprobs=2, max_tokens=2).json()["choices"][0]
+        alone = self.complete(prompt=text, echo=True, logprobs=2, max_tokens=0).json()
+        self.assertEqual(alone["usage"]["completion_tokens"], 0)
+        choice = alone["choices"][0]
+        self.assertEqual((choice["text"], choice["finish_reason"]), (text, "length"))
+        self.assertEqual(choice["logprobs"], {name: whole["logprobs"][name][:len(ids)] for name in names})
+        for i in range(1, len(ids)):  # the same distribution as that of a reply after the tokens before
+            after = self.complete(prompt=ids[:i], logprobs=2, max_tokens=1).json()["choices"][0]["logprobs"]
+            self.assertEqual(after["top_logprobs"][0], choice["logprobs"]["top_logprobs"][i])
+        for tokens, seed in ((2, 0), (2, 0), (0, 1)):  # computed, cached, and without a reply
+            events, _ = self.server.events("/v1/completions", {"prompt": ids, "temperature": 0, "max_tokens": tokens, "echo": True,
+                                                               "seed": seed, "logprobs": 2, "stream": True})
+            chunks = [data["choices"][0] for _, data in events[:-1]]
+            count = len(ids) + tokens
+            self.assertEqual("".join(chunk["text"] for chunk in chunks), whole["text"] if tokens else text)
+            for name in names:
+                self.assertEqual([x for chunk in chunks if chunk["logprobs"] for x in chunk["logprobs"][name]],
+                                 whole["logprobs"][name][:count])
+        plain = self.complete(prompt=ids, logprobs=2, max_tokens=2).json()["choices"][0]
+        self.assertEqual(plain["logprobs"]["token_logprobs"], whole["logprobs"]["token_logprobs"][len(ids):])
+
     def test_logprobs_of_parts_of_characters(self):
         tokens = self.server.post("/tokenize", {"text": "𠀀"}).json()["tokens"]
         self.assertGreater(len(tokens), 1)
@@ -380,7 +419,6 @@ class TestCompletions(Endpoints):
         check_error(self, self.complete(), 400, "missing_field", "prompt")
         check_error(self, self.complete(prompt=["A"] * 65, n=2), 400, "invalid_value", "n")
         check_error(self, self.complete(prompt=[10**9]), 400, "invalid_value", "prompt")
-        check_error(self, self.complete(prompt="A", echo=True, logprobs=1), 400, "unsupported_field", "logprobs")
 
 
 if __name__ == "__main__":

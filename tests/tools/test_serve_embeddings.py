@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""/v1/embeddings, /v1/rerank and Ollama's /api/embed of qwen-serve."""
+"""/v1/embeddings, /v1/rerank and Ollama's /api/embed and /api/embeddings of qwen-serve."""
 import base64
 import json
 import struct
@@ -115,6 +115,14 @@ class TestEmbeddings(unittest.TestCase):
                          self.vectors(input="hello", dimensions=3))
         self.assertEqual(self.good("/api/embed", model="m", input=[])["embeddings"], [])
         self.refused(400, "input is missing", path="/api/embed", model="m")
+        for text in ("hello", "x y z " * 20000):  # the old form: not normalized, and truncated
+            self.assertEqual(self.good("/api/embeddings", model="m", prompt=text, keep_alive=0, options={}),
+                             {"embedding": self.vectors(input=text, normalize=False, truncate=True)[0]})
+        self.assertEqual(self.good("/api/embeddings", model="m"), {"embedding": []})
+        self.assertEqual(self.good("/api/embeddings", model="m", prompt=""), {"embedding": []})
+        self.refused(400, "model is missing", path="/api/embeddings", prompt="a")
+        self.refused(400, "prompt", path="/api/embeddings", model="m", prompt=["a"])
+        self.refused(400, "input", path="/api/embeddings", model="m", input="a")
         self.refused(400, "model is missing", path="/api/embed", input="a")
         self.refused(400, "input[0]", path="/api/embed", model="m", input=[1])
 

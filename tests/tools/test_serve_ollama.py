@@ -81,7 +81,7 @@ class TestOllama(unittest.TestCase):
         self.refused(self.post("/api/chat", messages=[{"role": "wizard", "content": "x"}]), 400, "messages[0].role")
         self.refused(self.server.post("/api/chat", {"messages": MESSAGES}), 400, "model is missing")
         self.refused(self.server.post("/api/chat", b"{"), 400, "not JSON")
-        for path in ("/api/embeddings", "/api/pull", "/api/push", "/api/create", "/api/copy"):
+        for path in ("/api/pull", "/api/push", "/api/create", "/api/copy"):
             self.refused(self.post(path), 501, path)
         self.refused(self.server.ask("DELETE", "/api/delete", {"model": "x"}), 501, "/api/delete")
 

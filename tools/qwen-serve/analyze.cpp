@@ -11,7 +11,10 @@ namespace {
 // One request, until its last event has been sent.
 struct AnalyzeRun {
   AnalyzeRun(Service& service, RequestContext& context, AnalyzeRequest given)
-      : service(service), context(context), request(std::move(given)) {
+      : service(service),
+        context(context),
+        request(std::move(given)),
+        served(service.use_model(context, request.model)) {
     if (!request.turns) {
       lock.emplace(service.sessions, request.session);
       session = lock->id();
@@ -22,6 +25,7 @@ struct AnalyzeRun {
   Service& service;
   RequestContext& context;
   AnalyzeRequest request;
+  ServedModelPtr served;
   std::optional<SessionStore::SessionLock> lock;  // none: the client keeps the history
   std::string session;
   std::optional<AdmittedRequest> admitted;
@@ -54,7 +58,7 @@ void send_label(AnalyzeRun& run, StreamWriter& out, const qwen::Classification& 
   run.label.update(label_json(run.classifier->task(), found));
   run.label["ms"] = to_ms(found.seconds);
   add(run.usage, found);
-  run.service.metrics.count_label(run.classifier->task(), found, false);
+  run.service.metrics.count_label(run.context.log, run.classifier->task(), found, false);
   send_event(out, "sentiment", run.label);
 }
 
@@ -149,8 +153,8 @@ void analyze(Service& service, RequestContext& context) {
       run->turns.push_back({std::move(turn.user), std::move(turn.assistant), nullptr});
   }
   if (run->request.label) {
-    run->classifier = service.classifiers.task(task);
-    service.check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
+    run->classifier = run->served->classifiers.task(task);
+    run->served->check_prompt(run->classifier->prompt(run->request.text).tokens.size(), "text");
   }
   if (run->request.answer) {
     qwen::ChatOptions options;
@@ -158,10 +162,11 @@ void analyze(Service& service, RequestContext& context) {
     options.system = run->request.system;
     options.thinking = run->request.think;
     options.thought_tokens = run->request.thought_tokens;
-    run->chat.emplace(make_chat(service, reply, run->request.fields, options, chat_turns(run->turns)));
+    run->chat.emplace(
+        make_chat(service, *run->served, reply, run->request.fields, options, chat_turns(run->turns)));
     qwen::SayOptions say;
     say.partial = run->request.partial;
-    service.check_prompt(run->chat->prompt(run->request.text, say).tokens.size(), "text");
+    run->served->check_prompt(run->chat->prompt(run->request.text, say).tokens.size(), "text");
   }
   context.log.task = run->request.answer ? reply : task;
   if (run->lock) context.response.set_header("X-Session-Id", run->session);

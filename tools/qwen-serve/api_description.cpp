@@ -65,6 +65,8 @@ constexpr RouteBodies kBodies[] = {
      R"({"model": "any", "prompt": "你好", "stream": false})"},
     {"POST", "/api/embed", "OllamaEmbedRequest", "OllamaEmbeddings", kJson, "",
      R"({"model": "any", "input": "你好"})"},
+    {"POST", "/api/embeddings", "OllamaEmbeddingsRequest", "OllamaEmbedding", kJson, "",
+     R"({"model": "qwen", "prompt": "The weather is fine."})"},
 };
 
 // The schemas whose objects have the fields of a scope.

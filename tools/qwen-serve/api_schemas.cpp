@@ -72,7 +72,7 @@ const char* const kRequestSchemas = R"json({
   "prompt": {"description": "A text, a list of texts, token ids, or a list of lists of token ids; at most 128",
     "anyOf": [{"type": "string"}, {"type": "array", "minItems": 1}]},
   "logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
-  "echo": {"type": "boolean", "description": "The prompt first; not together with logprobs"},
+  "echo": {"type": "boolean", "description": "The prompt first, with its log-probabilities if logprobs is set"},
   "tools": {"type": "array", "maxItems": 0},
   "tool_choice": {"enum": ["none", "auto"]},
   "parallel_tool_calls": {"type": "boolean"}}},
@@ -85,6 +85,7 @@ const char* const kRequestSchemas = R"json({
   "texts": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 256,
     "description": "Instead of text"}}},
 "TaskReply": {"type": "object", "x-include": ["Sampling"], "properties": {
+  "model": {"type": "string"},
   "session": {"type": "string"},
   "max_tokens": {"type": "integer", "minimum": 1}}},
 "AnalyzeRequest": {"type": "object", "additionalProperties": false, "x-include": ["TaskReply"], "properties": {
@@ -117,10 +118,14 @@ const char* const kRequestSchemas = R"json({
 "OllamaEmbedRequest": {"type": "object", "additionalProperties": false, "required": ["model", "input"], "properties": {
   "model": {"type": "string"}, "input": {"type": ["string", "array"]}, "truncate": {"type": "boolean"},
   "dimensions": {"type": "integer", "minimum": 0}, "keep_alive": {}, "options": {"type": "object"}}},
+"OllamaEmbeddingsRequest": {"type": "object", "additionalProperties": false, "required": ["model"], "properties": {
+  "model": {"type": "string"}, "prompt": {"type": "string"}, "keep_alive": {}, "options": {"type": "object"}}},
 "TokenizeRequest": {"type": "object", "additionalProperties": false, "required": ["text"], "properties": {
+  "model": {"type": "string"},
   "text": {"type": "string"},
   "special": {"type": "boolean", "description": "Control tokens in the text are parsed"}}},
 "DetokenizeRequest": {"type": "object", "additionalProperties": false, "required": ["tokens"], "properties": {
+  "model": {"type": "string"},
   "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0}}}},
 "OllamaOptions": {"type": "object", "additionalProperties": false, "x-include": ["Sampling"], "properties": {
   "num_predict": {"type": "integer", "minimum": -2, "description": "-1 and -2: as many as the context holds"},
@@ -199,6 +204,8 @@ const char* const kAnswerSchemas = R"json({
   "model": {"type": "string"}, "prompt_eval_count": {"type": "integer"}, "total_duration": {"type": "integer"},
   "load_duration": {"type": "integer"},
   "embeddings": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}}},
+"OllamaEmbedding": {"type": "object", "required": ["embedding"], "properties": {
+  "embedding": {"type": "array", "items": {"type": "number"}}}},
 "Tokens": {"type": "object", "required": ["tokens", "count"], "properties": {
   "tokens": {"type": "array", "items": {"type": "integer"}}, "count": {"type": "integer"}}},
 "Text": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},

@@ -2,22 +2,23 @@
 
 namespace qwen_serve {
 
-qwen::Chat make_chat(Service& service, const std::string& name, const ReplyFields& fields,
-                     qwen::ChatOptions options, std::vector<qwen::ChatTurn> turns) {
+qwen::Chat make_chat(const Service& service, const ServedModel& served, const std::string& name,
+                     const ReplyFields& fields, qwen::ChatOptions options,
+                     std::vector<qwen::ChatTurn> turns) {
   const qwen::Task* task = service.tasks.find(name);
   if (!task)
     throw ApiError(404, "task_not_found", "there is no task \"" + name.substr(0, 100) + "\"", "reply");
   if (task->kind != qwen::TaskKind::generate)
     throw ApiError(400, "invalid_value", "task " + name + " names labels: it writes no reply", "reply");
-  if (options.thinking && service.model.chat_template().thinking() == qwen::ChatTemplate::Thinking::none)
+  if (options.thinking && served.model.chat_template().thinking() == qwen::ChatTemplate::Thinking::none)
     throw bad_field("think", "think: this model cannot think before it answers");
   options.history_turns = service.options.history_turns;
-  if (service.options.max_prompt > 0) options.history_tokens = service.max_prompt();
+  if (service.options.max_prompt > 0) options.history_tokens = served.max_prompt();
   options.max_new_tokens = fields.max_tokens;
   qwen::SamplingOptions sampling = task->sampling;
   fields.apply(sampling);
   options.sampling = sampling;
-  qwen::Chat chat(service.engine, *task, options);
+  qwen::Chat chat(served.engine, *task, options);
   if (options.history.value_or(task->history)) chat.set_turns(std::move(turns));
   return chat;
 }

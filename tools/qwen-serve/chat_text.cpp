@@ -10,6 +10,7 @@ struct PlainChatRun {
       : service(service),
         context(context),
         request(std::move(given)),
+        served(service.use_model(context, request.model)),
         admitted(std::in_place, service, context) {
     if (!request.turns) lock.emplace(service.sessions, request.session);
   }
@@ -17,6 +18,7 @@ struct PlainChatRun {
   Service& service;
   RequestContext& context;
   ChatRequest request;
+  ServedModelPtr served;
   std::optional<SessionStore::SessionLock> lock;  // none: the client keeps the conversation
   std::optional<AdmittedRequest> admitted;
   std::optional<qwen::Chat> chat;
@@ -52,9 +54,9 @@ void chat_text(Service& service, RequestContext& context) {
   context.log.task = service.options.chat_task;
   qwen::ChatOptions options;
   options.history = run->request.history;
-  run->chat.emplace(make_chat(service, service.options.chat_task, run->request.fields, options,
+  run->chat.emplace(make_chat(service, *run->served, service.options.chat_task, run->request.fields, options,
                               run->request.turns ? *run->request.turns : chat_turns(run->lock->turns())));
-  service.check_prompt(run->chat->prompt(run->request.prompt).tokens.size(), "prompt");
+  run->served->check_prompt(run->chat->prompt(run->request.prompt).tokens.size(), "prompt");
   if (run->lock) context.response.set_header("X-Session-Id", run->lock->id());
   context.stream("text/plain; charset=utf-8", [run](StreamWriter& out) { stream_text(*run, out); });
 }

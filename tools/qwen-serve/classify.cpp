@@ -7,17 +7,17 @@ namespace qwen_serve {
 
 void classify(Service& service, RequestContext& context) {
   const ClassifyRequest request = read_classify_request(parse_body(context.request.body));
-  if (request.model) service.check_request_model(*request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   const std::string name = request.task.value_or(service.options.task);
   const bool own_labels = !request.labels.empty();
-  if (!own_labels && !service.tasks.find(name)) service.classifiers.task(name);  // throws
+  if (!own_labels && !service.tasks.find(name)) served->classifiers.task(name);  // throws
   context.log.task = own_labels ? "labels" : name;
   const AdmittedRequest admitted(service, context);
   const auto classifier =
-      own_labels ? service.classifiers.labels(request.labels) : service.classifiers.task(name);
+      own_labels ? served->classifiers.labels(request.labels) : served->classifiers.task(name);
   const qwen::Task& task = classifier->task();
   for (const std::string& text : request.texts)
-    service.check_prompt(classifier->prompt(text).tokens.size(), request.many ? "texts" : "text");
+    served->check_prompt(classifier->prompt(text).tokens.size(), request.many ? "texts" : "text");
 
   Usage usage;
   Timings timings;
@@ -28,7 +28,7 @@ void classify(Service& service, RequestContext& context) {
     result["cached"] = found.cached;
     result["ms"] = to_ms(found.seconds);
     results.push_back(std::move(result));
-    service.metrics.count_label(task, found, own_labels);
+    service.metrics.count_label(context.log, task, found, own_labels);
     add(usage, found);
     all_known = all_known && found.cached;
     timings.queue_seconds = std::max(timings.queue_seconds, found.queue_seconds);
@@ -58,7 +58,7 @@ void classify(Service& service, RequestContext& context) {
   log.cache_hit = all_known;
   if (service.options.cache_entries > 0) context.response.set_header("X-Cache", all_known ? "hit" : "miss");
 
-  Json body = {{"object", "classification"}, {"model", service.model_id}};
+  Json body = {{"object", "classification"}, {"model", served->id}};
   body["task"] = own_labels ? Json() : Json(task.name);
   if (request.many)
     body["results"] = std::move(results);

@@ -16,26 +16,26 @@ void check_thinking(const CompletionRequest& request, qwen::ChatTemplate::Thinki
 }
 
 // `thought` is that of the chat's prompt.
-std::vector<std::vector<qwen::Token>> prompts_of(const Service& service, const CompletionRequest& request,
+std::vector<std::vector<qwen::Token>> prompts_of(const ServedModel& served, const CompletionRequest& request,
                                                  qwen::Thought& thought) {
   std::vector<std::vector<qwen::Token>> prompts;
   const char* field = request.chat ? "messages" : "prompt";
   if (request.chat) {
-    const qwen::RenderedPrompt prompt = chat_prompt(service, request);
+    const qwen::RenderedPrompt prompt = chat_prompt(served, request);
     thought = prompt.thought;
-    prompts.push_back(service.model.chat_template().encode(prompt));
+    prompts.push_back(served.model.chat_template().encode(prompt));
   }
   for (const auto& prompt : request.prompts) {
     if (const auto* tokens = std::get_if<std::vector<qwen::Token>>(&prompt)) {
-      service.check_tokens(*tokens, field);
+      served.check_tokens(*tokens, field);
       prompts.push_back(*tokens);
     } else {
-      prompts.push_back(service.model.tokenizer().encode_prompt(std::get<std::string>(prompt)));
+      prompts.push_back(served.model.tokenizer().encode_prompt(std::get<std::string>(prompt)));
     }
   }
   for (const auto& prompt : prompts) {
     if (prompt.empty()) throw bad_field(field, std::string(field) + " is empty");
-    service.check_prompt(prompt.size(), field);
+    served.check_prompt(prompt.size(), field);
   }
   return prompts;
 }
@@ -52,40 +52,33 @@ std::optional<qwen::Constraint> constraint_of(Service& service, const AnswerForm
   return constraint;
 }
 
-qwen::GenerateOptions generate_options(Service& service, const CompletionRequest& request,
-                                       qwen::Thought thought) {
+qwen::GenerateOptions generate_options(Service& service, const ServedModel& served,
+                                       const CompletionRequest& request, qwen::Thought thought) {
   qwen::GenerateOptions options;
   options.constraint = constraint_of(service, request.format);
   options.thought = thought;
   options.thought_tokens = request.thought_tokens;
   options.min_new_tokens = request.min_tokens;
   options.stop_tokens = request.stop_tokens;
-  service.check_tokens(request.stop_tokens, "stop_token_ids");
+  served.check_tokens(request.stop_tokens, "stop_token_ids");
   options.max_new_tokens = request.reply.max_tokens.value_or(service.options.max_tokens);
-  if (options.max_new_tokens == ReplyFields::kNoLimit) options.max_new_tokens = service.context();
+  if (options.max_new_tokens == ReplyFields::kNoLimit) options.max_new_tokens = served.context();
   options.stop_at_end_of_turn = !request.ignore_eos;
   options.stop = request.stop;
   options.logprobs = request.logprobs;
-  options.sampling = service.default_sampling();
+  if (request.echo) options.prompt_logprobs = request.logprobs;
+  options.sampling = served.default_sampling();
   options.sampling->seed = random_seed();
   request.reply.apply(*options.sampling);
-  for (const auto& [token, bias] : request.logit_bias) service.check_tokens({&token, 1}, "logit_bias");
+  for (const auto& [token, bias] : request.logit_bias) served.check_tokens({&token, 1}, "logit_bias");
   options.sampling->logit_bias = request.logit_bias;
   return options;
 }
 
 }  // namespace
 
-bool shows_tools(const qwen::ChatTemplate& chat_template) {
-  const qwen::Message question{"user", "Hello"};
-  qwen::ChatTemplate::RenderOptions with;
-  with.tools =
-      R"([{"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}])";
-  return chat_template.render_text({&question, 1}, with) != chat_template.render_text({&question, 1}, {});
-}
-
-qwen::RenderedPrompt chat_prompt(const Service& service, const CompletionRequest& request) {
-  const qwen::ChatTemplate& chat_template = service.model.chat_template();
+qwen::RenderedPrompt chat_prompt(const ServedModel& served, const CompletionRequest& request) {
+  const qwen::ChatTemplate& chat_template = served.model.chat_template();
   check_thinking(request, chat_template.thinking());
   qwen::ChatTemplate::RenderOptions options;
   options.enable_thinking = chat_template.enable_thinking(request.thinking.value_or(false));
@@ -93,7 +86,7 @@ qwen::RenderedPrompt chat_prompt(const Service& service, const CompletionRequest
   options.add_generation_prompt = request.add_generation_prompt && !request.continue_final_message;
   options.tools = request.format.tools;
   const qwen::RenderedPrompt prompt = chat_template.apply(request.messages, options);
-  if (!options.tools.empty() && !shows_tools(chat_template))
+  if (!options.tools.empty() && !served.tools_shown)
     throw bad_field("tools", "tools: the model's chat template does not show tools to the model",
                     "unsupported_field");
   if (request.thought_tokens >= 0 && prompt.thought == qwen::Thought::none)
@@ -105,8 +98,9 @@ CompletionRun::CompletionRun(Service& owner, RequestContext& request_context,
                              const CompletionRequest& request)
     : service(owner),
       context(request_context),
-      prompts(prompts_of(owner, request, thought)),
-      options(generate_options(owner, request, thought)),
+      served(owner.use_model(request_context, request.model)),
+      prompts(prompts_of(*served, request, thought)),
+      options(generate_options(owner, *served, request, thought)),
       has_tools(request.format.kind == AnswerFormat::Kind::tools),
       choices_per_prompt(static_cast<std::size_t>(request.n)) {}
 
@@ -120,7 +114,7 @@ void CompletionRun::submit_next() {
   job.generate.cancel = admitted->token();
   // Each choice of a prompt has its own seed, the first the request's.
   *job.generate.sampling->seed += index % choices_per_prompt;
-  jobs.push_back(service.engine->submit(std::move(job)));
+  jobs.push_back(served->engine->submit(std::move(job)));
 }
 
 // A request of many choices takes at most the places that are computed at once.
@@ -144,8 +138,8 @@ void CompletionRun::collect(std::size_t index) {
   choice.delta.reasoning += rest.reasoning;
   choice.delta.text += rest.text;
   choice.delta.calls.insert(choice.delta.calls.end(), rest.calls.begin(), rest.calls.end());
-  choice.delta.logprobs = generation.logprobs;
-  choice.delta.alternatives = generation.alternatives;
+  choice.delta.add_logprobs(generation.prompt_logprobs, generation.prompt_alternatives);
+  choice.delta.add_logprobs(generation.logprobs, generation.alternatives);
   choice.finish = generation.finish;
   const int tokens = static_cast<int>(generation.tokens.size());
   // The choices of one prompt share it.

@@ -8,11 +8,8 @@
 
 namespace qwen_serve {
 
-// Whether the template tells the model which tools there are.
-bool shows_tools(const qwen::ChatTemplate& chat_template);
-
 // The prompt of a chat completion. Throws ApiError 400 for tools or thinking that the template does not have.
-qwen::RenderedPrompt chat_prompt(const Service& service, const CompletionRequest& request);
+qwen::RenderedPrompt chat_prompt(const ServedModel& served, const CompletionRequest& request);
 
 struct CompletionRun {
   // Renders or encodes the prompts. Throws ApiError 400 if one is empty or does not fit.
@@ -29,6 +26,7 @@ struct CompletionRun {
 
   Service& service;
   RequestContext& context;
+  const ServedModelPtr served;
   qwen::Thought thought = qwen::Thought::none;  // before the prompts, which set it
   std::vector<std::vector<qwen::Token>> prompts;
   qwen::GenerateOptions options;

@@ -14,11 +14,16 @@ constexpr milliseconds kPollJob{5};        // for each of several jobs that stre
 struct OpenAiRun : CompletionRun {
   OpenAiRun(Service& owner, RequestContext& request_context, const CompletionRequest& request)
       : CompletionRun(owner, request_context, request),
-        bodies(request.chat, owner.model_id, owner.model.fingerprint(), owner.model.tokenizer(),
+        bodies(request.chat, served->id, served->model.fingerprint(), served->model.tokenizer(),
                request.logprobs >= 0, request.include_usage),
         include_usage(request.include_usage) {
     if (request.echo)
-      for (const auto& prompt : prompts) echoes.push_back(owner.model.tokenizer().decode(prompt, true));
+      for (const auto& prompt : prompts) echoes.push_back(served->model.tokenizer().decode(prompt, true));
+  }
+
+  // The text of the choice's prompt before its reply, if the request has "echo".
+  void add_echo(std::size_t index, Delta& delta) const {
+    if (!echoes.empty()) delta.text.insert(0, echoes[index / choices_per_prompt]);
   }
 
   CompletionBodies bodies;
@@ -38,11 +43,13 @@ void append_text(std::string& key, const std::string& text) {
 }
 
 // Everything that the reply depends on; "" if it is random.
-std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions& options,
+std::string key_of(const ServedModel& served, const CompletionRequest& request,
+                   const qwen::GenerateOptions& options,
                    const std::vector<std::vector<qwen::Token>>& prompts) {
   const qwen::SamplingOptions& s = *options.sampling;
   if (s.temperature > 0 && !request.reply.seed) return {};
   std::string key;
+  append(key, served.model.fingerprint());
   append_text(key, request.format.key());
   append(key, options.thought);
   append(key, options.thought_tokens);
@@ -52,6 +59,7 @@ std::string key_of(const CompletionRequest& request, const qwen::GenerateOptions
   append(key, request.n);
   append(key, options.max_new_tokens);
   append(key, options.logprobs);
+  append(key, options.prompt_logprobs);
   append(key, options.stop_at_end_of_turn);
   for (const float value :
        {s.temperature, s.top_p, s.min_p, s.repetition_penalty, s.presence_penalty, s.frequency_penalty})
@@ -107,20 +115,25 @@ void send_finish(OpenAiRun& run, StreamWriter& out, std::size_t index) {
 void send_jobs(OpenAiRun& run, StreamWriter& out) {
   const std::size_t count = run.answer.choices.size();
   std::vector<std::size_t> characters(count);
-  std::vector<bool> done(count);
+  std::vector<bool> begun(count), done(count);
   std::vector<ReplySplitter> splitters(count, run.splitter());
   auto last_sent = std::chrono::steady_clock::now();
+  const auto send = [&](std::size_t i, Delta delta) {
+    if (!begun[i]) run.add_echo(i, delta);
+    begun[i] = true;
+    send_delta(run, out, i, delta, characters[i]);
+  };
   for (std::size_t left = count; left > 0 && out.alive();) {
     for (std::size_t i = 0; i < run.jobs.size(); ++i) {
       if (done[i]) continue;
       if (auto chunk = run.jobs[i].next(left > 1 ? kPollJob : kKeepAlive)) {
         Delta delta = splitters[i].push(chunk->text);
-        delta.logprobs = std::move(chunk->logprobs);
-        delta.alternatives = std::move(chunk->alternatives);
-        send_delta(run, out, i, delta, characters[i]);
+        delta.add_logprobs(chunk->prompt_logprobs, chunk->prompt_alternatives);
+        delta.add_logprobs(chunk->logprobs, chunk->alternatives);
+        send(i, std::move(delta));
         last_sent = std::chrono::steady_clock::now();
       } else if (run.jobs[i].done()) {
-        send_delta(run, out, i, splitters[i].finish(), characters[i]);
+        send(i, splitters[i].finish());
         run.collect(i);
         send_finish(run, out, i);
         done[i] = true;
@@ -137,17 +150,15 @@ void send_jobs(OpenAiRun& run, StreamWriter& out) {
 void send_known(OpenAiRun& run, StreamWriter& out) {
   for (std::size_t i = 0; i < run.answer.choices.size(); ++i) {
     std::size_t characters = 0;
-    send_delta(run, out, i, run.answer.choices[i].delta, characters);
+    Delta delta = run.answer.choices[i].delta;
+    run.add_echo(i, delta);
+    send_delta(run, out, i, delta, characters);
     send_finish(run, out, i);
   }
 }
 
 void stream_answer(OpenAiRun& run, bool chat, StreamWriter& out) {
   try {
-    for (std::size_t i = 0; i < run.echoes.size() * run.choices_per_prompt; ++i) {
-      std::size_t characters = 0;
-      send_delta(run, out, i, {.text = run.echoes[i / run.choices_per_prompt]}, characters);
-    }
     if (chat)
       for (std::size_t i = 0; i < run.answer.choices.size(); ++i)
         send_event(out, "", run.bodies.role_chunk(static_cast<int>(i)));
@@ -171,11 +182,11 @@ void stream_answer(OpenAiRun& run, bool chat, StreamWriter& out) {
 }
 
 void complete(Service& service, RequestContext& context, const CompletionRequest& request) {
-  if (request.model) service.check_request_model(*request.model);
   context.log.task = request.chat ? "chat" : "completion";
   context.log.user = request.user;
   auto run = std::make_shared<OpenAiRun>(service, context, request);
-  run->cache_key = service.options.cache_entries > 0 ? key_of(request, run->options, run->prompts) : "";
+  run->cache_key =
+      service.options.cache_entries > 0 ? key_of(*run->served, request, run->options, run->prompts) : "";
   if (!run->cache_key.empty()) {
     const auto known = service.answers.find(run->cache_key);
     context.response.set_header("X-Cache", known ? "hit" : "miss");
@@ -196,8 +207,7 @@ void complete(Service& service, RequestContext& context, const CompletionRequest
   }
   for (std::size_t i = 0; i < run->jobs.size(); ++i) run->collect(i);  // grows while it goes on
   cache_answer(*run);
-  for (std::size_t i = 0; i < run->echoes.size() * run->choices_per_prompt; ++i)
-    run->answer.choices[i].delta.text.insert(0, run->echoes[i / run->choices_per_prompt]);
+  for (std::size_t i = 0; i < run->answer.choices.size(); ++i) run->add_echo(i, run->answer.choices[i].delta);
   context.json(run->bodies.whole(run->answer, run->timings));
 }
 

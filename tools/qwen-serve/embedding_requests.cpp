@@ -84,6 +84,20 @@ EmbeddingRequest read_ollama_embed_request(const InputJson& body) {
   return request;
 }
 
+EmbeddingRequest read_ollama_embeddings_request(const InputJson& body) {
+  Fields fields(body);
+  EmbeddingRequest request;
+  request.model = fields.text("model");
+  if (!request.model) throw bad_field("model", "model is missing", "missing_field");
+  if (auto prompt = fields.text("prompt"); prompt && !prompt->empty())
+    request.texts.push_back(std::move(*prompt));
+  request.options.normalize = false;
+  request.options.overflow = qwen::TextOverflow::truncate;
+  fields.ignore({"keep_alive", "options"});
+  fields.finish();
+  return request;
+}
+
 RerankRequest read_rerank_request(const InputJson& body) {
   Fields fields(body);
   RerankRequest request;

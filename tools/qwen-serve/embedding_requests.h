@@ -33,6 +33,8 @@ struct RerankRequest {
 
 EmbeddingRequest read_embedding_request(const InputJson& body);
 EmbeddingRequest read_ollama_embed_request(const InputJson& body);
+// Of Ollama's old form: one "prompt", which may be empty; the vector is not normalized.
+EmbeddingRequest read_ollama_embeddings_request(const InputJson& body);
 RerankRequest read_rerank_request(const InputJson& body);
 
 }  // namespace qwen_serve

@@ -1,4 +1,4 @@
-// /v1/embeddings, /v1/rerank, and Ollama's /api/embed.
+// /v1/embeddings, /v1/rerank, and Ollama's /api/embed and /api/embeddings.
 #include <algorithm>
 #include <bit>
 #include <numeric>
@@ -57,20 +57,19 @@ void run_admitted(const AdmittedRequest& admitted, const Compute& compute) {
   admitted.check();
 }
 
-std::vector<qwen::Embedding> embed(Service& service, RequestContext& context, const EmbeddingRequest& request,
-                                   Totals& totals) {
-  if (request.model) service.check_request_model(*request.model);
+std::vector<qwen::Embedding> embed(Service& service, const ServedModel& served, RequestContext& context,
+                                   const EmbeddingRequest& request, Totals& totals) {
   context.log.task = "embedding";
   if (request.user) context.log.user = *request.user;
-  qwen::Embedder embedder(service.engine);
+  qwen::Embedder embedder(served.engine);
   if (request.options.dimensions > embedder.dimensions())
     throw bad_field("dimensions", "dimensions: expected at most " + std::to_string(embedder.dimensions()) +
                                       ", found " + std::to_string(request.options.dimensions));
-  for (const auto& ids : request.ids) service.check_tokens(ids, "input");
+  for (const auto& ids : request.ids) served.check_tokens(ids, "input");
   const AdmittedRequest admitted(service, context);
   const auto check_size = [&](std::size_t tokens) {
     if (tokens == 0) throw bad_field("input", "input: a text is empty");
-    const auto most = static_cast<std::size_t>(service.max_prompt());
+    const auto most = static_cast<std::size_t>(served.max_prompt());
     if (tokens > most && request.options.overflow == qwen::TextOverflow::refuse)
       throw ApiError(
           400, "context_length_exceeded",
@@ -93,8 +92,9 @@ std::vector<qwen::Embedding> embed(Service& service, RequestContext& context, co
 
 void embeddings(Service& service, RequestContext& context) {
   const EmbeddingRequest request = read_embedding_request(parse_body(context.request.body));
+  const ServedModelPtr served = service.use_model(context, request.model);
   Totals totals;
-  const auto found = embed(service, context, request, totals);
+  const auto found = embed(service, *served, context, request, totals);
   Json data = Json::array();
   for (std::size_t i = 0; i < found.size(); ++i) {
     Json values = request.base64 ? Json(base64(found[i].values)) : tools::json_numbers(found[i].values);
@@ -103,15 +103,16 @@ void embeddings(Service& service, RequestContext& context) {
   context.json(
       {{"object", "list"},
        {"data", std::move(data)},
-       {"model", service.model_id},
+       {"model", served->id},
        {"usage",
         {{"prompt_tokens", totals.usage.prompt_tokens}, {"total_tokens", totals.usage.prompt_tokens}}}});
 }
 
 void ollama_embed(Service& service, RequestContext& context) {
   const EmbeddingRequest request = read_ollama_embed_request(parse_body(context.request.body));
+  const ServedModelPtr served = service.use_model(context, request.model);
   Totals totals;
-  const auto found = embed(service, context, request, totals);
+  const auto found = embed(service, *served, context, request, totals);
   Json vectors = Json::array();
   for (const qwen::Embedding& embedding : found) vectors.push_back(tools::json_numbers(embedding.values));
   context.json({{"model", *request.model},
@@ -121,16 +122,27 @@ void ollama_embed(Service& service, RequestContext& context) {
                 {"prompt_eval_count", totals.usage.prompt_tokens}});
 }
 
+void ollama_embeddings(Service& service, RequestContext& context) {
+  const EmbeddingRequest request = read_ollama_embeddings_request(parse_body(context.request.body));
+  const ServedModelPtr served = service.use_model(context, request.model);
+  Json values = Json::array();
+  if (!request.texts.empty()) {  // an empty prompt only loads the model
+    Totals totals;
+    values = tools::json_numbers(embed(service, *served, context, request, totals)[0].values);
+  }
+  context.json({{"embedding", std::move(values)}});
+}
+
 void rerank(Service& service, RequestContext& context) {
   const RerankRequest request = read_rerank_request(parse_body(context.request.body));
-  if (request.model) service.check_request_model(*request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   context.log.task = "rerank";
   if (request.user) context.log.user = *request.user;
-  qwen::Reranker reranker(service.engine);
+  qwen::Reranker reranker(served->engine);
   const AdmittedRequest admitted(service, context);
   if (request.options.overflow == qwen::TextOverflow::refuse)
     for (const std::string& document : request.documents)
-      service.check_prompt(reranker.prompt(request.query, document, request.options).size(), "documents");
+      served->check_prompt(reranker.prompt(request.query, document, request.options).size(), "documents");
   std::vector<qwen::Relevance> found;
   run_admitted(admitted, [&] {
     found = reranker.score_batch(request.query, request.documents, request.options, {}, admitted.token());
@@ -151,7 +163,7 @@ void rerank(Service& service, RequestContext& context) {
   }
   context.json(
       {{"id", "rerank-" + context.id},
-       {"model", service.model_id},
+       {"model", served->id},
        {"results", std::move(results)},
        {"usage",
         {{"prompt_tokens", totals.usage.prompt_tokens}, {"total_tokens", totals.usage.prompt_tokens}}}});

@@ -29,6 +29,7 @@ void ollama_show(Service& service, RequestContext& context);
 void ollama_chat(Service& service, RequestContext& context);
 void ollama_generate(Service& service, RequestContext& context);
 void ollama_embed(Service& service, RequestContext& context);
+void ollama_embeddings(Service& service, RequestContext& context);
 void ollama_unsupported(Service& service, RequestContext& context);
 void session(Service& service, RequestContext& context);
 void delete_session(Service& service, RequestContext& context);

@@ -54,11 +54,18 @@ std::string url_of(const std::string& host, int port) {
   return "http://" + shown + ":" + std::to_string(port);
 }
 
-void show_ready(const Service& service, int port) {
+// The first model's id, and how many others there are.
+std::string models_text(const Service& service) {
+  const std::size_t others = service.models.size() - 1;
+  const std::string& id = service.models.card(0).id;
+  return others == 0 ? id : id + " and " + std::to_string(others) + (others == 1 ? " other" : " others");
+}
+
+void show_ready(Service& service, int port) {
+  const int threads = service.models.get(0)->model.threads();
   const std::string& host = service.options.host;
-  tools::stream_out("qwen-serve: ready: " + url_of(host, port) + " (" + service.model_id + ", " +
-                    std::to_string(service.model.threads()) + " threads, " + guard(service.keys.count()) +
-                    ")\n");
+  tools::stream_out("qwen-serve: ready: " + url_of(host, port) + " (" + models_text(service) + ", " +
+                    std::to_string(threads) + " threads, " + guard(service.keys.count()) + ")\n");
   for (const std::string& address : reachable_addresses(host))
     tools::stream_out("qwen-serve: for other devices: " + url_of(address, port) + "\n");
   const bool local = host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
@@ -68,7 +75,7 @@ void show_ready(const Service& service, int port) {
 
 int serve(const Options& options) {
   const sigset_t signals = block_signals();
-  Service service(options, tools::load_model(options.model));
+  Service service(options);
   ConnectionLimits limits;
   limits.connections = options.connections;
   limits.body_bytes = static_cast<std::size_t>(options.max_body);

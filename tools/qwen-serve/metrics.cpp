@@ -3,6 +3,7 @@
 #include <prometheus/text_serializer.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <sstream>
@@ -28,7 +29,7 @@ prometheus::Family<prometheus::Counter>& counter(prometheus::Registry& registry,
 }
 
 std::map<std::string, std::string> labels_of(const RequestLog& log) {
-  return {{"endpoint", log.endpoint}, {"task", log.task}};
+  return {{"endpoint", log.endpoint}, {"task", log.task}, {"model", log.model}};
 }
 
 }  // namespace
@@ -65,10 +66,12 @@ void Metrics::record(const RequestContext& context, double seconds) {
   (log.cache_hit ? cache_hits_ : cache_misses_).Add(labels).Increment();
 }
 
-void Metrics::count_label(const qwen::Task& task, const qwen::Classification& found, bool own_labels) {
+void Metrics::count_label(const RequestLog& log, const qwen::Task& task, const qwen::Classification& found,
+                          bool own_labels) {
   const bool other = own_labels || found.abstained || found.label < 0;
   const std::string label = other ? "other" : task.labels.at(static_cast<std::size_t>(found.label)).text;
-  labels_.Add({{"task", own_labels ? "labels" : task.name}, {"label", label}}).Increment();
+  labels_.Add({{"task", own_labels ? "labels" : task.name}, {"label", label}, {"model", log.model}})
+      .Increment();
 }
 
 void Metrics::token_interval(const RequestLog& log, double seconds) {
@@ -83,7 +86,9 @@ std::string Metrics::text() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
   std::erase_if(families, [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
   for (const Reading& reading : readings_) {
-    prometheus::MetricFamily family;
+    // Readings of one name are one family, whatever was added between them.
+    const auto same = std::ranges::find(families, reading.name, &prometheus::MetricFamily::name);
+    prometheus::MetricFamily& family = same != families.end() ? *same : families.emplace_back();
     family.name = reading.name;
     family.help = reading.help;
     family.type = reading.kind == Reading::gauge ? MetricType::Gauge : MetricType::Counter;
@@ -91,7 +96,6 @@ std::string Metrics::text() const {
     for (const auto& [name, value] : reading.labels) metric.label.push_back({name, value});
     (reading.kind == Reading::gauge ? metric.gauge.value : metric.counter.value) = reading.read();
     family.metric.push_back(std::move(metric));
-    families.push_back(std::move(family));
   }
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, families);

@@ -27,7 +27,8 @@ class Metrics {
   void token_interval(const RequestLog& log, double seconds);
   // A text that has been classified. The label counts as "other" if the task abstained, or if the labels came with the
   // request (`own_labels`): so the number of time series is bounded.
-  void count_label(const qwen::Task& task, const qwen::Classification& found, bool own_labels);
+  void count_label(const RequestLog& log, const qwen::Task& task, const qwen::Classification& found,
+                   bool own_labels);
 
   // A number that is read when it is asked for.
   struct Reading {

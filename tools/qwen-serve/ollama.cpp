@@ -17,30 +17,45 @@ std::string iso_time(long seconds) {
   return text;
 }
 
-Json details_json(const Service& service) {
-  const qwen::ModelInfo& info = service.model.info();
+Json details_json(const ModelCard& card) {
   char size[32];
-  std::snprintf(size, sizeof size, "%.1fM", static_cast<double>(info.parameters) / 1e6);
-  return {{"parent_model", ""},          {"format", "gguf"},
-          {"family", info.architecture}, {"families", Json::array({info.architecture})},
-          {"parameter_size", size},      {"quantization_level", info.file_type}};
+  std::snprintf(size, sizeof size, "%.1fM", static_cast<double>(card.info.parameters) / 1e6);
+  return {{"parent_model", ""},
+          {"format", "gguf"},
+          {"family", card.info.architecture},
+          {"families", Json::array({card.info.architecture})},
+          {"parameter_size", size},
+          {"quantization_level", card.info.file_type}};
 }
 
-Json model_entry(const Service& service, const std::string& id) {
-  char digest[24];
-  std::snprintf(digest, sizeof digest, "%016llx",
-                static_cast<unsigned long long>(service.model.fingerprint()));
-  return {{"name", id},
-          {"model", id},
-          {"modified_at", iso_time(service.created)},
-          {"size", service.model.weight_bytes()},
-          {"digest", digest},
-          {"details", details_json(service)}};
+// The digest of a model's contents; "" before it is loaded the first time.
+std::string digest_of(const Service& service, std::size_t index) {
+  const std::uint64_t fingerprint = service.models.fingerprint(index);
+  char digest[24] = "";
+  if (fingerprint != 0)
+    std::snprintf(digest, sizeof digest, "%016llx", static_cast<unsigned long long>(fingerprint));
+  return digest;
 }
 
-Json all_models(const Service& service) {
-  Json list = Json::array({model_entry(service, service.model_id)});
-  if (!service.options.alias.empty()) list.push_back(model_entry(service, service.options.alias));
+// All models, or only those that are loaded.
+Json list_models(const Service& service, bool only_loaded) {
+  Json list = Json::array();
+  for (const auto& [id, index] : service.models.names()) {
+    if (only_loaded && !service.models.is_loaded(index)) continue;
+    const ModelCard& card = service.models.card(index);
+    Json entry = {{"name", id},
+                  {"model", id},
+                  {"modified_at", iso_time(service.created)},
+                  {"size", only_loaded ? card.memory_bytes : card.weight_bytes},
+                  {"digest", digest_of(service, index)},
+                  {"details", details_json(card)}};
+    if (only_loaded) {
+      entry["expires_at"] = "2100-01-01T00:00:00Z";  // unloaded by memory, not by time
+      entry["size_vram"] = 0;
+      entry["context_length"] = card.context;
+    }
+    list.push_back(std::move(entry));
+  }
   return list;
 }
 
@@ -185,9 +200,9 @@ void stream_lines(OllamaRun& run, StreamWriter& out) {
 }
 
 void answer(Service& service, RequestContext& context, const CompletionRequest& request, bool is_chat) {
-  service.check_request_model(*request.model);
+  const ServedModelPtr served = service.use_model(context, request.model);
   context.log.task = is_chat ? "chat" : "completion";
-  if (request.messages.empty() && request.prompts.empty()) {  // only loads the model, which is loaded
+  if (request.messages.empty() && request.prompts.empty()) {  // only loads the model
     Json body = {{"model", *request.model}, {"created_at", utc_now()}};
     if (is_chat)
       body["message"] = {{"role", "assistant"}, {"content", ""}};
@@ -214,17 +229,11 @@ void ollama_version(Service&, RequestContext& context) {
 }
 
 void ollama_tags(Service& service, RequestContext& context) {
-  context.json({{"models", all_models(service)}});
+  context.json({{"models", list_models(service, false)}});
 }
 
 void ollama_ps(Service& service, RequestContext& context) {
-  Json list = all_models(service);
-  for (Json& entry : list) {
-    entry["expires_at"] = "2100-01-01T00:00:00Z";  // never unloaded
-    entry["size_vram"] = 0;
-    entry["context_length"] = service.context();
-  }
-  context.json({{"models", std::move(list)}});
+  context.json({{"models", list_models(service, true)}});
 }
 
 void ollama_show(Service& service, RequestContext& context) {
@@ -235,20 +244,19 @@ void ollama_show(Service& service, RequestContext& context) {
   ignore_and_refuse(fields, FieldScope::ollama_show);
   fields.finish();
   if (!name) throw bad_field("model", "model is missing", "missing_field");
-  service.check_request_model(*name);
-  const qwen::ModelInfo& info = service.model.info();
+  // Clients show each model of a list: that must not load them all.
+  const ModelCard& card = service.models.card(service.choose_model(name));
   Json capabilities = Json::array({"completion"});
-  if (shows_tools(service.model.chat_template())) capabilities.push_back("tools");
-  if (service.model.chat_template().thinking() != qwen::ChatTemplate::Thinking::none)
-    capabilities.push_back("thinking");
+  if (card.shows_tools) capabilities.push_back("tools");
+  if (card.thinking != qwen::ChatTemplate::Thinking::none) capabilities.push_back("thinking");
   context.json({{"modelfile", ""},
                 {"parameters", ""},
-                {"template", std::string(service.model.chat_template().name())},
-                {"details", details_json(service)},
+                {"template", card.template_name},
+                {"details", details_json(card)},
                 {"model_info",
-                 {{"general.architecture", info.architecture},
-                  {"general.parameter_count", info.parameters},
-                  {info.architecture + ".context_length", service.context()}}},
+                 {{"general.architecture", card.info.architecture},
+                  {"general.parameter_count", card.info.parameters},
+                  {card.info.architecture + ".context_length", card.context}}},
                 {"capabilities", std::move(capabilities)},
                 {"modified_at", iso_time(service.created)}});
 }

@@ -310,8 +310,6 @@ CompletionRequest read_completion_request(const InputJson& body, RawJson raw) {
   request.reply.read_max_tokens(fields, 0);
   if (const auto top = fields.integer("logprobs", 0, kMaxLogprobs)) request.logprobs = static_cast<int>(*top);
   request.echo = fields.flag("echo").value_or(false);
-  if (request.echo && request.logprobs >= 0)
-    throw bad_field("logprobs", "logprobs: not supported together with echo", "unsupported_field");
   ignore_and_refuse(fields, FieldScope::text_completions);
   fields.finish();
   return request;

@@ -7,8 +7,9 @@
 namespace qwen_serve {
 namespace {
 
-// JSON has no infinity: impossible tokens get OpenAI's lowest value.
-double finite(float logprob) {
+// JSON has no infinity: impossible tokens get OpenAI's lowest value. NaN, of a token that nothing precedes, is null.
+Json logprob_json(float logprob) {
+  if (std::isnan(logprob)) return nullptr;
   return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0;
 }
 
@@ -79,10 +80,16 @@ Json token_json(const qwen::Tokenizer& tokenizer, const qwen::TokenProbability& 
   const std::string bytes = tokenizer.token_bytes(entry.token);
   Json list = Json::array();
   for (const char c : bytes) list.push_back(static_cast<unsigned char>(c));
-  return {{"token", bytes}, {"logprob", finite(entry.logprob)}, {"bytes", std::move(list)}};
+  return {{"token", bytes}, {"logprob", logprob_json(entry.logprob)}, {"bytes", std::move(list)}};
 }
 
 }  // namespace
+
+void Delta::add_logprobs(const std::vector<qwen::TokenProbability>& tokens,
+                         const std::vector<std::vector<qwen::TokenProbability>>& others) {
+  logprobs.insert(logprobs.end(), tokens.begin(), tokens.end());
+  alternatives.insert(alternatives.end(), others.begin(), others.end());
+}
 
 std::vector<qwen::ToolCall> join_calls(const std::vector<qwen::ToolCallPiece>& pieces) {
   std::vector<qwen::ToolCall> calls;
@@ -200,12 +207,12 @@ Json CompletionBodies::logprobs(const Delta& delta, std::size_t offset) const {
   for (std::size_t i = 0; i < delta.logprobs.size(); ++i) {
     const std::string bytes = tokenizer_.token_bytes(delta.logprobs[i].token);
     tokens.push_back(token_key(bytes));
-    values.push_back(finite(delta.logprobs[i].logprob));
-    Json others = Json::object();
+    values.push_back(logprob_json(delta.logprobs[i].logprob));
+    Json others = values.back().is_null() ? Json() : Json::object();
     if (i < delta.alternatives.size())
       for (const auto& other : delta.alternatives[i])
         // Two tokens of the same text: the first is the more probable one.
-        others.emplace(token_key(tokenizer_.token_bytes(other.token)), finite(other.logprob));
+        others.emplace(token_key(tokenizer_.token_bytes(other.token)), logprob_json(other.logprob));
     top.push_back(std::move(others));
     offsets.push_back(offset);
     offset += count_characters(bytes);

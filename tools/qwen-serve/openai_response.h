@@ -18,8 +18,12 @@ struct Delta {
   std::string text{};
   std::string reasoning{};                   // the thought before the text
   std::vector<qwen::ToolCallPiece> calls{};  // of tools
+  // NaN, without alternatives, for a prompt's first token (with "echo").
   std::vector<qwen::TokenProbability> logprobs{};
   std::vector<std::vector<qwen::TokenProbability>> alternatives{};
+
+  void add_logprobs(const std::vector<qwen::TokenProbability>& tokens,
+                    const std::vector<std::vector<qwen::TokenProbability>>& others);
 };
 
 // Takes one reply apart while it is generated.

@@ -28,16 +28,33 @@ class Group {
 };
 
 void add_model(tools::CommandLine& app, Options& o) {
-  tools::add_model_path(app, o.model);
   Group model(app, "Model");
+  o.model.path_option =
+      model
+          .option("-m,--model", o.models, "[NAME=]PATH",
+                  "GGUF file or Hugging Face directory (else $LIBQWEN_MODEL, else the bundled model). May be "
+                  "repeated: "
+                  "requests name the model; the first one is loaded at the start, others when they are first "
+                  "used")
+          .environment("LIBQWEN_MODEL")
+          .check([](const std::string& path) {
+            return path.empty()
+                       ? std::string("expected a path, found an empty text (without -m: the bundled model)")
+                       : std::string();
+          })
+          .one_per_use();
+  model.number("--models-mb", o.models_mb, 0, 1 << 24,
+               "Memory for loaded models, in MB: weights and full KV caches (0: no limit); beyond it the "
+               "least recently "
+               "used models that are not in use are unloaded");
   model.number("-t,--threads", o.model.threads, 0, 1024,
                "Threads; 0 takes the physical cores that are free to use");
   model.flag("--pin-threads", o.model.pin_threads, "Bind each thread to one core");
   tools::add_weight_options(app, o.model);
   tools::add_chat_template(app, o.model);
-  model.option("--alias", o.alias, "NAME", "Another id of the model for clients");
+  model.option("--alias", o.alias, "NAME", "Another id of the first model for clients");
   model.flag("--strict-model", o.strict_model,
-             "Refuse requests that name another model (else any name is accepted)");
+             "Refuse requests that name an unknown model (else they use the first)");
   model.number("-c,--ctx-size", o.context, 1, kMaxInt,
                "Tokens of context for each request (2048, or less where the model has less)");
   model.option("--kv-type", o.kv_type, "TYPE", "Type of the KV cache: auto (default), f16 or f32")

@@ -9,9 +9,11 @@
 namespace qwen_serve {
 
 struct Options {
-  tools::ModelOptions model;
-  std::string alias;          // the model's id for clients, beside its own
-  bool strict_model = false;  // refuse requests that name another model
+  tools::ModelOptions model;        // of each
+  std::vector<std::string> models;  // paths, or NAME=PATH; empty: the bundled model
+  int models_mb = 0;                // memory for the models; 0: no limit
+  std::string alias;                // another id of the first model
+  bool strict_model = false;        // refuse requests that name another model
   int context = 0;
   std::string kv_type = "auto";
   std::vector<std::string> task_folders;

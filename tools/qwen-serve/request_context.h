@@ -17,6 +17,7 @@ struct Route;
 struct RequestLog {
   std::string endpoint = "other";  // the route, never a path from outside: it becomes a label
   std::string task;
+  std::string model;  // the id of the one that was used
   std::string user;   // the request's "user" field
   std::string error;  // the code of the error body, or why the work was cancelled
   int prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;

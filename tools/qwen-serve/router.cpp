@@ -153,6 +153,7 @@ void finish_request(Service& service, RequestContext& context, std::size_t bytes
   line["ms"] = to_ms(context.seconds());
   if (!log.error.empty()) line["error"] = log.error;
   if (!log.task.empty()) line["task"] = log.task;
+  if (!log.model.empty()) line["model"] = log.model;
   if (!log.user.empty()) line["user"] = log.user;
   if (log.admitted) {
     line["prompt_tokens"] = log.prompt_tokens;

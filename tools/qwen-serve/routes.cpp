@@ -38,7 +38,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/api/chat", ollama_chat, limited, "Ollama: chat, as JSON lines", true},
     {"POST", "/api/generate", ollama_generate, limited, "Ollama: a reply to a prompt, as JSON lines", true},
     {"POST", "/api/embed", ollama_embed, limited, "Ollama: embeddings", true},
-    {"POST", "/api/embeddings", ollama_unsupported, keyed, "Ollama: not implemented (501)", true},
+    {"POST", "/api/embeddings", ollama_embeddings, limited, "Ollama: the embedding of one prompt", true},
     {"POST", "/api/pull", ollama_unsupported, keyed, "Ollama: not implemented (501)", true},
     {"POST", "/api/push", ollama_unsupported, keyed, "Ollama: not implemented (501)", true},
     {"POST", "/api/create", ollama_unsupported, keyed, "Ollama: not implemented (501)", true},

@@ -21,43 +21,12 @@ std::string key_list() {
   return list ? list : "";
 }
 
-// The model's name without what would be awkward in a URL.
-std::string id_of(const qwen::Model& model) {
-  std::string id = model.info().name;
-  for (char& c : id)
-    if (static_cast<unsigned char>(c) <= 0x20 || c == '/' || c == '?' || c == '#' || c == '%') c = '-';
-  return id.empty() ? "qwen" : id;
-}
-
-qwen::EngineOptions engine_options(const Options& options) {
-  qwen::EngineOptions engine;
-  engine.context = options.context;
-  engine.kv_type = options.kv_type == "f16"   ? qwen::KvType::f16
-                   : options.kv_type == "f32" ? qwen::KvType::f32
-                                              : qwen::KvType::automatic;
-  engine.max_sequences = options.parallel;
-  // Admission bounds the requests; one of them may be a label and a reply.
-  engine.max_queued = 2 * (options.parallel + options.queue);
-  engine.prefix_folder = options.prefix_folder;
-  engine.prefix_bytes = static_cast<std::size_t>(options.prefix_mb) << 20;
-  return engine;
-}
-
 qwen::ResultCacheOptions cache_options(const Options& options) {
   qwen::ResultCacheOptions cache;
   cache.entries = static_cast<std::size_t>(options.cache_entries);
   cache.bytes = static_cast<std::size_t>(options.cache_mb) << 20;
   cache.time_to_live = std::chrono::seconds(options.cache_ttl);
   return cache;
-}
-
-// Bytes of keys and values that the engine keeps at most: `max_sequences` full contexts.
-double kv_limit(const qwen::Engine& engine) {
-  const qwen::EngineOptions& options = engine.options();
-  const qwen::ModelShape& shape = engine.model().info().shape;
-  const double value_bytes = options.kv_type == qwen::KvType::f16 ? 2 : 4;
-  return 2.0 * shape.layers * shape.kv_heads * shape.head_dim * value_bytes * options.context *
-         options.max_sequences;
 }
 
 double cpu_seconds() {
@@ -73,18 +42,15 @@ ClassifierRegistry::Results result_cache(const Options& options) {
 
 }  // namespace
 
-Service::Service(const Options& given, qwen::Model loaded)
+Service::Service(const Options& given)
     : options(given),
-      model(std::move(loaded)),
-      model_id(id_of(model)),
       tasks(read_tasks(options)),
       keys(options.api_key_file, key_list()),
       rates(options.rate),
       admission(options.parallel, options.queue),
-      engine(std::make_shared<qwen::Engine>(model, engine_options(options))),
       answers(cache_options(options)),
       labels(result_cache(options)),
-      classifiers(engine, tasks, labels),
+      models(options, tasks, labels),
       sessions(std::chrono::seconds(options.session_ttl), static_cast<std::size_t>(options.sessions),
                static_cast<std::size_t>(options.session_mb) << 20) {
   // What the page asks for must be there; it is computed in warm_up().
@@ -95,37 +61,21 @@ Service::Service(const Options& given, qwen::Model loaded)
   };
   check(options.task, qwen::TaskKind::classify, "--task");
   check(options.chat_task, qwen::TaskKind::generate, "--chat-task");
-  model.chat_template();  // throws where there is none
   if (!options.access_log.empty()) access_log = std::make_unique<AccessLog>(options.access_log);
+  const ServedModelPtr first = models.get(0);
   metrics.add({Metrics::Reading::gauge,
                "qwen_build_info",
-               "Always 1; what is running stands in the labels",
+               "Always 1; the labels name the program and its model",
                [] { return 1.0; },
                {{"version", QWEN_VERSION},
-                {"model", model_id},
-                {"isa", std::string(model.isa())},
-                {"threads", std::to_string(model.threads())}}});
+                {"model", first->id},
+                {"isa", std::string(first->model.isa())},
+                {"threads", std::to_string(first->model.threads())}}});
   metrics.add(
       {Metrics::Reading::gauge, "process_resident_memory_bytes", "Memory that is in RAM", resident_bytes});
   metrics.add(
       {Metrics::Reading::counter, "process_cpu_seconds_total", "CPU time of all threads", cpu_seconds});
-  metrics.add({Metrics::Reading::gauge, "qwen_weight_bytes", "Memory of the packed weights",
-               [this] { return static_cast<double>(model.weight_bytes()); }});
-  const auto engine_gauge = [this](const char* name, const char* help, auto read) {
-    metrics.add({Metrics::Reading::gauge, name, help,
-                 [this, read] { return static_cast<double>(read(engine->counters())); }});
-  };
-  using Counters = qwen::Engine::Counters;
-  engine_gauge("qwen_jobs_running", "Sequences that are being computed",
-               [](const Counters& c) { return c.running; });
-  engine_gauge("qwen_jobs_queued", "Sequences that wait", [](const Counters& c) { return c.queued; });
-  engine_gauge("qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
-  engine_gauge("qwen_kv_utilization", "KV memory as a part of its limit, 0 to 1",
-               [limit = kv_limit(*engine)](const Counters& c) {
-                 return std::min(1.0, static_cast<double>(c.kv_bytes) / limit);
-               });
-  engine_gauge("qwen_scratch_bytes", "Memory of activations",
-               [](const Counters& c) { return c.scratch_bytes; });
+  for (std::size_t i = 0; i < models.size(); ++i) add_model_metrics(i);
   metrics.add(
       {Metrics::Reading::gauge, "qwen_result_cache_entries", "Answers and labels that are kept", [this] {
          return static_cast<double>(answers.counters().entries + (labels ? labels->counters().entries : 0));
@@ -136,29 +86,55 @@ Service::Service(const Options& given, qwen::Model loaded)
                [this] { return static_cast<double>(sessions.count()); }});
   metrics.add({Metrics::Reading::gauge, "qwen_session_bytes", "Memory of the sessions' turns",
                [this] { return static_cast<double>(sessions.bytes()); }});
-  metrics.add({Metrics::Reading::counter, "qwen_passes_total", "Forward passes",
-               [this] { return static_cast<double>(engine->counters().passes); }});
-  metrics.add({Metrics::Reading::counter, "qwen_pass_rows_total", "Tokens in forward passes",
-               [this] { return static_cast<double>(engine->counters().pass_rows); }});
+}
+
+// Zeros while the model is not loaded.
+void Service::add_model_metrics(std::size_t index) {
+  const auto add = [this, index](Metrics::Reading::Kind kind, const char* name, const char* help,
+                                 std::function<double(const ServedModel&)> read) {
+    metrics.add({kind,
+                 name,
+                 help,
+                 [this, index, read = std::move(read)] { return models.read(index, read); },
+                 {{"model", models.card(index).id}}});
+  };
+  const auto counters = [&add](Metrics::Reading::Kind kind, const char* name, const char* help, auto read) {
+    add(kind, name, help,
+        [read](const ServedModel& model) { return static_cast<double>(read(model.engine->counters())); });
+  };
+  using Counters = qwen::Engine::Counters;
+  using enum Metrics::Reading::Kind;
+  add(gauge, "qwen_model_loaded", "1 if the model is loaded", [](const ServedModel&) { return 1.0; });
+  metrics.add({counter,
+               "qwen_model_loads_total",
+               "How often the model was loaded",
+               [this, index] { return static_cast<double>(models.loads(index)); },
+               {{"model", models.card(index).id}}});
+  add(gauge, "qwen_weight_bytes", "Memory of the packed weights",
+      [](const ServedModel& model) { return static_cast<double>(model.model.weight_bytes()); });
+  counters(gauge, "qwen_jobs_running", "Sequences that are being computed",
+           [](const Counters& c) { return c.running; });
+  counters(gauge, "qwen_jobs_queued", "Sequences that wait", [](const Counters& c) { return c.queued; });
+  counters(gauge, "qwen_kv_bytes", "Memory of keys and values", [](const Counters& c) { return c.kv_bytes; });
+  add(gauge, "qwen_kv_utilization", "KV memory as a part of its limit, 0 to 1", [](const ServedModel& model) {
+    return std::min(1.0, static_cast<double>(model.engine->counters().kv_bytes) / model.kv_limit());
+  });
+  counters(gauge, "qwen_scratch_bytes", "Memory of activations",
+           [](const Counters& c) { return c.scratch_bytes; });
+  counters(counter, "qwen_passes_total", "Forward passes since the model was loaded",
+           [](const Counters& c) { return c.passes; });
+  counters(counter, "qwen_pass_rows_total", "Tokens in forward passes since the model was loaded",
+           [](const Counters& c) { return c.pass_rows; });
 }
 
 void Service::warm_up() noexcept {
   try {
-    classifiers.task(options.task);
-    make_chat(*this, options.chat_task, {}, {}, {});
+    const ServedModelPtr first = models.get(0);
+    first->classifiers.task(options.task);
+    make_chat(*this, *first, options.chat_task, {}, {}, {});
   } catch (const std::exception&) {
     // The server is shutting down, or the first request will say what is wrong.
   }
-}
-
-int Service::max_prompt() const {
-  return options.max_prompt > 0 ? std::min(options.max_prompt, context()) : context();
-}
-
-qwen::SamplingOptions Service::default_sampling() const {
-  qwen::SamplingOptions sampling = model.info().sampling;
-  options.sampling.apply(sampling);
-  return sampling;
 }
 
 std::uint64_t random_seed() {
@@ -166,34 +142,23 @@ std::uint64_t random_seed() {
   return (std::uint64_t{random()} << 32) | random();
 }
 
-void Service::check_prompt(std::size_t tokens, const char* field) const {
-  // One token of the context is for the reply.
-  const std::size_t most = static_cast<std::size_t>(std::min(max_prompt(), context() - 1));
-  if (tokens <= most) return;
-  throw ApiError(
-      400, "context_length_exceeded",
-      "the prompt has " + std::to_string(tokens) + " tokens; expected at most " + std::to_string(most),
-      field);
+std::size_t Service::find_model(const std::string& name) const {
+  if (const auto index = models.find(name)) return *index;
+  std::string known;
+  for (const auto& [id, index] : models.names()) known += (known.empty() ? "\"" : ", \"") + id + "\"";
+  throw ApiError(404, "model_not_found", "unknown model \"" + name.substr(0, 100) + "\"; expected " + known,
+                 "model");
 }
 
-void Service::check_model(const std::string& name) const {
-  if (name == model_id || (!options.alias.empty() && name == options.alias)) return;
-  throw ApiError(404, "model_not_found",
-                 "unknown model \"" + name.substr(0, 100) + "\"; expected \"" + model_id + "\"", "model");
+std::size_t Service::choose_model(const std::optional<std::string>& name) const {
+  if (!name) return 0;
+  return options.strict_model ? find_model(*name) : models.find(*name).value_or(0);
 }
 
-void Service::check_request_model(const std::string& name) const {
-  if (options.strict_model) check_model(name);
-}
-
-void Service::check_tokens(std::span<const qwen::Token> tokens, const char* field) const {
-  const int size = model.tokenizer().size();
-  for (const qwen::Token token : tokens)
-    if (token < 0 || token >= size)
-      throw ApiError(400, "invalid_value",
-                     std::string(field) + ": expected token ids below " + std::to_string(size) + ", found " +
-                         std::to_string(token),
-                     field);
+ServedModelPtr Service::use_model(RequestContext& context, const std::optional<std::string>& name) {
+  const std::size_t index = choose_model(name);
+  context.log.model = models.card(index).id;
+  return models.get(index);
 }
 
 AdmittedRequest::AdmittedRequest(Service& service, RequestContext& context, int places)

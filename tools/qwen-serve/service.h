@@ -2,15 +2,14 @@
 #pragma once
 #include <ctime>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "qwen-serve/access_log.h"
 #include "qwen-serve/admission.h"
 #include "qwen-serve/api_keys.h"
-#include "qwen-serve/classifier_registry.h"
 #include "qwen-serve/client_watch.h"
 #include "qwen-serve/metrics.h"
+#include "qwen-serve/model_pool.h"
 #include "qwen-serve/openai_response.h"
 #include "qwen-serve/options.h"
 #include "qwen-serve/rate_limiter.h"
@@ -23,21 +22,18 @@
 namespace qwen_serve {
 
 struct Service {
-  Service(const Options& options, qwen::Model model);
+  explicit Service(const Options& options);
 
   const Options options;
-  qwen::Model model;
-  const std::string model_id;
-  const long created = static_cast<long>(std::time(nullptr));  // when the model was loaded
+  const long created = static_cast<long>(std::time(nullptr));  // when the server was started
   qwen::TaskRegistry tasks;
   ApiKeys keys;
   RateLimiter rates;
   Admission admission;
-  std::shared_ptr<qwen::Engine> engine;
   qwen::ResultCache<std::shared_ptr<const Answer>> answers;
   qwen::ResultCache<qwen::Constraint> constraints{{.entries = 64}};  // by AnswerFormat::key()
   const ClassifierRegistry::Results labels;                          // null: not cached
-  ClassifierRegistry classifiers;
+  ModelPool models;
   SessionStore sessions;
   ClientWatch watch;
   Metrics metrics;
@@ -45,17 +41,17 @@ struct Service {
 
   // Computes the prompts of the page's tasks, so that the first request need not.
   void warm_up() noexcept;
-  int context() const { return engine->options().context; }
-  int max_prompt() const;  // tokens
-  // Sampling options of a completion, unless the request sets them.
-  qwen::SamplingOptions default_sampling() const;
-  // Throws ApiError 400 if a prompt is longer than max_prompt() or fills the context.
-  void check_prompt(std::size_t tokens, const char* field) const;
-  // Throws ApiError 400 if a token id is not in the vocabulary.
-  void check_tokens(std::span<const qwen::Token> tokens, const char* field) const;
-  // Throws ApiError 404 unless `name` is the model's id or alias. Without --strict-model requests may name any.
-  void check_model(const std::string& name) const;
-  void check_request_model(const std::string& name) const;
+  // The model with this id or alias. Throws ApiError 404.
+  std::size_t find_model(const std::string& name) const;
+  // The model that a request names: the first one if it names none, or without --strict-model an unknown one.
+  // Throws ApiError 404.
+  std::size_t choose_model(const std::optional<std::string>& name) const;
+  // The model of choose_model(), which is entered in the request's log. Loads it
+  // if it is not loaded, and keeps it loaded as long as the result exists. Throws ApiError 404 and as ModelPool::get().
+  ServedModelPtr use_model(RequestContext& context, const std::optional<std::string>& name);
+
+ private:
+  void add_model_metrics(std::size_t index);
 };
 
 // A request that may use the model: its places, and the watch over its client.

@@ -64,8 +64,9 @@ void metrics(Service& service, RequestContext& context) {
 }
 
 void info(Service& service, RequestContext& context) {
+  const ModelCard& card = service.models.card(0);
   Json tasks = Json::array();
-  for (const std::string& name : service.tasks.names_for(service.model.info())) {
+  for (const std::string& name : service.tasks.names_for(card.info)) {
     const qwen::Task& task = service.tasks.get(name);
     Json labels = Json::array();
     for (const qwen::TaskLabel& label : task.labels)
@@ -80,8 +81,10 @@ void info(Service& service, RequestContext& context) {
   Json body;
   body["name"] = "qwen-serve";
   body["version"] = QWEN_VERSION;
-  body["model"] = service.model_id;
-  body["context"] = service.context();
+  body["model"] = card.id;
+  body["models"] = Json::array();
+  for (std::size_t i = 0; i < service.models.size(); ++i) body["models"].push_back(service.models.card(i).id);
+  body["context"] = card.context;
   body["parallel"] = service.options.parallel;
   body["tasks"] = std::move(tasks);
   body["defaults"] = {{"task", service.options.task},
@@ -90,12 +93,11 @@ void info(Service& service, RequestContext& context) {
                       {"top_p", shortest(chat.sampling.top_p)},
                       {"max_tokens", chat.max_new_tokens}};
   body["limits"] = {{"body_bytes", service.options.max_body},
-                    {"prompt_tokens", service.max_prompt()},
+                    {"prompt_tokens", max_prompt(service.options, card.context)},
                     {"session_seconds", service.options.session_ttl}};
   body["auth"] = service.keys.required();
-  body["builtin"] = service.model.info().source == "builtin";
-  body["thinking"] = !service.model.info().chat_template.empty() &&
-                     service.model.chat_template().thinking() == qwen::ChatTemplate::Thinking::optional;
+  body["builtin"] = card.info.source == "builtin";
+  body["thinking"] = card.thinking == qwen::ChatTemplate::Thinking::optional;
   context.json(body);
 }
 

@@ -89,6 +89,7 @@ ClassifyRequest read_classify_request(const InputJson& body) {
 AnalyzeRequest read_analyze_request(const InputJson& body) {
   Fields fields(body);
   AnalyzeRequest request;
+  request.model = fields.text("model");
   request.session = fields.text("session");
   request.task = read_name(fields, body, "task", request.label);
   request.reply = read_name(fields, body, "reply", request.answer);
@@ -123,6 +124,7 @@ AnalyzeRequest read_analyze_request(const InputJson& body) {
 ChatRequest read_plain_chat_request(const InputJson& body) {
   Fields fields(body);
   ChatRequest request;
+  request.model = fields.text("model");
   request.session = fields.text("session");
   request.prompt = read_message(fields, "prompt");
   if (const InputJson* history = fields.find("history")) {
@@ -144,6 +146,7 @@ ChatRequest read_plain_chat_request(const InputJson& body) {
 TokenizeRequest read_tokenize_request(const InputJson& body) {
   Fields fields(body);
   TokenizeRequest request;
+  request.model = fields.text("model");
   const auto text = fields.text("text");
   if (!text) throw bad_field("text", "text is missing", "missing_field");
   request.text = *text;
@@ -152,13 +155,13 @@ TokenizeRequest read_tokenize_request(const InputJson& body) {
   return request;
 }
 
-std::vector<qwen::Token> read_detokenize_request(const InputJson& body) {
+DetokenizeRequest read_detokenize_request(const InputJson& body) {
   Fields fields(body);
   const InputJson* tokens = fields.find("tokens");
   if (!tokens) throw bad_field("tokens", "tokens is missing", "missing_field");
-  auto out = read_tokens(*tokens, "tokens");
+  DetokenizeRequest request{fields.text("model"), read_tokens(*tokens, "tokens")};
   fields.finish();
-  return out;
+  return request;
 }
 
 }  // namespace qwen_serve

@@ -21,7 +21,7 @@ struct ClassifyRequest {
 
 struct AnalyzeRequest {
   std::string text;  // "": the last message once more
-  std::optional<std::string> session, task, reply;
+  std::optional<std::string> model, session, task, reply;
   bool label = true, answer = true;  // false where "task" or "reply" is null
   bool regenerate = false;
   std::optional<bool> history;
@@ -35,21 +35,27 @@ struct AnalyzeRequest {
 
 struct ChatRequest {
   std::string prompt;
-  std::optional<std::string> session;
+  std::optional<std::string> model, session;
   std::optional<bool> history;
   std::optional<std::vector<qwen::ChatTurn>> turns;  // "history" as a list
   ReplyFields fields;
 };
 
 struct TokenizeRequest {
+  std::optional<std::string> model;
   std::string text;
   bool special = false;
+};
+
+struct DetokenizeRequest {
+  std::optional<std::string> model;
+  std::vector<qwen::Token> tokens;
 };
 
 ClassifyRequest read_classify_request(const InputJson& body);
 AnalyzeRequest read_analyze_request(const InputJson& body);
 ChatRequest read_plain_chat_request(const InputJson& body);
 TokenizeRequest read_tokenize_request(const InputJson& body);
-std::vector<qwen::Token> read_detokenize_request(const InputJson& body);
+DetokenizeRequest read_detokenize_request(const InputJson& body);
 
 }  // namespace qwen_serve

@@ -1,0 +1,19 @@
+// The log-probability of one token, and of the most probable ones in its place.
+#pragma once
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "qwen/sampler.h"
+
+namespace qwen::runtime {
+
+struct TokenLogprobs {
+  TokenProbability token{};
+  std::vector<TokenProbability> alternatives{};
+};
+
+// For `logits` [vocab_size]: the same numbers as Sampler::logprob() and Sampler::top_logprobs() of `alternatives`.
+TokenLogprobs token_logprobs(std::span<const float> logits, Token token, int alternatives);
+
+}  // namespace qwen::runtime
