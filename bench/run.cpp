@@ -302,12 +302,12 @@ RunResult run_benchmark(const RunOptions& options,
     on_step(what, done++ / steps_in_all);
   };
   std::string path = options.model;
-  std::unique_ptr<SyntheticFile> synthetic;
+  std::unique_ptr<ModelInMemory> synthetic;
   if (options.synthetic) {
     step("synthetic weights");
     const auto start = Clock::now();
     if (options.keep.empty()) {
-      synthetic = std::make_unique<SyntheticFile>(*options.synthetic);
+      synthetic = std::make_unique<ModelInMemory>(*options.synthetic);
       path = synthetic->path();
     } else {
       write_synthetic(*options.synthetic, options.keep);

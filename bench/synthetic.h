@@ -1,6 +1,7 @@
 // Models with the shapes of real ones and synthetic weights: no download, no disk.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,16 +42,20 @@ std::vector<PlannedTensor> plan_tensors(const SyntheticSpec& spec);
 // size. The same spec and seed give the same bytes.
 void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::uint64_t seed = 1);
 
-// The same in memory: path() can be loaded like a file while the object exists, and does not count as resident memory of the process.
-class SyntheticFile {
+// A model in memory: path() can be loaded like a file while the object exists, and does not count as resident memory of
+// the process.
+class ModelInMemory {
  public:
-  explicit SyntheticFile(const SyntheticSpec& spec, std::uint64_t seed = 1);
-  SyntheticFile(const SyntheticFile&) = delete;
-  SyntheticFile& operator=(const SyntheticFile&) = delete;
-  ~SyntheticFile();
+  explicit ModelInMemory(const SyntheticSpec& spec, std::uint64_t seed = 1);
+  // A copy of the bundled model. Throws Error(unsupported) if this build has none.
+  static std::unique_ptr<ModelInMemory> bundled();
+  ModelInMemory(const ModelInMemory&) = delete;
+  ModelInMemory& operator=(const ModelInMemory&) = delete;
+  ~ModelInMemory();
   const std::string& path() const noexcept { return path_; }
 
  private:
+  explicit ModelInMemory(const char* name);
   int fd_ = -1;
   std::string path_;
 };

@@ -10,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/utf8.h"
+#include "builtin/builtin.h"
 #include "formats/gguf_writer.h"
 #include "formats/model_file.h"
 #include "process.h"
@@ -244,16 +245,32 @@ void write_synthetic(const SyntheticSpec& spec, const std::string& path, std::ui
   write_model(writer, spec, seed);
 }
 
-SyntheticFile::SyntheticFile(const SyntheticSpec& spec, std::uint64_t seed) {
-  check_room(spec);
-  fd_ = ::memfd_create("qwen-synthetic", MFD_CLOEXEC);
+ModelInMemory::ModelInMemory(const char* name) : fd_(::memfd_create(name, MFD_CLOEXEC)) {
   if (fd_ < 0) fail(ErrorCode::io, "cannot make a file in memory: ", std::strerror(errno));
   path_ = cat("/proc/self/fd/", fd_);
+}
+
+std::unique_ptr<ModelInMemory> ModelInMemory::bundled() {
+  std::span<const std::byte> rest = builtin::model_file();
+  if (rest.empty())
+    fail(ErrorCode::unsupported, "this build has no bundled model: name one with -m FILE or --synthetic");
+  std::unique_ptr<ModelInMemory> file(new ModelInMemory("qwen-bundled"));
+  while (!rest.empty()) {
+    const ssize_t written = ::write(file->fd_, rest.data(), rest.size());
+    if (written < 0) fail(ErrorCode::io, "cannot write a file in memory: ", std::strerror(errno));
+    rest = rest.subspan(static_cast<std::size_t>(written));
+  }
+  return file;
+}
+
+ModelInMemory::ModelInMemory(const SyntheticSpec& spec, std::uint64_t seed)
+    : ModelInMemory("qwen-synthetic") {
+  check_room(spec);
   formats::GgufWriter writer(fd_);
   write_model(writer, spec, seed);
 }
 
-SyntheticFile::~SyntheticFile() {
+ModelInMemory::~ModelInMemory() {
   if (fd_ >= 0) ::close(fd_);
 }
 

@@ -1,14 +1,16 @@
 // The commands of qwen-bench, and the options that several of them share.
 #pragma once
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/command_line.h"
+#include "synthetic.h"
 
 namespace qwen::bench {
 
-// Which model a command measures: a file, or synthetic weights.
+// Which model a command measures: a file, synthetic weights, or the bundled model.
 struct ModelChoice {
   std::string model, synthetic;
 
@@ -16,12 +18,13 @@ struct ModelChoice {
   // Call after parsing. --synthetic on the command line, or `other`, overrides a model from config.yaml or the environment.
   // Throws UsageError if two models are left.
   void settle(bool other = false);
-  // settle(), and throws UsageError if there is no model.
+  // settle(); if no model is named, `model` becomes the bundled one, with a note on stderr.
   void require();
   bool none() const { return model.empty() && synthetic.empty(); }
 
  private:
   tools::Option option_;
+  std::shared_ptr<ModelInMemory> bundled_;
 };
 
 // Options of the commands that send requests to a model.

@@ -132,14 +132,14 @@ double rate_of(const Model& model, const std::optional<Constraint>& constraint, 
 
 int measure_constraints(ConstraintsFlags& flags) {
   flags.choice.require();
-  std::unique_ptr<SyntheticFile> synthetic;
+  std::unique_ptr<ModelInMemory> synthetic;
   LoadOptions load;
   load.threads = flags.threads;
   std::string path = flags.choice.model;
   if (!flags.choice.synthetic.empty()) {
     SyntheticSpec spec = parse_synthetic(flags.choice.synthetic);
     spec.vocabulary = flags.vocabulary;
-    synthetic = std::make_unique<SyntheticFile>(spec);
+    synthetic = std::make_unique<ModelInMemory>(spec);
     path = synthetic->path();
   }
   const Activity before = activity_now();

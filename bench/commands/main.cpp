@@ -11,7 +11,8 @@
 namespace qwen::bench {
 
 void ModelChoice::add_options(tools::CommandLine& app) {
-  option_ = app.add("-m,--model", model, "GGUF file or Hugging Face directory").type("PATH");
+  option_ = app.add("-m,--model", model, "GGUF file or Hugging Face directory (default: the bundled model)")
+                .type("PATH");
   app.add("--synthetic", synthetic, "synthetic weights instead: SHAPE:TYPE, such as qwen2.5-0.5b:q4_0")
       .type("SHAPE:TYPE");
 }
@@ -28,7 +29,10 @@ void ModelChoice::settle(bool other) {
 
 void ModelChoice::require() {
   settle();
-  if (none()) throw tools::UsageError(kExpectedModel);
+  if (!none()) return;
+  bundled_ = ModelInMemory::bundled();
+  model = bundled_->path();
+  tools::warn("no model named: measuring the bundled one; -m FILE or --synthetic SHAPE:TYPE names another");
 }
 
 void LoadFlags::add_options(tools::CommandLine& app) {

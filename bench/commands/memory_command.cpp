@@ -53,10 +53,10 @@ std::uint64_t measured(const std::string& path, const MemoryFlags& flags, int co
 
 int memory(MemoryFlags& flags) {
   flags.choice.require();
-  std::unique_ptr<SyntheticFile> synthetic;
+  std::unique_ptr<ModelInMemory> synthetic;
   std::string path = flags.choice.model;
   if (!flags.choice.synthetic.empty()) {
-    synthetic = std::make_unique<SyntheticFile>(parse_synthetic(flags.choice.synthetic));
+    synthetic = std::make_unique<ModelInMemory>(parse_synthetic(flags.choice.synthetic));
     path = synthetic->path();
   }
   if (flags.contexts.empty())

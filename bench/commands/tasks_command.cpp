@@ -210,7 +210,7 @@ tools::Json to_json(const std::vector<Result>& results) {
 
 int tasks(TasksFlags& flags) {
   flags.choice.require();
-  std::unique_ptr<SyntheticFile> synthetic;
+  std::unique_ptr<ModelInMemory> synthetic;
   LoadOptions load;
   load.threads = flags.threads;
   load.chat_template = tools::chat_template_text(flags.chat_template);
@@ -218,7 +218,7 @@ int tasks(TasksFlags& flags) {
   if (!flags.choice.synthetic.empty()) {
     SyntheticSpec spec = parse_synthetic(flags.choice.synthetic);
     spec.vocabulary = flags.vocabulary;
-    synthetic = std::make_unique<SyntheticFile>(spec);
+    synthetic = std::make_unique<ModelInMemory>(spec);
     path = synthetic->path();
     if (load.chat_template.empty()) load.chat_template = "qwen2.5";
   }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kVocab = 151936;
 
-void tokenize(benchmark::State& state, const std::shared_ptr<SyntheticFile>& file) {
+void tokenize(benchmark::State& state, const std::shared_ptr<ModelInMemory>& file) {
   const Tokenizer tokenizer = Model::load_tokenizer(file->path());
   std::string text;
   for (int i = 0; i < 200; ++i)
@@ -20,7 +20,7 @@ void tokenize(benchmark::State& state, const std::shared_ptr<SyntheticFile>& fil
   count_rate(state, "GB/s", static_cast<double>(text.size()));
 }
 
-void load_tokenizer(benchmark::State& state, const std::shared_ptr<SyntheticFile>& file) {
+void load_tokenizer(benchmark::State& state, const std::shared_ptr<ModelInMemory>& file) {
   for (auto _ : state) benchmark::DoNotOptimize(Model::load_tokenizer(file->path()));
 }
 
@@ -44,7 +44,7 @@ void sample(benchmark::State& state, float temperature, int top_k, float top_p) 
 
 void register_text() {
   // The vocabulary of a small synthetic model: no file is needed.
-  const auto file = std::make_shared<SyntheticFile>(parse_synthetic("small:q4_0"));
+  const auto file = std::make_shared<ModelInMemory>(parse_synthetic("small:q4_0"));
   benchmark::RegisterBenchmark("tokenizer/encode", tokenize, file);
   benchmark::RegisterBenchmark("tokenizer/load-4096", load_tokenizer, file);
   benchmark::RegisterBenchmark("sampler/greedy", sample, 0.0f, 0, 1.0f);

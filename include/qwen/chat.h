@@ -110,6 +110,16 @@ class QWEN_API Chat {
   // Throws Error(busy) if the engine's queue is full.
   ChatReply say(std::string_view text, const TextCallback& on_text = {}, const SayOptions& options = {});
 
+  // Answers each text as the next message of the conversation, which stays as it is: many texts are computed together,
+  // results are in their order. on_result gets each, in order and in the calling thread, as soon as it and all before
+  // it are known; returning false ends the call with the results so far. If the engine's queue is full, the call waits
+  // for its earlier texts.
+  // Throws Error(context_full) as say(); one text's error ends the call.
+  // Throws Error(cancelled) if `cancel` was set before the replies were complete.
+  std::vector<ChatReply> reply_batch(std::span<const std::string> texts,
+                                     const Callback<std::size_t, const ChatReply&>& on_result = {},
+                                     const CancelToken& cancel = {}) const;
+
   // A message as the model gets it.
   struct Prompt {
     // The whole conversation, by the chat template.

@@ -7,6 +7,7 @@
 
 #include "base/fail.h"
 #include "qwen/thinking.h"
+#include "tasks/batch.h"
 #include "tasks/clock.h"
 #include "tasks/inline_engine.h"
 #include "tasks/prompt.h"
@@ -146,6 +147,11 @@ struct Chat::State {
     EngineJob job;
   };
   PendingReply submit(std::string_view text, const SayOptions& say) const;
+  EngineJob submit(std::vector<Token> tokens, Thought thought, const SayOptions& say) const;
+  std::vector<ChatReply> reply_batch(std::span<const std::string> texts,
+                                     const Callback<std::size_t, const ChatReply&>& on_result,
+                                     const CancelToken& cancel) const;
+  ChatReply result_of(PendingReply& pending, const TextCallback& on_text, const SayOptions& say) const;
   ChatReply finish(PendingReply& pending, std::string_view text, const TextCallback& on_text,
                    const SayOptions& say);
   void receive(PendingReply& pending, const TextCallback& on_text, const SayOptions& say,
@@ -202,6 +208,12 @@ ChatReply Chat::say(std::string_view text, const TextCallback& on_text, const Sa
   return state_->finish(pending, text, on_text, options);
 }
 
+std::vector<ChatReply> Chat::reply_batch(std::span<const std::string> texts,
+                                         const Callback<std::size_t, const ChatReply&>& on_result,
+                                         const CancelToken& cancel) const {
+  return state_->reply_batch(texts, on_result, cancel);
+}
+
 Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOptions& say) const {
   PendingReply pending;
   pending.start = Clock::now();
@@ -209,28 +221,27 @@ Chat::State::PendingReply Chat::State::submit(std::string_view text, const SayOp
     fail(ErrorCode::invalid_argument, "say: expected a constraint or a partial reply, found both");
   pending.prompt = prompt(text, say);
   pending.thought = thought_of(pending.prompt, say.partial);
+  pending.job = submit(pending.prompt.tokens, pending.thought, say);
+  return pending;
+}
+
+EngineJob Chat::State::submit(std::vector<Token> tokens, Thought thought, const SayOptions& say) const {
   EngineRequest request;
-  request.prompt = pending.prompt.tokens;
+  request.prompt = std::move(tokens);
   request.generate.max_new_tokens = max_new_tokens();
   request.generate.sampling = options.sampling.value_or(task.sampling);
   if (say.seed) request.generate.sampling->seed = *say.seed;
   request.generate.stop = say.stop;
   request.generate.cancel = say.cancel;
   request.generate.constraint = say.constraint;
-  request.generate.thought = pending.thought;
-  if (pending.thought != Thought::none) request.generate.thought_tokens = options.thought_tokens;
-  pending.job = engine->submit(std::move(request));
-  return pending;
+  request.generate.thought = thought;
+  if (thought != Thought::none) request.generate.thought_tokens = options.thought_tokens;
+  return engine->submit(std::move(request));
 }
 
 ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, const TextCallback& on_text,
                               const SayOptions& say) {
-  ChatReply reply;
-  reply.prompt_tokens = static_cast<int>(pending.prompt.tokens.size());
-  reply.truncated_tokens = pending.prompt.truncated_tokens;
-  receive(pending, on_text, say, reply);
-  reply.finish = reply.generation.finish;
-  reply.total_seconds = seconds_since(pending.start);
+  ChatReply reply = result_of(pending, on_text, say);
   if (history()) {
     reply.dropped_turns = pending.prompt.dropped_turns;
     turns.erase(turns.begin(), turns.begin() + reply.dropped_turns);
@@ -243,6 +254,45 @@ ChatReply Chat::State::finish(PendingReply& pending, std::string_view text, cons
     turn_tokens.clear();
   }
   return reply;
+}
+
+ChatReply Chat::State::result_of(PendingReply& pending, const TextCallback& on_text,
+                                 const SayOptions& say) const {
+  ChatReply reply;
+  reply.prompt_tokens = static_cast<int>(pending.prompt.tokens.size());
+  reply.truncated_tokens = pending.prompt.truncated_tokens;
+  receive(pending, on_text, say, reply);
+  reply.finish = reply.generation.finish;
+  reply.total_seconds = seconds_since(pending.start);
+  return reply;
+}
+
+std::vector<ChatReply> Chat::State::reply_batch(std::span<const std::string> texts,
+                                                const Callback<std::size_t, const ChatReply&>& on_result,
+                                                const CancelToken& cancel) const {
+  SayOptions say;
+  say.cancel = cancel;
+  std::vector<Thought> thoughts(texts.size());
+  tasks::BatchSteps<tasks::PendingText, ChatReply> steps;
+  steps.find_known = [](std::size_t, ChatReply&) { return false; };
+  steps.make_prompt = [&](std::size_t i) {
+    Prompt made = prompt(texts[i], say);
+    thoughts[i] = made.thought;
+    return tasks::Prompt{std::move(made.tokens), made.truncated_tokens};
+  };
+  steps.submit = [&](tasks::PendingText& text) {
+    text.job = submit(text.prompt.tokens, thoughts[text.index], say);
+  };
+  steps.finish = [&](tasks::PendingText& text) {
+    PendingReply pending{Clock::now(), {}, thoughts[text.index], std::exchange(text.job, {})};
+    pending.prompt.tokens = std::move(text.prompt.tokens);
+    pending.prompt.truncated_tokens = text.prompt.truncated_tokens;
+    ChatReply reply = result_of(pending, {}, say);
+    if (reply.finish == FinishReason::cancelled) fail(ErrorCode::cancelled, "the replies were cancelled");
+    reply.total_seconds = text.seconds + pending.job.result().total_seconds;
+    return reply;
+  };
+  return tasks::run_batch(*engine, texts.size(), steps, on_result);
 }
 
 // Pulls the text, so that a slow on_text does not block the engine.

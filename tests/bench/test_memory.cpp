@@ -13,7 +13,7 @@ TEST_CASE("the estimate's parts are those of the loaded model", "[bench]") {
   for (const char* name : {"small:q4_k_m", "small:f32", "small:bf16", "tiny-qwen3:q8_0"}) {
     for (const QuantizeOnLoad quantize : {QuantizeOnLoad::none, QuantizeOnLoad::int8}) {
       INFO(name << ", quantize " << static_cast<int>(quantize));
-      const SyntheticFile file(parse_synthetic(name));
+      const ModelInMemory file(parse_synthetic(name));
       LoadOptions load;
       load.threads = 2;
       load.quantize = quantize;
@@ -36,7 +36,7 @@ TEST_CASE("the estimate's parts are those of the loaded model", "[bench]") {
 }
 
 TEST_CASE("estimates that cannot be are refused", "[bench]") {
-  const SyntheticFile file(parse_synthetic("tiny:q8_0"));
+  const ModelInMemory file(parse_synthetic("tiny:q8_0"));
   CHECK_THROWS_WITH(Model::estimate(file.path(), 513), Catch::Contains("context: expected 1 to 512"));
   CHECK_THROWS_WITH(Model::estimate(file.path(), 0), Catch::Contains("context: expected 1 to 512"));
   CHECK_THROWS_WITH(Model::estimate(file.path(), 10, 0), Catch::Contains("sequences"));

@@ -51,7 +51,7 @@ TEST_CASE("a synthetic model of every type loads and gives finite logits", "[ben
   for (const char* shape : {"tiny", "tiny-untied", "tiny-qwen3", "small"})
     for (const std::string& type : synthetic_types()) {
       INFO(shape << ":" << type);
-      const SyntheticFile file(parse_synthetic(std::string(shape) + ":" + type));
+      const ModelInMemory file(parse_synthetic(std::string(shape) + ":" + type));
       LoadOptions options;
       options.threads = 1;
       Session session(Model::load(file.path(), options));
@@ -67,7 +67,7 @@ TEST_CASE("a synthetic model of every type loads and gives finite logits", "[ben
 
 TEST_CASE("the same seed gives the same model", "[bench]") {
   const auto bytes = [](std::uint64_t seed) {
-    const SyntheticFile file(parse_synthetic("tiny:q4_k_m"), seed);
+    const ModelInMemory file(parse_synthetic("tiny:q4_k_m"), seed);
     std::ifstream in(file.path(), std::ios::binary);
     return std::string(std::istreambuf_iterator<char>(in), {});
   };
@@ -76,7 +76,7 @@ TEST_CASE("the same seed gives the same model", "[bench]") {
 }
 
 TEST_CASE("text survives the made-up tokeniser", "[bench]") {
-  const SyntheticFile file(parse_synthetic("small:q4_0"));
+  const ModelInMemory file(parse_synthetic("small:q4_0"));
   const Tokenizer tokenizer = Model::load_tokenizer(file.path());
   const std::string text = "Hello there, 你好 <|im_end|>";
   CHECK(tokenizer.decode(tokenizer.encode(text)) == text);

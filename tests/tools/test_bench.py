@@ -103,9 +103,19 @@ class Run(unittest.TestCase):
             again = bench("run", "-m", path, "-p", "0", "-n", "2", "-r", "1", "-t", "1", "--json")
             self.assertEqual(json.loads(self.good(again))["prefill"], [])
 
+    def test_the_bundled_model_is_the_default(self):
+        result = bench("run", "-p", "8", "-n", "2", "-r", "1", "-t", "1", "--json")
+        out = json.loads(result.stdout)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("no model named: measuring the bundled one", result.stderr)
+        self.assertGreater(out["decode"][0]["tokens_per_s"], 0)
+        self.assertIn("mini", out["model"])
+        estimate = bench("memory", "-c", "64", "--json")
+        self.assertEqual(estimate.returncode, 0, estimate.stderr)
+        self.assertGreater(json.loads(estimate.stdout)[0]["weights"], 1_000_000)
+
     def test_refusals(self):
         cases = [
-            (["run"], 2, "expected one model"),
             (["run", "--synthetic", "tiny:q4_0", "-m", "x"], 2, "expected one model"),
             (["run", "-m", "/nonexistent.gguf"], 1, "/nonexistent.gguf"),
             (["run", "--synthetic", "qwen9:q4_0"], 1, "unknown shape"),
@@ -119,7 +129,6 @@ class Run(unittest.TestCase):
             (["cost", "--watts", "20"], 2, "--price"),
             (["cost", "--watts", "-3", "--price", "1"], 2, "--watts"),
             (["cost", "--watts", "20", "--price", "1", "--versus", "/nonexistent.yaml"], 1, "/nonexistent.yaml"),
-            (["memory"], 2, "expected one model"),
             (["memory", "--synthetic", "tiny", "-c", "513"], 1, "1 to 512"),
         ]
         for args, code, message in cases:

@@ -409,6 +409,10 @@ class Conversation(unittest.TestCase):
         t.expect("Overwrite it")
         t.line("y")
         t.expect("saved to")
+        t.line("/save /dev/null")  # there is nothing to overwrite
+        t.expect("saved to /dev/null")
+        t.line("/save /dev/full")
+        t.expect("No space left on device")
         t.line("/load " + self.path)
         t.expect("some question")
         t.expect("more")

@@ -123,6 +123,19 @@ class Help(unittest.TestCase):
             self.assertEqual(result.stdout, run(*same, model=None).stdout)
         self.assertIn("--labels", run("help", "classify", model=None).stdout)
 
+    def test_every_option_is_described_in_chinese(self):
+        chinese = environment(LC_ALL="zh_CN.UTF-8")
+        names = re.findall(r"(?m)^  (\S+) ", run("--help", model=None).stdout.split("commands:\n")[1].split("\n\n")[0])
+        self.assertGreater(len(names), 15)
+        for name in ["", *(one for one in names if not one.startswith(("[", "TEXT")))]:
+            text = run(*([name] if name else []), "--help", model=None, env=chinese).stdout
+            options = text.split("参数:\n" if "参数:\n" in text else "选项:\n", 1)[1].split("示例")[0]
+            for line in options.splitlines():
+                # A heading, or the description behind the option or on a line of its own.
+                found = re.match(r"(\S.*):$|  \S.*?  +(\S.*)$| {30}(\S.*)$", line)
+                if found:
+                    self.assertRegex("".join(part or "" for part in found.groups()), "[\u4e00-\u9fff]", f"{name}: {line}")
+
     def test_chinese_overview(self):
         english = run("--help", model=None).stdout
         commands = [line.split()[0] for line in re.findall(r"(?s)commands:\n(.*?)\n\n", english)[0].splitlines()]

@@ -79,6 +79,9 @@ class Refusal(unittest.TestCase):
         gbk = REVIEW.encode("gb18030")
         self.refused(gbk, "byte 0: not UTF-8 (found 0xD5): looks like GB18030: --encoding gb18030")
         self.refused(b"abc" + gbk, "byte 3: not UTF-8 (found 0xD5): looks like GB18030: --encoding gb18030")
+        for encoding in ("utf-8", "auto", "gb18030", "utf-16"):
+            self.refused(b"PK\x03\x04\x14\x00\x06\x00" + gbk * 200, "byte 0: a ZIP file, such as a workbook of Excel (.xlsx): save the table as CSV", "--encoding", encoding)
+        self.refused(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "byte 0: an Office file (.xls): save the table as CSV")
         self.refused(REVIEW.encode("utf-16"), "byte 0: not UTF-8 (found 0xFF): looks like UTF-16: --encoding utf-16")
         self.refused("plain words".encode("utf-16-le"), "byte 0: looks like UTF-16: --encoding utf-16")
         self.refused("caf\xe9 cr\xe8me".encode("latin-1"), "byte 3: not UTF-8 (found 0xE9) and not GB18030")

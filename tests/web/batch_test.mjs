@@ -186,12 +186,12 @@ test("pasted lines, on a phone, in Chinese; another task", async () => {
   await closeClean(page);
 });
 
-test("a file that is not text is refused by name", async () => {
+test("a file of Excel or one that is not text is refused by name, with advice", async () => {
   const page = await openBatch();
   const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#batch-pick")]);
   await chooser.setFiles({ name: "x.xlsx", mimeType: "text/csv", buffer: Buffer.from([0x50, 0x4b, 3, 4, 0xff, 0xff, 0xfe, 0x80]) });
   await page.waitForSelector("#toast:not([hidden])");
-  assert.equal(await page.textContent("#toast span"), "x.xlsx is not a text file.");
+  assert.equal(await page.textContent("#toast span"), "x.xlsx is an Excel file. Save the table as CSV in Excel, then choose that file.");
   assert.equal(await page.isVisible("#batch-pick"), true);
   await closeClean(page);
 });

@@ -8,7 +8,7 @@ const kSource = process.env.QWEN_SOURCE_DIR;
 const kBuild = process.env.QWEN_BIN_DIR;
 export const kPageDir = path.join(kSource, "tools/qwen-serve/web");
 export const kLibraryDir = path.join(kBuild, "tools/web/lib");
-const kArtifacts = path.join(kBuild, "web-artifacts");
+export const kArtifacts = path.join(kBuild, "web-artifacts");
 mkdirSync(kArtifacts, { recursive: true });
 
 export const kDesktop = { viewport: { width: 1280, height: 800 } };

@@ -55,7 +55,7 @@ test("the page sends the history itself: a server that has restarted knows the c
   await send(page, "second");
   await count(page, ".answer", 2);
   await settled(page);
-  assert.deepEqual(server.requests[1], { text: "second", task: "sentiment", reply: "chat",
+  assert.deepEqual(server.requests[1], { text: "second", task: "sentiment", reply: "chat", max_tokens: 512,
     messages: [{ role: "user", content: "first" }, { role: "assistant", content: "answer 1 to first" }] });
   assert.deepEqual(await bodies(page), ["answer 1 to first", "answer 2 to second"]);
   assert.equal(await page.locator("#trend .mark.positive").count(), 2);
@@ -73,13 +73,18 @@ test("settings belong to the conversation; what is typed survives a reload", asy
   await page.fill("#set-system", "用一句话回答。");
   await page.locator("#set-temperature").fill("0.2");
   await page.selectOption("#set-task", "intent");
-  await page.selectOption("#set-think", "off");
+  assert.equal(await page.getAttribute("#set-length", "placeholder"), "512");  // a quarter of the context
+  assert.equal(await page.isVisible("#set-budget"), false);
+  await page.selectOption("#set-think", "on");
+  assert.equal(await page.getAttribute("#set-length", "placeholder"), "1024");
+  await page.fill("#set-budget", "40");
   await shot(page, "panel");
   await assertAccessible(page);
   await page.click("#panel .primary");
   await send(page, "one");
   await settled(page);
-  const own = { task: "intent", reply: "chat", system: "用一句话回答。", temperature: 0.2, max_tokens: 77, seed: 5, think: false };
+  const own = { task: "intent", reply: "chat", system: "用一句话回答。", temperature: 0.2, max_tokens: 77, seed: 5,
+    think: true, thinking_budget: 40 };
   assert.deepEqual(server.requests[0], { text: "one", messages: [], ...own });
   await page.click("#new");
   await page.waitForSelector("#welcome:not([hidden])");
@@ -166,7 +171,7 @@ test("stop by button and Esc; continue where it stopped and where the length end
   const partial = await page.textContent(`${lastAnswer} .body`);
   server.script = async (body, answer) => {
     await answer.say("and that was the end", 1);
-    answer.done("length", { usage: { prompt_tokens: 9, completion_tokens: 128 } });
+    answer.done("length", { usage: { prompt_tokens: 9, completion_tokens: 512 } });
   };
   await page.click(".resume");
   await page.waitForFunction((css) => /the end$/.test(document.querySelector(`${css} .body`)?.textContent), lastAnswer);

@@ -64,7 +64,7 @@ test("the label comes first, with emoji and probability, then the reply; figures
   assert.match(await page.getAttribute(".stats", "title"), /31 prompt tokens, 24 of them cached/);
   await label.click();
   assert.deepEqual(await page.locator(".label tr").allTextContents(), ["positive97.3%", "negative2.7%"]);
-  assert.deepEqual(server.requests, [{ text: "I passed!", messages: [], task: "sentiment", reply: "chat" }]);
+  assert.deepEqual(server.requests, [{ text: "I passed!", messages: [], task: "sentiment", reply: "chat", max_tokens: 512 }]);
   assert.match(await page.textContent("#announcer"), /^Reply: Good/);
   await closeClean(page);
 });
@@ -227,7 +227,7 @@ test("a server that breaks off, goes and comes back", async () => {
   server.script = async (body, answer) => {
     answer.sentiment("负面", 0.92);
     await answer.say("I am sorry to hear", 1);
-    await answer.pause(50);
+    await page.waitForFunction((css) => document.querySelector(css)?.textContent === "I am sorry to hear", `${turn} .body`);
     answer.drop();
   };
   await send(page, "The parcel was late");
@@ -382,7 +382,7 @@ test("a long reply is followed to its end, unless the reader has scrolled up", a
     }
     answer.done("length", { usage: { prompt_tokens: 9, completion_tokens: length } });
   };
-  let length = 128;
+  let length = 512;
   await send(page, "count");
   await settled(page);
   const distance = () => page.evaluate(() => {
@@ -394,7 +394,7 @@ test("a long reply is followed to its end, unless the reader has scrolled up", a
   await send(page, "count on");
   await page.waitForFunction(() => document.querySelector("#messages .answer:last-of-type .body")?.textContent.includes("line 5"));
   await page.evaluate(() => { document.getElementById("scroller").scrollTop = 0; });
-  length = 60;  // of 128: what ended it was the context
+  length = 60;  // of 512: what ended it was the context
   await settled(page);
   assert.match(await page.textContent(`${turn} .aside`), /filled the model's context/);
   assert.ok(await distance() > 500);

@@ -280,11 +280,20 @@ std::vector<OptionInfo> CommandLine::options() const {
   return out;
 }
 
+void CommandLine::translate(const std::function<std::string(const std::string&)>& words) {
+  app_->get_formatter()->label("Positionals", words("Positionals"));
+  for (CLI::Option* option : app_->get_options()) {
+    option->description(words(option->get_description()));
+    option->group(words(option->get_group()));
+  }
+}
+
 std::string CommandLine::option_help() const {
   std::string text = app_->help();
   for (std::size_t at; (at = text.find("\n\n\n")) != std::string::npos;) text.erase(at, 1);
-  const std::size_t begin = std::min(text.find("Positionals:"), text.find("Options:"));
-  text.erase(0, std::min(begin, text.size()));
+  // CLI11's usage line goes before the first heading.
+  const std::size_t heading = text.find(":\n");
+  if (heading != std::string::npos) text.erase(0, text.rfind('\n', heading) + 1);
   while (text.ends_with("\n\n")) text.pop_back();
   return text;
 }

@@ -95,6 +95,8 @@ class CommandLine {
   Result parse(std::vector<std::string> arguments, std::vector<std::string>* extras = nullptr);
   // All but positional arguments, in the order of option_help().
   std::vector<OptionInfo> options() const;
+  // Replaces the descriptions and headings of the help. Call it after all options have been added.
+  void translate(const std::function<std::string(const std::string&)>& words);
   // Positional arguments and options, by group.
   std::string option_help() const;
 

@@ -164,6 +164,9 @@ void TextDecoder::decode(std::string& out) {
   if (!started_) {
     if (held_.empty()) return;
     started_ = true;
+    if (held_.starts_with("PK\x03\x04"))
+      fail(0, "a ZIP file, such as a workbook of Excel (.xlsx): save the table as CSV");
+    if (held_.starts_with("\xD0\xCF\x11\xE0")) fail(0, "an Office file (.xls): save the table as CSV");
     if (encoding_ == Encoding::automatic && looks_like_utf16(std::string_view(held_).substr(0, kSample)))
       encoding_ = Encoding::utf16;
     if (held_.starts_with("\xEF\xBB\xBF") && encoding_ != Encoding::utf16) {

@@ -75,13 +75,6 @@ class ClassifierAnswerer : public Answerer {
   bool full_;
 };
 
-std::string without_thought(const std::string& text, qwen::Thought thought) {
-  if (thought == qwen::Thought::none) return text;
-  qwen::ThoughtSplitter splitter(thought == qwen::Thought::begun);
-  std::string answer = splitter.push(text).answer;
-  return answer + splitter.finish().answer;
-}
-
 class ReplyAnswerer : public Answerer {
  public:
   ReplyAnswerer(std::shared_ptr<qwen::Engine> engine, const qwen::Task& task)
@@ -91,49 +84,24 @@ class ReplyAnswerer : public Answerer {
 
   void answer(std::span<const std::string> texts, const Receiver& receive,
               const qwen::CancelToken& cancel) override {
-    for (std::size_t begin = 0; begin < texts.size(); begin += kTogether)
-      together(texts.subspan(begin, std::min(kTogether, texts.size() - begin)), receive, cancel);
+    const auto together = [&](std::size_t& done) {
+      chat_.reply_batch(
+          texts,
+          [&](std::size_t, const qwen::ChatReply& reply) {
+            take(reply, receive);
+            ++done;
+          },
+          cancel);
+    };
+    answer_all(texts, receive, together, [&](const std::string& text) {
+      take(chat_.reply_batch(std::span(&text, 1), {}, cancel).front(), receive);
+    });
   }
 
  private:
-  static constexpr std::size_t kTogether = 16;  // replies that are computed at the same time
-
-  void together(std::span<const std::string> texts, const Receiver& receive,
-                const qwen::CancelToken& cancel) {
-    std::vector<qwen::EngineJob> jobs;
-    std::vector<std::string> errors;
-    std::vector<qwen::Thought> thoughts;
-    for (const std::string& text : texts) {
-      jobs.emplace_back();
-      errors.emplace_back();
-      thoughts.push_back(qwen::Thought::none);
-      try {
-        qwen::Chat::Prompt prompt = chat_.prompt(text);
-        truncated_ += prompt.truncated_tokens > 0;
-        thoughts.back() = prompt.thought;
-        qwen::EngineRequest request;
-        request.prompt = std::move(prompt.tokens);
-        request.generate.max_new_tokens = chat_.task().max_new_tokens;
-        request.generate.sampling = chat_.task().sampling;
-        request.generate.cancel = cancel;
-        jobs.back() = chat_.engine()->submit(std::move(request));
-      } catch (const qwen::Error& error) {
-        if (error.code() != qwen::ErrorCode::context_full) throw;
-        errors.back() = error.what();
-      }
-    }
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      if (!errors[i].empty()) {
-        receive(Json(), errors[i]);
-        continue;
-      }
-      const qwen::GenerateResult& reply = jobs[i].result().generation;
-      if (reply.finish == qwen::FinishReason::cancelled)
-        throw qwen::Error(qwen::ErrorCode::cancelled, "the replies were cancelled");
-      receive({{"answer", without_thought(reply.text, thoughts[i])},
-               {"finish_reason", qwen::to_string(reply.finish)}},
-              "");
-    }
+  void take(const qwen::ChatReply& reply, const Receiver& receive) {
+    truncated_ += reply.truncated_tokens > 0;
+    receive({{"answer", reply.text}, {"finish_reason", qwen::to_string(reply.finish)}}, "");
   }
 
   qwen::Chat chat_;

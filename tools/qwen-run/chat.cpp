@@ -324,7 +324,7 @@ class Repl {
 
   void save(const std::string& path) {
     if (path.empty()) throw tools::UsageError("/save needs a file name");
-    if (std::filesystem::exists(path)) {
+    if (std::filesystem::is_regular_file(path)) {  // a device or a pipe has nothing to lose
       std::string line;
       if (editor_.read(path + " exists. Overwrite it? [y/N] ", line) != LineEditor::Result::line ||
           (line != "y" && line != "Y" && line != "yes")) {

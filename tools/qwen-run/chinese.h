@@ -1,4 +1,4 @@
-// The overview of --help in Chinese.
+// The words of --help in Chinese.
 #pragma once
 #include <string>
 
@@ -8,5 +8,7 @@ namespace qwen_run {
 bool chinese_locale();
 // A command's summary; "" if there is none.
 std::string chinese_summary(const std::string& command);
+// The description of an option, or a heading; the English text if it has no translation.
+std::string chinese_option(const std::string& english);
 
 }  // namespace qwen_run

@@ -205,10 +205,11 @@ std::vector<std::string> known_names(const std::vector<Program>& programs,
 }
 
 struct OverviewText {
-  const char *before, *examples, *after;
+  const char *usage, *before, *examples, *after;  // usage: of one command
 };
 
 constexpr OverviewText kEnglish = {
+    "usage: qwen-run [-m MODEL] [OPTIONS] ",
     "usage: qwen-run [-m MODEL] [OPTIONS] [COMMAND] [TEXT|-]\n\n"
     "The model is -m's, else $LIBQWEN_MODEL's, else the bundled one. TEXT is an argument, - or a pipe. "
     "Without a "
@@ -220,6 +221,7 @@ constexpr OverviewText kEnglish = {
     "stdout, "
     "everything else to stderr.\n"};
 constexpr OverviewText kChinese = {
+    "用法：qwen-run [-m MODEL] [选项] ",
     "用法：qwen-run [-m MODEL] [选项] [命令] [TEXT|-]\n\n"
     "模型由 -m 指定，否则取 $LIBQWEN_MODEL，再否则用内置模型。TEXT 可以是参数、- 或管道。在终端里不带 TEXT "
     "运行时打开对话。\n\n命令：\n",
@@ -247,9 +249,10 @@ std::string overview(const std::vector<Program>& programs) {
 std::string help(const std::vector<Program>& programs, const Program& program) {
   const Command& command = *program.command;
   if (command.name[0] == '\0') return overview(programs) + "\n" + program.line.option_help();
-  return "qwen-run " + std::string(command.name) + ": " + summary_of(command) +
-         "\nusage: qwen-run [-m MODEL] [OPTIONS] " + command.usage + "\n\n" + program.line.option_help() +
-         "\nexamples:\n" + command.examples + "\n";
+  const OverviewText& words = chinese_locale() ? kChinese : kEnglish;
+  return "qwen-run " + std::string(command.name) + ": " + summary_of(command) + "\n" + words.usage +
+         command.usage + "\n\n" + program.line.option_help() + "\n" + words.examples + ":\n" +
+         command.examples + "\n";
 }
 
 // The message for an argument that belongs to no option.
@@ -316,6 +319,8 @@ int run(std::vector<std::string> arguments) {
   std::vector<Program> programs = build_programs(help_topic);
   if (arguments.size() == 2 && arguments[0] == "--completion")
     return write_completion(programs, arguments[1]);
+  if (chinese_locale())
+    for (Program& program : programs) program.line.translate(chinese_option);
   auto [program, word] = choose_program(programs, arguments);
   const auto parse = [&](std::vector<std::string>& extras) {
     tools::apply_config(program->line, arguments);

@@ -51,15 +51,15 @@ async function load(name, bytes) {
 
 // Reads batch.bytes with what is chosen; finds what is not. False if the bytes are not text.
 function read() {
+  let text;
   try {
-    const { text, encoding } = decode(batch.bytes, batch.encoding);
-    batch.encoding = encoding;
-    table = readTable(text, batch.options);
-  } catch {
-    toast(t("notText", { name: batch.name }));
+    ({ text, encoding: batch.encoding } = decode(batch.bytes, batch.encoding));
+  } catch (error) {
+    toast(t(error.message, { name: batch.name }));
     batch = table = null;
     return false;
   }
+  table = readTable(text, batch.options);
   batch.options.hasHeader = table.hasHeader;
   batch.options.delimiter = table.delimiter;
   if (batch.textColumn === null || batch.textColumn >= table.header.length) {

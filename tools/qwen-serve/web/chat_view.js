@@ -23,7 +23,7 @@ export const actions = {
 // What people read for a task.
 export function heading(name) {
   const task = state.info?.tasks?.find((one) => one.name === name);
-  return task ? taskName(task) : name || "";
+  return task ? taskName(task) : t("tasks")[name] || name || "";
 }
 
 // Not if focus would bring up a keyboard over half of the screen.

@@ -53,8 +53,8 @@ async function attach(file) {
   let read;
   try {
     read = await readTextFile(file);
-  } catch {
-    toast(t("notText", { name: file.name }));
+  } catch (error) {
+    toast(t(error.message, { name: file.name }));
     return;
   }
   const entry = { name: read.name, text: read.text, tokens: null, tooLong: false };

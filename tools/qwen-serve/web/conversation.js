@@ -13,6 +13,15 @@ export function newMessage(conversation, parent, role, text, more = {}) {
   return { id: newId(), conversation: conversation.id, parent, role, text, created: Date.now(), ...more };
 }
 
+// Tokens of a reply at most, as the conversation's settings say; else a quarter of the context, or half of it for a model
+// that thinks first. null: the server's default, while the page does not know the server.
+export function longestReply(settings, info) {
+  if (settings.length !== null) return settings.length;
+  if (!info?.context) return null;
+  const [most, share] = settings.think === "on" && info.thinking ? [4096, 2] : [1024, 4];
+  return Math.max(1, Math.min(most, Math.floor(info.context / share)));
+}
+
 const older = (a, b) => a.created - b.created || (a.id < b.id ? -1 : 1);
 
 // The messages with this parent, oldest first.

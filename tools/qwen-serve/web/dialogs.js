@@ -1,5 +1,6 @@
 // The dialogs: what a conversation is answered with, and the API key.
 import { hasKey, setKey } from "./api.js";
+import { longestReply } from "./conversation.js";
 import { closeDialog, element, openDialog } from "./dom.js";
 import { t } from "./i18n.js";
 import { kConversationDefaults } from "./store.js";
@@ -26,8 +27,12 @@ export function openPanel(chosen, info, changed) {
   const tasks = info?.tasks || [];  // none if the server has not answered yet
   const defaults = info?.defaults || {};
   const fields = {};
-  for (const name of ["task", "reply", "system", "temperature", "length", "seed", "think"]) fields[name] = get(`set-${name}`);
+  for (const name of ["task", "reply", "system", "temperature", "length", "seed", "think", "budget"]) fields[name] = get(`set-${name}`);
   const shownTemperature = () => Number(orElse(chosen.temperature, orElse(defaults.temperature, 0.7)));
+  const showThinking = () => {
+    get("think-row").hidden = !info?.thinking;
+    get("budget-row").hidden = !info?.thinking || chosen.think !== "on";
+  };
   const show = () => {
     fillTasks(fields.task, tasks.filter(({ kind }) => kind === "classify"), orElse(chosen.task, defaults.task));
     fillTasks(fields.reply, tasks.filter(({ kind }) => kind === "generate"), orElse(chosen.reply, defaults.reply));
@@ -35,11 +40,13 @@ export function openPanel(chosen, info, changed) {
     fields.temperature.value = shownTemperature();
     fields.temperature.nextElementSibling.value = shownTemperature().toFixed(1);
     fields.length.max = info?.context || "";
-    fields.length.placeholder = orElse(defaults.max_tokens, "");
+    fields.length.placeholder = orElse(longestReply({ ...chosen, length: null }, info), "");
     fields.length.value = orElse(chosen.length, "");
     fields.seed.value = orElse(chosen.seed, "");
-    fields.think.value = orElse(chosen.think, "");
-    get("think-row").hidden = !info?.thinking;
+    fields.think.value = chosen.think === "on" ? "on" : "";
+    fields.budget.value = orElse(chosen.budget, "");
+    fields.budget.max = info?.context || "";
+    showThinking();
   };
   const store = (event) => {
     const { task, reply } = fields;
@@ -57,6 +64,9 @@ export function openPanel(chosen, info, changed) {
     chosen.length = numberOrNull(fields.length);
     chosen.seed = numberOrNull(fields.seed);
     chosen.think = fields.think.value || null;
+    chosen.budget = numberOrNull(fields.budget);
+    fields.length.placeholder = orElse(longestReply({ ...chosen, length: null }, info), "");
+    showThinking();
     fields.temperature.nextElementSibling.value = shownTemperature().toFixed(1);
     changed();
   };

@@ -4,38 +4,45 @@ import { shownEmoji, shownName } from "./label_view.js";
 
 export const kEncodings = ["utf-8", "gb18030", "utf-16le", "utf-16be"];
 
-function decodeAs(bytes, encoding) {
-  return new TextDecoder(encoding, { fatal: true }).decode(bytes);
-}
+// The first bytes of .xlsx (a ZIP file) and of .xls.
+const kWorkbooks = [[0x50, 0x4b, 3, 4], [0xd0, 0xcf, 0x11, 0xe0]];
 
-// {text, encoding} of a file's bytes. `encoding` null finds it: by its byte order mark, else UTF-8 if it is valid, else
-// UTF-16 if every other byte is zero, else GB18030 (what Excel writes in Chinese). Throws TypeError if nothing fits.
-export function decode(bytes, encoding = null) {
-  if (encoding) return { text: decodeAs(bytes, encoding), encoding };
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return { text: decodeAs(bytes, "utf-16le"), encoding: "utf-16le" };
-  if (bytes[0] === 0xfe && bytes[1] === 0xff) return { text: decodeAs(bytes, "utf-16be"), encoding: "utf-16be" };
+// By its byte order mark, else UTF-16 if every other byte is zero, else UTF-8 if it is valid, else GB18030 (what Excel
+// writes in Chinese).
+function findEncoding(bytes) {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return "utf-16le";
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return "utf-16be";
   const sample = bytes.subarray(0, 1000);
   const zeros = [0, 0];
   sample.forEach((byte, at) => { if (byte === 0) zeros[at % 2] += 1; });
-  if (zeros[1] > sample.length / 4) return { text: decodeAs(bytes, "utf-16le"), encoding: "utf-16le" };
-  if (zeros[0] > sample.length / 4) return { text: decodeAs(bytes, "utf-16be"), encoding: "utf-16be" };
+  if (zeros[1] > sample.length / 4) return "utf-16le";
+  if (zeros[0] > sample.length / 4) return "utf-16be";
   try {
-    return { text: decodeAs(bytes, "utf-8"), encoding: "utf-8" };
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return "utf-8";
   } catch {
-    return { text: decodeAs(bytes, "gb18030"), encoding: "gb18030" };
+    return "gb18030";
   }
 }
 
-// Resolves to {name, text, encoding}. Throws Error("binary") for a file that is not text.
-export async function readTextFile(file) {
-  let decoded;
+// {text, encoding} of a file's bytes; `encoding` null finds it. Throws Error("workbook") for a file of Excel, Error("notText")
+// for other bytes that are not text: the names of messages.
+export function decode(bytes, encoding = null) {
+  if (kWorkbooks.some((start) => start.every((byte, at) => bytes[at] === byte))) throw new Error("workbook");
+  const from = encoding || findEncoding(bytes);
+  let text;
   try {
-    decoded = decode(new Uint8Array(await file.arrayBuffer()));
+    text = new TextDecoder(from, { fatal: true }).decode(bytes);
   } catch {
-    throw new Error("binary");
+    throw new Error("notText");
   }
-  if (/[\0\x01-\x08\x0e-\x1a]/.test(decoded.text.slice(0, 10000))) throw new Error("binary");
-  return { name: file.name, ...decoded };
+  if (/[\0\x01-\x08\x0e-\x1a]/.test(text.slice(0, 10000))) throw new Error("notText");
+  return { text, encoding: from };
+}
+
+// Resolves to {name, text, encoding}; rejects as decode() throws.
+export async function readTextFile(file) {
+  return { name: file.name, ...decode(new Uint8Array(await file.arrayBuffer())) };
 }
 
 export function pickFile(accept, onfile) {

@@ -3,7 +3,7 @@ import { ApiError, analyze } from "./api.js";
 import { actions, focusInput, follow, heading, scrollToEnd, showPath, views } from "./chat_view.js";
 import { hasFiles, showComposer, takeFiles } from "./composer.js";
 import { reconnect, withKey } from "./connection.js";
-import { ancestors, historyOf, newMessage } from "./conversation.js";
+import { ancestors, historyOf, longestReply, newMessage } from "./conversation.js";
 import { touch } from "./conversations.js";
 import { percent, t } from "./i18n.js";
 import { shownName } from "./label_view.js";
@@ -37,11 +37,15 @@ function requestBody(conversation, question, before, partial) {
   };
   if (body.task === null && body.reply === null) body.task = chosen(conversation, "task") || "sentiment";
   if (own.temperature !== null) body.temperature = own.temperature;
-  if (own.length !== null) body.max_tokens = own.length;
   if (own.seed !== null) body.seed = own.seed;
   if (body.reply === null) return body;  // what follows belongs to a reply
+  const longest = longestReply(own, state.info);
+  if (longest !== null) body.max_tokens = longest;
   if (own.system !== null) body.system = own.system;
-  if (own.think) body.think = own.think === "on";
+  if (own.think === "on") {
+    body.think = true;
+    if (own.budget !== null) body.thinking_budget = own.budget;
+  }
   if (partial) body.partial = partial;
   return body;
 }

@@ -31,7 +31,8 @@ export const kConversationDefaults = {
   temperature: null,
   length: null,
   seed: null,
-  think: null,
+  think: null,   // "on"; null: off
+  budget: null,  // tokens of a thought at most
 };
 const kDefaults = { theme: null, language: null, sidebar: true };
 export const settings = { ...kDefaults, ...load(kSettings) };
