@@ -32,7 +32,7 @@ std::pair<std::string, std::string> split_name(const std::string& text) {
   return {name, text.substr(equals + 1)};
 }
 
-void describe(ModelCard& card, const qwen::ModelInfo& info, const qwen::ChatTemplate& chat_template) {
+void fill_card(ModelCard& card, const qwen::ModelInfo& info, const qwen::ChatTemplate& chat_template) {
   card.info = info;
   if (card.id.empty()) card.id = model_id(info.name);
   card.template_name = chat_template.name();
@@ -64,7 +64,7 @@ void ModelPool::add(std::string name, std::string path) {
     tools::ModelOptions first = options_.model;
     first.path = card.path;
     const qwen::Model model = tools::load_model(first);
-    describe(card, model.info(), model.chat_template());
+    fill_card(card, model.info(), model.chat_template());
     entry->served = std::make_shared<ServedModel>(card.id, model, options_, tasks_, labels_);
     entry->loads = 1;
     entry->fingerprint = model.fingerprint();
@@ -73,7 +73,7 @@ void ModelPool::add(std::string name, std::string path) {
     card.memory_bytes = card.weight_bytes + static_cast<std::uint64_t>(entry->served->kv_limit());
   } else {
     const qwen::LoadOptions load = tools::load_options(options_.model);
-    describe(card, qwen::Model::inspect(card.path, load), qwen::Model::load_chat_template(card.path, load));
+    fill_card(card, qwen::Model::inspect(card.path, load), qwen::Model::load_chat_template(card.path, load));
     const int most = card.info.shape.max_context;
     card.context = options_.context > 0 ? options_.context : std::min(kDefaultContext, most);
   }

@@ -11,6 +11,9 @@
 
 namespace qwen_serve {
 
+// Tokens of a prompt at most.
+int max_prompt(const Options& options, int context);
+
 // Requests hold a shared_ptr to the model that they use. `options` and `tasks` must outlive it.
 struct ServedModel {
   // Throws qwen::Error if the options do not suit the model.
@@ -38,8 +41,6 @@ struct ServedModel {
 
 using ServedModelPtr = std::shared_ptr<ServedModel>;
 
-// Tokens of a prompt at most.
-int max_prompt(const Options& options, int context);
 // Whether the template tells the model which tools there are.
 bool shows_tools(const qwen::ChatTemplate& chat_template);
 // A model's name without characters that are awkward in a URL.
