@@ -22,7 +22,7 @@ def output(program, *arguments):
 def options_of(help_text):
     """Both names of each option of a help text."""
     found = set()
-    for names in re.findall(r"^  (-[^ ].*?)(?:  |$| [A-Za-z{(])", help_text, re.M):
+    for names in re.findall(r"^  (-[^ ].*?)(?:  |$| [A-Za-z{([])", help_text, re.M):
         found.update(name.strip() for name in names.split(",") if re.fullmatch(r"\s*--?[\w-]+\s*", name))
     return found
 

@@ -160,7 +160,7 @@ class TestModels(unittest.TestCase):
                                 (["--model", f"a b={TINY}"], "model's name"),
                                 (["--model", f"={TINY}"], "model's name"),
                                 (["--model", f"a={TINY}", "--model", f"b={MINI}", "--alias", "b"], "--alias b"),
-                                (["--model", f"a={TINY}", "--model", f"b={MINI}", "--models-mb", "1"], "model b alone needs")):
+                                (["--model", f"a={TINY}", "--model", f"b={MINI}", "--models-mb", "1"], "alone needs")):
             found = subprocess.run([QWEN_SERVE, "--port", "0", *SIZES, *arguments], capture_output=True, text=True,
                                    env=environment(), timeout=TIMEOUT, check=False)
             self.assertNotEqual(found.returncode, 0)
