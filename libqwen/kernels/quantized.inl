@@ -9,7 +9,7 @@
 //   load_rows_of_dwords add_low_sums   for the low nibble plane
 //   fzero fset1 fload fstore fmul ffma to_float
 //   half_to_float i8_to_float u8_to_float low_nibble_to_float high_nibble_to_float
-//   kTileVecs                vectors of rows in a GEMM tile
+//   kTileVecs kRegisterTokens   vectors of rows and tokens of a GEMM tile whose sums fit in the registers
 //   dot_tile<bits, lines, vecs, tokens, width>(codes, code_stride, a, sum)   adds to sum[vec][token] the products
 //                            of `lines` dwords of codes and of activations; bits < 0: codes of -bits bits that
 //                            prepare_tile_codes has changed, and sums that are all kSumStart
@@ -326,34 +326,39 @@ void multiply_tile(const Unpacked& w, int vec, const Activations& in, int tile, 
       fstore(out + static_cast<std::size_t>(t) * out_stride + n * kVecRows, acc[n][t]);
 }
 
+// The tokens of a tile from `lane` on, in equal parts of at most kRegisterTokens.
+template <int kBits, int kGroup, bool kMin, int kCorrection, int kWidth, int kN, int kTokens>
+inline void multiply_lanes(const Unpacked& w, int vec, const Activations& in, int tile, int lane,
+                           int first_block, int count, float* out, std::size_t out_stride,
+                           Prefetcher& prefetcher) noexcept {
+  constexpr int kParts = (kTokens + kRegisterTokens - 1) / kRegisterTokens;
+  constexpr int kT = (kTokens + kParts - 1) / kParts;
+  multiply_tile<kBits, kGroup, kMin, kCorrection, kWidth, kN, kT>(w, vec, in, tile, lane, first_block, count,
+                                                                  out, out_stride, prefetcher);
+  if constexpr (kTokens > kT)
+    multiply_lanes<kBits, kGroup, kMin, kCorrection, kWidth, kN, kTokens - kT>(
+        w, vec, in, tile, lane + kT, first_block, count, out, out_stride, prefetcher);
+}
+
 template <int kBits, int kGroup, bool kMin, int kCorrection, int kN>
 inline void multiply_tokens(const Unpacked& w, int vec, const Activations& in, int tile, int first_block,
                             int count, float* out, std::size_t out_stride, Prefetcher& prefetcher) noexcept {
-#define QWEN_TILE(width, tokens, lane)                                                                    \
-  multiply_tile<kBits, kGroup, kMin, kCorrection, width, kN, tokens>(w, vec, in, tile, lane, first_block, \
-                                                                     count, out, out_stride, prefetcher)
-  if constexpr (kStreamTokens <
-                kMaxStreamTokens) {  // a tile of 7 or 8 tokens is too wide for the registers: in two parts
-    if (in.width > kTileTokens) {
-      if (in.width == 7) {
-        QWEN_TILE(7, 4, 0);
-        QWEN_TILE(7, 3, 4);
-      } else {
-        QWEN_TILE(8, 4, 0);
-        QWEN_TILE(8, 4, 4);
-      }
-      return;
-    }
+#define QWEN_LANES(width, tokens)                                                                       \
+  multiply_lanes<kBits, kGroup, kMin, kCorrection, width, kN, tokens>(w, vec, in, tile, 0, first_block, \
+                                                                      count, out, out_stride, prefetcher)
+  if constexpr (kStreamTokens < kMaxStreamTokens) {
+    if (in.width == 7) return QWEN_LANES(7, 7);
+    if (in.width == 8) return QWEN_LANES(8, 8);
   }
   switch (in.tokens - tile * kTileTokens) {
-    case 1: QWEN_TILE(kTileTokens, 1, 0); break;
-    case 2: QWEN_TILE(kTileTokens, 2, 0); break;
-    case 3: QWEN_TILE(kTileTokens, 3, 0); break;
-    case 4: QWEN_TILE(kTileTokens, 4, 0); break;
-    case 5: QWEN_TILE(kTileTokens, 5, 0); break;
-    default: QWEN_TILE(kTileTokens, 6, 0); break;
+    case 1: QWEN_LANES(kTileTokens, 1); break;
+    case 2: QWEN_LANES(kTileTokens, 2); break;
+    case 3: QWEN_LANES(kTileTokens, 3); break;
+    case 4: QWEN_LANES(kTileTokens, 4); break;
+    case 5: QWEN_LANES(kTileTokens, 5); break;
+    default: QWEN_LANES(kTileTokens, 6); break;
   }
-#undef QWEN_TILE
+#undef QWEN_LANES
 }
 
 // All tokens against the unpacked rows.

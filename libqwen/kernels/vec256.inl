@@ -2,7 +2,7 @@
 
 using V = __m256i;
 using F = __m256;
-constexpr int kVecRows = 8, kVecs = 2, kTileVecs = 1, kStreamTokens = 6;
+constexpr int kVecRows = 8, kVecs = 2, kTileVecs = 2, kRegisterTokens = 3, kStreamTokens = 6;
 
 inline V vload(const std::uint8_t* p) noexcept {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

@@ -2,7 +2,7 @@
 
 using V = __m512i;
 using F = __m512;
-constexpr int kVecRows = 16, kVecs = 1, kTileVecs = 2, kStreamTokens = 8;
+constexpr int kVecRows = 16, kVecs = 1, kTileVecs = 2, kRegisterTokens = 6, kStreamTokens = 8;
 
 inline V vload(const std::uint8_t* p) noexcept {
   return _mm512_loadu_si512(p);

@@ -2,7 +2,7 @@
 
 using V = int8x16_t;
 using F = float32x4_t;
-constexpr int kVecRows = 4, kVecs = 4, kTileVecs = 2, kStreamTokens = 6;
+constexpr int kVecRows = 4, kVecs = 4, kTileVecs = 2, kRegisterTokens = 6, kStreamTokens = 6;
 
 inline V vload(const std::uint8_t* p) noexcept {
   return vreinterpretq_s8_u8(vld1q_u8(p));

@@ -10,7 +10,7 @@ using namespace qwen::kernels;
 
 namespace {
 
-constexpr int kTokenCounts[] = {1, 2, 3, 4, 5, 6, 7, 13, 40};
+constexpr int kTokenCounts[] = {1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 17, 40};
 constexpr int kMaxTokens = 40;
 
 bool is_super(TensorType type) {
