@@ -12,8 +12,8 @@
 // are zero (otherwise QWEN_UNSUPPORTED). The caller also sets struct_size in structs that the library fills.
 //
 // Handles. Each NAME_free accepts NULL. Handles may be freed in any order: a handle keeps alive what it was made
-// from. A qwen_model, qwen_engine, qwen_classifier, qwen_embedder or qwen_cancel may be used by many threads at once,
-// any other handle by one thread at a time. Results that are `const` belong to the handle.
+// from. A qwen_model, qwen_engine, qwen_classifier, qwen_embedder, qwen_reranker or qwen_cancel may be used by many
+// threads at once, any other handle by one thread at a time. Results that are `const` belong to the handle.
 //
 // Text is UTF-8 with its length, or with QWEN_NUL_TERMINATED up to the first NUL.
 #ifndef QWEN_QWEN_C_H
@@ -521,6 +521,27 @@ QWEN_API int32_t qwen_embed(qwen_embedder* embedder, const char* instruction, co
 // Embeds `count` texts together. Fills `values` [count][qwen_embedder_dimensions]; nothing is written if a text fails.
 QWEN_API int32_t qwen_embed_batch(qwen_embedder* embedder, const char* instruction, const char* const* texts,
                                   size_t count, float* values, qwen_error* error);
+
+// Scores how well documents answer a query, as qwen::Reranker.
+typedef struct qwen_reranker qwen_reranker;
+
+// Options of qwen_reranker_create.
+typedef struct qwen_reranker_options {
+  size_t struct_size;
+  int32_t context;          // tokens, as qwen_session_options
+  int32_t kv_type;          // QWEN_KV_...
+  const char* instruction;  // what a document should do for the query; NULL: as qwen::RerankOptions
+  int32_t truncate;         // 1: documents that do not fit are cut; 0: QWEN_CONTEXT_FULL
+} qwen_reranker_options;
+
+// Creates a reranker that computes in the calling thread.
+QWEN_API int32_t qwen_reranker_create(const qwen_model* model, const qwen_reranker_options* options,
+                                      qwen_reranker** reranker, qwen_error* error);
+QWEN_API void qwen_reranker_free(qwen_reranker* reranker);
+// Scores `count` documents together. Fills `scores` [count], each 0 to 1, in the order of the documents; nothing is
+// written if a document fails. The query and the documents end with a NUL.
+QWEN_API int32_t qwen_rerank(qwen_reranker* reranker, const char* query, const char* const* documents,
+                             size_t count, double* scores, qwen_error* error);
 
 // A conversation by a task of kind generate.
 typedef struct qwen_chat qwen_chat;

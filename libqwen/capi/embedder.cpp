@@ -1,4 +1,4 @@
-// Embeddings.
+// Embeddings and reranking.
 #include "capi/boundary.h"
 
 using namespace qwen;
@@ -78,6 +78,36 @@ std::int32_t qwen_embed_batch(qwen_embedder* embedder, const char* instruction, 
     const auto found = by.embedder.embed_batch(all, with_instruction(by.options, instruction));
     for (std::size_t i = 0; i < found.size(); ++i)
       std::copy(found[i].values.begin(), found[i].values.end(), values + i * dimensions_of(by));
+  });
+}
+
+std::int32_t qwen_reranker_create(const qwen_model* model, const qwen_reranker_options* options,
+                                  qwen_reranker** reranker, qwen_error* error) {
+  return call(error, [&] {
+    require_not_null(reranker, "reranker") = nullptr;
+    const qwen_reranker_options from = read_sized(options, "qwen_reranker_options");
+    RerankOptions rerank;
+    if (from.instruction != nullptr) rerank.instruction = from.instruction;
+    rerank.overflow = from.truncate != 0 ? TextOverflow::truncate : TextOverflow::refuse;
+    EngineOptions engine;
+    engine.context = from.context;
+    engine.kv_type = kv_type_of(from.kv_type);
+    *reranker = new qwen_reranker{Reranker(inline_engine(model, engine)), rerank};
+  });
+}
+
+void qwen_reranker_free(qwen_reranker* reranker) {
+  delete reranker;
+}
+
+std::int32_t qwen_rerank(qwen_reranker* reranker, const char* query, const char* const* documents,
+                         std::size_t count, double* scores, qwen_error* error) {
+  return call(error, [&] {
+    qwen_reranker& by = require_not_null(reranker, "reranker");
+    const std::string_view asked = text_of(query, QWEN_NUL_TERMINATED, "query");
+    if (count > 0) require_not_null(scores, "scores");
+    const auto found = by.reranker.score_batch(asked, texts_of(documents, count, "documents"), by.options);
+    std::transform(found.begin(), found.end(), scores, [](const Relevance& one) { return one.score; });
   });
 }
 

@@ -70,6 +70,11 @@ struct qwen_embedder {
   qwen::EmbedOptions options;
 };
 
+struct qwen_reranker {
+  qwen::Reranker reranker;
+  qwen::RerankOptions options;
+};
+
 struct qwen_chat {
   qwen::Chat chat;
 };

@@ -21,6 +21,7 @@ struct Free {
   void operator()(qwen_tasks* handle) const { qwen_tasks_free(handle); }
   void operator()(qwen_classifier* handle) const { qwen_classifier_free(handle); }
   void operator()(qwen_embedder* handle) const { qwen_embedder_free(handle); }
+  void operator()(qwen_reranker* handle) const { qwen_reranker_free(handle); }
   void operator()(qwen_chat* handle) const { qwen_chat_free(handle); }
 };
 template <class T>

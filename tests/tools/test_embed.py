@@ -59,6 +59,46 @@ class Embed(unittest.TestCase):
             for row, line in zip(rows, self.good(stdin=LINES), strict=True):
                 self.assertEqual(row, struct.unpack(f"<{len(row)}f", struct.pack(f"<{len(row)}f", *line["embedding"])))
 
+    def table(self, suffix, content, *arguments, command=("embed",)):
+        with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
+            file.write(content)
+            file.flush()
+            return run(*command, *arguments, "-f", file.name)
+
+    def test_tables(self):
+        expected = self.good(stdin="hello, you\n天气\n")
+        csv = 'id,text\n1,"hello, you"\n\n2,天气\n'
+        for suffix, content, arguments in (
+            (".csv", csv, ()),
+            (".CSV", csv.replace("text", "body"), ("--text-column", "body")),
+            (".csv", csv.replace("text", "body"), ("--text-column", "2", "--header", "yes")),
+            (".txt", csv, ("--format", "csv")),
+            (".tsv", "id\ttext\n1\thello, you\n2\t天气\n", ()),
+            (".csv", csv.replace(",", ";").replace("hello;", "hello,"), ("--delimiter", ";")),
+            (".jsonl", '{"text": "hello, you"}\n{"text": "天气"}\n', ("--text-column", "text")),
+        ):
+            with self.subTest(suffix=suffix, arguments=arguments):
+                result = self.table(suffix, content, *arguments)
+                self.assertEqual((result.stderr, result.returncode), ("", 0))
+                self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], expected)
+        # The column that was found is reported; a quoted line break is part of the text.
+        result = self.table(".csv", 'id,review\n1,"a\nb"\n2,c d\n')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("review", result.stderr)
+        self.assertEqual([json.loads(line)["embedding"] for line in result.stdout.splitlines()],
+                         [self.good("-p", "a\nb")[0]["embedding"], self.good("-p", "c d")[0]["embedding"]])
+        # Errors have the line in the file.
+        for content, word in (('id,text\n1,"a\nb"\n2,"c\n', "line 4: a quote is never closed"),
+                              ("id,text\n1,a\n\n2\n", "line 4: expected 2 columns"),
+                              ("id,text\n\n1," + "x y z " * 20 + "\n", "line 3: ")):
+            result = self.table(".csv", content, "-c", "8")
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertIn(word, result.stderr)
+        self.assertIn("no column", self.table(".csv", csv, "--text-column", "body").stderr)
+        self.bad(2, "--jsonl", "--jsonl", "--format", "csv", stdin=csv)
+        documents = self.table(".csv", csv, "--query", "weather?", command=("rerank",))
+        self.assertEqual(documents.stdout, run("rerank", "--query", "weather?", stdin="hello, you\n天气\n").stdout)
+
     def test_texts_that_do_not_fit(self):
         self.bad(1, "line 2: ", "-c", "8", stdin="a\n" + "x y z " * 20 + "\nb\n")
         result = run("embed", "-c", "8", "--truncate", stdin="a\n" + "x y z " * 20 + "\n")

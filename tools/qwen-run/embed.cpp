@@ -22,8 +22,8 @@ class EmbeddingWriter {
   EmbeddingWriter(const EmbedFlags& flags, qwen::Embedder& embedder) : flags_(flags), embedder_(embedder) {}
 
   void embed(const std::string& text) { write(embedder_.embed(text, flags_.embed)); }
-  // `line`: the number of the first text's line, for errors.
-  void embed(const std::vector<std::string>& texts, long line) {
+  // `lines`: where each text begins, for errors.
+  void embed(const std::vector<std::string>& texts, const std::vector<long>& lines) {
     std::size_t done = 0;
     try {
       embedder_.embed_batch(texts, flags_.embed, [&](std::size_t, const qwen::Embedding& found) {
@@ -32,7 +32,7 @@ class EmbeddingWriter {
         return true;
       });
     } catch (const qwen::Error&) {  // of any text that is not done: one by one its line is known
-      for (; done < texts.size(); ++done) embed_line(texts[done], line + static_cast<long>(done));
+      for (; done < texts.size(); ++done) embed_line(texts[done], lines[done]);
     }
     tools::flush_out();
   }
@@ -84,27 +84,28 @@ int embed(EmbedFlags& flags) {
   if (flags.truncate) flags.embed.overflow = qwen::TextOverflow::truncate;
   const bool one = flags.input.given_text();
   if (one && flags.jsonl) throw tools::UsageError("--jsonl reads lines from stdin or from -f FILE");
-  std::optional<LineSource> lines;
+  std::optional<TextRows> rows;
   const std::string text = one ? flags.input.read(true) : "";
-  if (!one) lines.emplace(flags.input.path_for_lines(), flags.input.encoding());
+  if (!one) rows.emplace(flags);
   qwen::Embedder embedder(flags.engine());
   if (flags.embed.dimensions > embedder.dimensions())
     throw tools::UsageError("--dimensions: the model's vectors have " +
                             std::to_string(embedder.dimensions()) + " values");
   EmbeddingWriter writer(flags, embedder);
   std::vector<std::string> texts;
+  std::vector<long> lines;
   if (one) {
     writer.embed(text);
   } else {
-    long first = 1;
     const auto flush = [&] {
-      writer.embed(texts, first);
-      first += static_cast<long>(texts.size());
+      writer.embed(texts, lines);
       texts.clear();
+      lines.clear();
     };
-    for (std::string line; lines->next(line);) {
-      texts.push_back(flags.text_of(line, lines->number()));
-      if (texts.size() == kTogether || lines->would_wait()) flush();
+    for (std::string next; rows->next(next);) {
+      texts.push_back(std::move(next));
+      lines.push_back(rows->line());
+      if (texts.size() == kTogether || rows->would_wait()) flush();
     }
     flush();
   }
@@ -116,7 +117,7 @@ int embed(EmbedFlags& flags) {
 
 std::function<int()> embed_command(tools::CommandLine& app) {
   auto flags = std::make_shared<EmbedFlags>();
-  flags->add(app, "The text; a file and stdin have a text a line");
+  flags->add(app, "The text; a file and stdin have a text a line, or are a table");
   app.add("--instruction", flags->embed.instruction,
           "What queries are for: texts become \"Instruct: ...\\nQuery:TEXT\" (not for documents)")
       .type("TEXT")

@@ -1,4 +1,4 @@
-// rerank: documents, a line each, scored against a query.
+// rerank: documents, from lines or a table, scored against a query.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +22,8 @@ int rerank(RerankFlags& flags) {
   if (flags.input.given_text()) {
     documents.push_back(flags.input.read(true));
   } else {
-    LineSource lines(flags.input.path_for_lines(), flags.input.encoding());
-    for (std::string line; lines.next(line);) documents.push_back(flags.text_of(line, lines.number()));
+    TextRows rows(flags);
+    for (std::string text; rows.next(text);) documents.push_back(std::move(text));
   }
   qwen::Reranker reranker(flags.engine());
   const auto found = reranker.score_batch(flags.query, documents, flags.rerank);
@@ -44,7 +44,7 @@ int rerank(RerankFlags& flags) {
 
 std::function<int()> rerank_command(tools::CommandLine& app) {
   auto flags = std::make_shared<RerankFlags>();
-  flags->add(app, "One document; a file and stdin have a document a line");
+  flags->add(app, "One document; a file and stdin have a document a line, or are a table");
   app.add("--query", flags->query, "The query").type("TEXT").required().group("Rerank");
   app.add("--instruction", flags->rerank.instruction, "What a document should do for the query")
       .type("TEXT")

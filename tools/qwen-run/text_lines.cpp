@@ -1,14 +1,20 @@
 #include "qwen-run/text_lines.h"
 
-#include <nlohmann/json.hpp>
-
-#include "common/output.h"
+#include <cstdio>
 
 namespace qwen_run {
+namespace {
+
+TableOptions with_empty_texts(TableOptions options) {
+  options.empty_texts = true;
+  return options;
+}
+
+}  // namespace
 
 void TextLineFlags::add(tools::CommandLine& app, const char* description) {
   input.add(app, description);
-  app.add_flag("--jsonl", jsonl, "Lines are {\"text\":...} objects").group("Input");
+  table.add_input(app, app.add_flag("--jsonl", jsonl, "Lines are {\"text\":...} objects").group("Input"));
   app.add_flag("--truncate", truncate, "Cut texts that do not fit into the context, instead of failing")
       .group("Input");
   tools::add_model_options(app, model);
@@ -27,13 +33,31 @@ std::shared_ptr<qwen::Engine> TextLineFlags::engine() const {
   return std::make_shared<qwen::Engine>(tools::load_model(model), options);
 }
 
-std::string TextLineFlags::text_of(const std::string& line, long number) const {
-  if (!jsonl) return line;
-  const tools::Json json = tools::Json::parse(line, nullptr, false);
-  if (json.is_object() && json.contains("text") && json["text"].is_string())
-    return json["text"].get<std::string>();
-  throw qwen::Error(qwen::ErrorCode::bad_format,
-                    "line " + std::to_string(number) + ": expected an object with \"text\", a string");
+TextRows::TextRows(const TextLineFlags& flags) {
+  const std::string path = flags.input.path_for_lines();
+  if (flags.jsonl)
+    table_.emplace(path, flags.input.encoding(),
+                   TableOptions{.format = "jsonl", .text_column = "text", .empty_texts = true});
+  else if (flags.table.wanted(flags.input) && flags.table.read.format != "lines")
+    table_.emplace(path, flags.input.encoding(), with_empty_texts(flags.table.read));
+  else
+    lines_.emplace(path, flags.input.encoding());
+  if (table_ && !table_->found().empty()) std::fprintf(stderr, "%s\n", table_->found().c_str());
+}
+
+bool TextRows::next(std::string& text) {
+  if (lines_) {
+    if (!lines_->next(text)) return false;
+    line_ = lines_->number();
+    return true;
+  }
+  TableRow row;
+  if (!table_->next(row)) return false;
+  line_ = row.line;
+  if (!row.error.empty())
+    throw qwen::Error(qwen::ErrorCode::bad_format, "line " + std::to_string(row.line) + ": " + row.error);
+  text = std::move(row.text);
+  return true;
 }
 
 }  // namespace qwen_run
