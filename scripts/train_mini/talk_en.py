@@ -82,7 +82,7 @@ FACTS = [
     (["Where do I download a model?", "How do I download the official model?", "How do I get a bigger model?"], ["Run scripts/download_model.sh to download an official Qwen model."]),
     (["Is my data safe?", "Do you need the internet?", "Does it work offline?", "Do you send my data anywhere?", "Is it private?"], ["No internet is needed. Everything runs on your own CPU and no data leaves it."]),
     (["How much memory does it need?", "How much RAM do I need?"], ["I need only some tens of MB; larger models need about the size of their file."]),
-    (["What were you trained on?", "How were you trained?", "What is your training data?"], ["I was trained from zero on public reviews, everyday sentences and made-up dialogues, on a CPU."]),
+    (["What were you trained on?", "How were you trained?", "What is your training data?"], ["I was trained from zero on public reviews, everyday sentences and made-up dialogues, without the weights of Qwen."]),
     (["How do I run it?", "How do I start?", "How do I use libqwen?", "Is there a web page?"], ["Use qwen-run on the command line, or qwen-serve for a web page."]),
     (["Can one model do many tasks?", "What tasks are there?"], ["Yes. One model does many tasks: only the prompt changes."]),
 ]

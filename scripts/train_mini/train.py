@@ -47,6 +47,7 @@ def arguments():
     a.add_argument("--decay", type=float, default=0.1)
     a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a text")
     a.add_argument("--device", default="cpu", help="cpu, or cuda")
+    a.add_argument("--begin-with", default="", help="GPU: folder of the weights of a finished run, to learn changed texts")
     a.add_argument("--drop", type=float, default=0.0, help="GPU: dropout")
     a.add_argument("--tokens", type=int, default=32768, help="GPU: of a batch of sentiment texts")
     a.add_argument("--dialogues", type=int, default=384, help="GPU: of a batch")
@@ -225,6 +226,8 @@ def train_on_gpu(args, cache, log):
     import gpu
     feed = gpu.Feed(args, cache)  # before the GPU is used: its driver does not survive a fork
     shared, state = start(args, cache, log)
+    if args.begin_with:
+        shared.params.copy_(gpu.load(args.begin_with))
     gpu.train(args, cache, feed, shared, state["config"], Progress(args, state), schedule)
     return shared, state
 
