@@ -12,7 +12,7 @@ import talk_zh as zh
 INNER = re.compile(r"\[([^\[\]]*)\]")
 # What a turn is about, and how often.
 TURNS = {"topic": 27, "good": 8, "bad": 9, "grief": 4, "pet": 3, "ill": 3, "sick": 3, "crisis": 1.5, "fact": 11, "unknown": 24, "review": 8,
-         "written": 3, "name": 5, "real": 14, "mood": 5, "polarity": 3, "typed": 3}
+         "written": 3, "name": 8, "real": 16, "mood": 5, "polarity": 3, "typed": 3}
 NEUTRAL_TOPICS = {"greet": 8, "howareyou": 2, "who": 8, "qwen": 3, "maker": 3, "size": 3, "can": 8, "bye": 2, "ok": 3, "no": 2, "joke": 2,
                   "smalltalk": 5, "language": 3, "empty": 5, "newtask": 2, "sentiment": 3}
 CARE = {"grief": ("GRIEF", "GRIEF_REPLIES"), "pet": ("GRIEF_PET", "GRIEF_PET_REPLIES"), "ill": ("ILL", "ILL_REPLIES"), "sick": ("SICK", "SICK_REPLIES"),
@@ -116,15 +116,25 @@ def care(rng, lang, kind):
     return ask, one(rng, replies)
 
 
+def politely(rng, lang, text):
+    """Words that people put before or after a question."""
+    r = rng.random()
+    if r < 0.1:
+        return rng.choice(lang.BEFORE) + text
+    if r < 0.16:
+        return text.rstrip("。！？!?. ") + rng.choice(lang.AFTER)
+    return text
+
+
 def unknown(rng, lang, kind=None):
     kind = kind or draw(rng, {k: v[0] for k, v in lang.UNKNOWN.items()})
     _, asks, answers = lang.UNKNOWN[kind]
-    return one(rng, asks, **lang.SLOTS), one(rng, answers)
+    return politely(rng, lang, one(rng, asks, **lang.SLOTS)), one(rng, answers)
 
 
 def fact(rng, lang):
     asks, answers = rng.choice(lang.FACTS)
-    return one(rng, asks), one(rng, answers)
+    return politely(rng, lang, one(rng, asks)), one(rng, answers)
 
 
 def written_review(rng, lang):
@@ -191,10 +201,13 @@ def typed(rng):
 def person(rng, lang):
     """A name, drawn from far more than a model could learn by heart: it has to copy."""
     if lang is en or rng.random() < 0.15:
-        return rng.choice(en.NAMES)
-    if rng.random() < 0.3:
+        if rng.random() < 0.55:
+            return rng.choice(en.NAMES)
+        return "".join(rng.choice(en.SYLLABLES) for _ in range(rng.choice([1, 2, 2, 3]))).capitalize()
+    r = rng.random()
+    if r < 0.3:
         return one(rng, [zh.NICK], one=list(zh.GIVEN))
-    given = "".join(rng.choice(zh.GIVEN) for _ in range(rng.choice([1, 2, 2])))
+    given = "".join(rng.choice(zh.GIVEN if r < 0.8 else zh.CHARACTERS) for _ in range(rng.choice([1, 2, 2])))
     return given if len(given) == 2 and rng.random() < 0.2 else rng.choice(zh.FAMILY) + given
 
 
@@ -241,7 +254,7 @@ def dialogue(rng, data):
     lang = en if rng.random() < 0.36 else zh
     code = code_of(lang)
     out, kind = [], None
-    if rng.random() < 0.11:
+    if rng.random() < 0.14:
         return remembering(rng, lang, data)
     if rng.random() < 0.015:
         return [(tidy(rng, one(rng, lang.ASK_NAME), code), lang.UNKNOWN_NAME[0])]

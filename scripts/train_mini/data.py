@@ -10,7 +10,7 @@ BATCH_TOKENS = 5120   # per batch, padding included
 MAX_ROWS = 144
 # Texts sorted by their number of tokens together: how many of each kind. The scripted ones come with the dialogues.
 POOL = {"review": 4096, "crop": 1600, "english": 2600, "mood": 1300, "neutral": 1500, "neutral_en": 1000}
-SCRIPTED = {"mood": 300, "neutral": 700}
+SCRIPTED = {"mood": 600, "neutral": 900}
 
 
 def cut(text, rng):
@@ -33,7 +33,8 @@ def noise(text, rng):
 
 
 class Data:
-    def __init__(self, cache, worker=0, workers=1):
+    def __init__(self, cache, worker=0, workers=1, tokens=BATCH_TOKENS, dialogues=72):
+        self.tokens, self.max_rows, self.dialogues = tokens, MAX_ROWS * tokens // BATCH_TOKENS, dialogues
         self.rows = cache["rows"]
         self.bpe = cache["bpe"]
         self.worker, self.workers = worker, workers
@@ -64,7 +65,7 @@ class Data:
         at = 0
         while at < len(pool):
             n = 1
-            while at + n < len(pool) and n < MAX_ROWS and (n + 1) * (pool[at + n][0] + 15) < BATCH_TOKENS:
+            while at + n < len(pool) and n < self.max_rows and (n + 1) * (pool[at + n][0] + 15) < self.tokens:
                 n += 1
             self.queue.append(pool[at:at + n])
             at += n
@@ -86,10 +87,10 @@ class Data:
 
     def chat(self):
         _, system = self.pick(self.systems)
-        drawn = [(chatdata.dialogue(self.rng, self), None) for _ in range(120)]
+        drawn = [(chatdata.dialogue(self.rng, self), None) for _ in range(self.dialogues * 5 // 3)]
         drawn.sort(key=lambda d: sum(len(q.encode()) + len(a.encode()) for q, a in d[0]))
         # Two batches of like length out of one draw: less padding.
-        return self.share(system, drawn[:72] if self.rng.random() < 0.45 else drawn[72:]), None
+        return self.share(system, drawn[:self.dialogues] if self.rng.random() < 0.45 else drawn[self.dialogues:]), None
 
     def review(self):
         """A review whose label the teacher does not doubt, of moderate length: (1 or 0, category, text)."""
@@ -111,10 +112,10 @@ class Data:
         return self.share(t["system"], [([(t["template"].replace("{text}", q), a)], None) for q, a in rows]), None
 
     def intent(self):
-        return self.asked("intent", [chatdata.intent(self.rng, self) for _ in range(56)])
+        return self.asked("intent", [chatdata.intent(self.rng, self) for _ in range(self.dialogues * 3 // 4)])
 
     def summary(self):
-        return self.asked("summary", [chatdata.summary_pair(self.rng, self) for _ in range(40)])
+        return self.asked("summary", [chatdata.summary_pair(self.rng, self) for _ in range(self.dialogues * 5 // 9)])
 
 
 class EmptyData(Data):

@@ -6,6 +6,8 @@ import random
 
 import torch
 
+import packed
+
 GLANCE = {"review": 1000, "mood": 400, "english": 400, "neutral": 300, "neutral_en": 298}
 CHAT = ["你好", "你是谁？", "你能做什么？", "我叫小明", "我的猫死了", "帮我写一段Python代码", "法国的首都是哪里？", "Hello!", "What is 12 + 7?"]
 UNSURE = 0.7  # a text is counted as unsure if no label is more probable than this
@@ -33,10 +35,9 @@ def batches(rows, tokens=6000):
 
 
 def last_logits(net, rows):
-    from train import pack
-    prefix, ids, shared = pack([(s, (), None) for _, s in rows])
+    prefix, ids, shared = packed.pack([s for _, s in rows], min(len(s) for _, s in rows) - 1)
     device = net.p["model.norm.weight"].device
-    h = net.hidden(ids.to(device), prefix.to(device))
+    h = net.hidden(ids.to(device).long(), prefix.to(device).long())
     at = [len(prefix) + r * ids.shape[1] + len(s) - shared - 1 for r, (_, s) in enumerate(rows)]
     return net.logits(h[torch.tensor(at, device=device)])
 

@@ -91,19 +91,27 @@ def read(folder):
 
 
 def main():
-    """export.py OUT_DIR FOLDER: the weights of OUT_DIR/state.pt."""
+    """export.py OUT_DIR FOLDER [LAYERS]: the weights of OUT_DIR/state.pt, or of the files that a GPU wrote for LAYERS layers."""
     import pickle
     out, folder = sys.argv[1:3]
     with open(os.path.join(out, "vocabulary.pkl"), "rb") as f:
         bpe = pickle.load(f)
-    state = torch.load(os.path.join(out, "state.pt"))
+    if len(sys.argv) > 3:
+        import gpu
+        from optimizer import Shared
+        c = nn.Config(vocab=len(bpe.vocab) + 3, dim=256, layers=int(sys.argv[3]), ffn=704)
+        shapes = Shared({k: tuple(v.shape) for k, v in nn.init_params(c, 0).items()}, 1, "cpu").shapes
+        flat = gpu.load(out)
+    else:
+        state = torch.load(os.path.join(out, "state.pt"))
+        shapes, flat = state["shapes"], state["params"]
     params, at = {}, 0
-    for name, shape in state["shapes"].items():
+    for name, shape in shapes.items():
         n = torch.Size(shape).numel()
-        params[name] = state["params"][at:at + n].view(shape)
+        params[name] = flat[at:at + n].view(shape)
         at += n
-    layers = 1 + max(int(k.split(".")[2]) for k in params if k.startswith("model.layers."))
     vocab, dim = params["model.embed_tokens.weight"].shape
+    layers = 1 + max(int(k.split(".")[2]) for k in params if k.startswith("model.layers."))
     c = nn.Config(vocab=vocab, dim=dim, layers=layers, ffn=params["model.layers.0.mlp.up_proj.weight"].shape[0])
     write(folder, c, params, bpe)
 

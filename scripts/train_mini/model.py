@@ -123,6 +123,7 @@ class Net:
         self.c = config
         self.p = params
         self.half = half
+        self.drop = 0.0  # share of every sublayer's output that is dropped while training
         inv = config.theta ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
         angle = torch.arange(config.context).float()[:, None] * inv
         self.device = params["model.norm.weight"].device
@@ -174,6 +175,9 @@ class Net:
         out.append(o)
         return torch.cat(out) if len(out) > 1 else out[0]
 
+    def dropped(self, x):
+        return F.dropout(x, self.drop) if self.drop else x
+
     def causal(self, n):
         return torch.full((n, n), float("-inf"), device=self.device).triu_(1)
 
@@ -195,10 +199,10 @@ class Net:
             kv = c.kv_heads * c.head_dim
             q, k, v = wide.float().split((c.dim, kv, kv), 1)
             o = self.attention(q, k, v, batch, time, n)
-            x = x + self.linear(o, p[a + "o_proj.weight"]).float()
+            x = x + self.dropped(self.linear(o, p[a + "o_proj.weight"]).float())
             h = RmsNorm.apply(x, p[w + "post_attention_layernorm.weight"], c.eps)
             gu = self.linear(h, torch.cat([p[w + "mlp.gate_proj.weight"], p[w + "mlp.up_proj.weight"]]))
-            x = x + self.linear(SwiGlu.apply(gu), p[w + "mlp.down_proj.weight"]).float()
+            x = x + self.dropped(self.linear(SwiGlu.apply(gu), p[w + "mlp.down_proj.weight"]).float())
         return RmsNorm.apply(x, p["model.norm.weight"], c.eps)
 
     def logits(self, rows):

@@ -82,7 +82,7 @@ FACTS = [
     (["Where do I download a model?", "How do I download the official model?", "How do I get a bigger model?"], ["Run scripts/download_model.sh to download an official Qwen model."]),
     (["Is my data safe?", "Do you need the internet?", "Does it work offline?", "Do you send my data anywhere?", "Is it private?"], ["No internet is needed. Everything runs on your own CPU and no data leaves it."]),
     (["How much memory does it need?", "How much RAM do I need?"], ["I need only some tens of MB; larger models need about the size of their file."]),
-    (["What were you trained on?", "How were you trained?", "What is your training data?"], ["I was trained from zero on public reviews, everyday sentences and made-up dialogues, on a CPU."]),
+    (["What were you trained on?", "How were you trained?", "What is your training data?"], ["I was trained from zero on public reviews, everyday sentences and made-up dialogues, without the weights of Qwen."]),
     (["How do I run it?", "How do I start?", "How do I use libqwen?", "Is there a web page?"], ["Use qwen-run on the command line, or qwen-serve for a web page."]),
     (["Can one model do many tasks?", "What tasks are there?"], ["Yes. One model does many tasks: only the prompt changes."]),
 ]
@@ -171,3 +171,19 @@ REVIEW_BAD = {"any": ["{thing} is [bad|terrible|awful|horrible|very bad|boring|d
               "parcel": ["{thing} came [a week|three days|two weeks] late, and the box was [broken|crushed|open]", "{thing} never arrived and [support|customer service] does not answer", "{thing} was damaged and an item was missing", "I have been waiting for {thing} for [two weeks|a month]"]}
 REVIEW_REPLY_GOOD = ["I am glad that you like it! Thank you for sharing.", "That is great to hear! Enjoy it."]
 REVIEW_REPLY_BAD = ["I am sorry that it let you down. I hope the next one is better.", "That sounds disappointing. I am sorry to hear that."]
+
+SYLLABLES = "ba be bi bo ca ce co da de di do el en er fa fi ga ge go ha he ho in is ja je jo ka ke ki ko la le li lo lu ma me mi mo na ne ni no or pa pe ra re ri ro sa se si so ta te ti to va ve vi wa we xi ya yu za zo ann ben dan ell finn gus hal ian jon kim lou max nat pat rob sam ted vic will".split()
+BEFORE = ["please, ", "hey, ", "hi, ", "hello, ", "quick question: ", "I want to know: ", "one question, ", "ok, ", "so ", "well, "]
+AFTER = [", please", " please", " thanks", ", thank you", " for me", " now", "?", "!"]
+GOOD += [
+    ("[I got into college|I got accepted|I graduated|I got my license|I got a scholarship|I finished the marathon|I lost ten pounds|I quit smoking|I made a new friend|I got engaged|my baby was born|my son took his first steps]", ["What a wonderful moment.", "You should be proud."]),
+    ("[we are going on vacation|the weekend is here|I got a puppy|dinner was delicious|my mom is better|my flight was on time|the concert was amazing|everyone liked my talk|I fixed my bike|I finally slept well]", ["That is lovely.", "Enjoy it."]),
+    ("[I won the lottery|I won the race|I won a medal|our team won the final|we won the match|I beat the record]", ["Well played.", "What a result."]),
+]
+BAD += [
+    ("[my boss shouted at me|my boss fired me|I got fired|I got laid off|I was late again|I got rejected|they rejected me|I was not invited|my teacher scolded me|my friends ignore me|I have no friends|everyone left me]", ["That must hurt.", "You deserve kindness."]),
+    ("[I spilled coffee on my laptop|I lost my keys|my phone is broken|my bag was stolen|I crashed my car|I missed the bus|the train was late again|it keeps raining|my neighbor is so loud|I have no money left|rent is too high]", ["That is really frustrating.", "One thing at a time."]),
+    ("[I am so stressed|I am exhausted|I am burned out|I am heartbroken|I am disappointed|I am scared|I am nervous about tomorrow|I cannot stop worrying|I feel useless|I feel empty|I feel so alone]", ["I am here to listen.", "You are not alone."]),
+]
+GOOD_PLAIN[0].extend(["So happy today!", "I feel amazing", "Best day ever", "I am in a good mood", "I love my life", "Everything is going great", "I am really happy right now", "yay!", "woohoo", "I am proud of myself"])
+BAD_PLAIN[0].extend(["I feel down", "I feel depressed", "Worst day ever", "Everything is going wrong", "I am heartbroken", "I am angry", "I hate my job", "I hate my life", "I feel awful", "I am lonely", "nobody understands me", "I feel so empty", "I can't take it anymore", "life is hard", "I am exhausted"])

@@ -10,7 +10,6 @@ import random
 import time
 
 import torch
-import torch.nn.functional as F
 
 import bpe as bpelib
 import corpus
@@ -19,6 +18,7 @@ import embed
 import evaluate
 import export
 import model as nn
+import packed
 import prompts
 import teacher
 from optimizer import Shared
@@ -28,7 +28,6 @@ TALK_FROM = 1200      # from this step on dialogues are learned too
 READ_UNTIL = 1000     # up to this step the next tokens of the texts themselves are predicted as well
 READ_SHARE = 0.06     # of their tokens
 DECAY_FROM = 0.6      # share of the run after which the learning rate falls
-UNSURE_WEIGHT = 0.6   # of a neutral text against a polar one
 
 
 def arguments():
@@ -37,7 +36,7 @@ def arguments():
     a.add_argument("tokenizer")
     a.add_argument("out")
     a.add_argument("--steps", type=int, default=2600)
-    a.add_argument("--stop-at", type=int, default=0, help="pause at this step; the same command without it goes on")
+    a.add_argument("--stop-at", type=int, default=0, help="pause at this step; the same command without it goes on (GPU: starts again)")
     a.add_argument("--seed", type=int, default=20)
     a.add_argument("--vocab", type=int, default=16384)
     a.add_argument("--layers", type=int, default=4)
@@ -47,7 +46,12 @@ def arguments():
     a.add_argument("--blank", type=float, default=0.05, help="share of text tokens whose embedding is dropped")
     a.add_argument("--decay", type=float, default=0.1)
     a.add_argument("--probe", type=float, default=0.5, help="weight of the label loss at every token of a text")
-    a.add_argument("--device", default="cpu", help="cpu, or cuda (one process)")
+    a.add_argument("--device", default="cpu", help="cpu, or cuda")
+    a.add_argument("--begin-with", default="", help="GPU: folder of the weights of a finished run, to learn changed texts")
+    a.add_argument("--drop", type=float, default=0.0, help="GPU: dropout")
+    a.add_argument("--tokens", type=int, default=32768, help="GPU: of a batch of sentiment texts")
+    a.add_argument("--dialogues", type=int, default=384, help="GPU: of a batch")
+    a.add_argument("--drawers", type=int, default=15, help="GPU: processes that draw the batches; the weights depend on their number")
     a.add_argument("--workers", type=int, default=2, help="processes of one thread each; the weights depend on their number")
     a.add_argument("--f32", action="store_true", help="no bfloat16 products (slower)")
     a.add_argument("--eval-every", type=int, default=1000)
@@ -98,94 +102,6 @@ def prepare(args, log):
     return {"rows": rows, "dev": dev, "bpe": bpe, "vectors": cached(args, "vectors", vectors)}
 
 
-def pack(batch):
-    """Pads to [batch, time] and takes off the prefix that all rows share."""
-    seqs = [ids for ids, _, _ in batch]
-    first, last = min(seqs), max(seqs)
-    # What has to be predicted stays out of the prefix, and so does the token before it.
-    limit = min(said.index(1) - 1 if said else len(ids) - 1 for ids, said, _ in batch)
-    shared = 0
-    while shared < limit and first[shared] == last[shared]:
-        shared += 1
-    time_ = max(map(len, seqs)) - shared
-    ids = torch.zeros(len(seqs), time_, dtype=torch.long)
-    for r, s in enumerate(seqs):
-        ids[r, :len(s) - shared] = torch.tensor(s[shared:])
-    return torch.tensor(seqs[0][:shared], dtype=torch.long), ids, shared
-
-
-class Places:
-    """Where a packed batch predicts what: rows of the hidden states and the ids wanted there."""
-
-    def __init__(self, batch, prefix, time_, shared, read_share, rng):
-        self.said_at, self.said_id, self.label_row, self.read_at, self.read_id = [], [], [], [], []
-        self.probe_at, self.probe_row = [], []
-        for r, (seq, said, target) in enumerate(batch):
-            base = prefix + r * time_ - shared
-            own = [i for i in range(max(1, shared + 1), len(seq)) if said[i]]
-            if target is not None:
-                self.label_row.append(len(self.said_at))
-                at = range(base + shared, base + len(seq) - sum(said))
-                self.probe_at += at
-                self.probe_row += [r] * len(at)
-            self.said_at += [base + i - 1 for i in own]
-            self.said_id += [seq[i] for i in own]
-            if read_share:
-                take = [i for i in range(shared + 1, len(seq)) if not said[i] and rng.random() < read_share]
-                self.read_at += [base + i - 1 for i in take]
-                self.read_id += [seq[i] for i in take]
-
-
-def blank_rows(batch, prefix, ids, shared, share, g):
-    """Rows of the batch whose embedding is dropped: of texts only, not of prompts' last words and replies."""
-    rows, time_ = ids.shape
-    blank = torch.rand(prefix + rows * time_, generator=g) < share
-    blank[:prefix] = False
-    keep = torch.ones(rows, time_, dtype=torch.bool)
-    for r, (seq, said, target) in enumerate(batch):
-        if target is not None:
-            keep[r, :max(0, len(seq) - shared - 8)] = False
-    blank[prefix:] &= ~keep.view(-1)
-    return blank
-
-
-def loss_of(net, kind, batch, labels, args, g, read_share):
-    """(loss, {name: value to log})"""
-    prefix, ids, shared = pack(batch)
-    device = args.device
-    at = Places(batch, len(prefix), ids.shape[1], shared, read_share, g.py)
-    blank = blank_rows(batch, len(prefix), ids, shared, args.blank, g).to(device) if labels is not None else None
-    h = net.hidden(ids.to(device), prefix.to(device), blank)
-    logits = net.logits(h[torch.tensor(at.said_at + at.read_at, device=device)])
-    logp = F.log_softmax(logits, -1)
-    n = len(at.said_at)
-    nll = -logp[:n].gather(1, torch.tensor(at.said_id, device=device)[:, None])[:, 0]
-    loss = nll.mean()
-    if labels is not None:
-        # The first word of the answer: as probable as the target says. The rest of it: as written.
-        first = torch.zeros(n, dtype=torch.bool, device=device)
-        first[torch.tensor(at.label_row, device=device)] = True
-        want = torch.tensor([target for _, _, target in batch], device=device)
-        weight = torch.where(want == 0.5, UNSURE_WEIGHT, 1.0)
-        weight = weight / weight.sum()
-        neg, pos = labels
-        word = logp[:n][first]
-        loss = -((want * word[:, pos] + (1 - want) * word[:, neg]) * weight).sum() + 0.2 * nll[~first].mean()
-    seen = {kind: float(loss.detach())}
-    if labels is not None and args.probe:
-        # Every token of the text tells the label as well, through the probe: far more to learn from per text.
-        row = torch.tensor(at.probe_row, device=device)
-        guess = (h[torch.tensor(at.probe_at, device=device)] * net.p["probe.weight"]).sum(-1)
-        each = F.binary_cross_entropy_with_logits(guess, want[row], reduction="none") * weight[row] * len(batch)
-        loss = loss + args.probe * each.mean()
-        seen["probe"] = float(each.mean().detach())
-    if at.read_at:
-        text = F.nll_loss(logp[n:], torch.tensor(at.read_id, device=device))
-        loss = loss + 0.3 * text
-        seen["text"] = float(text.detach())
-    return loss, seen
-
-
 class Generator(torch.Generator):
     """torch's generator and Python's (`py`), seeded together."""
 
@@ -232,7 +148,8 @@ def work(worker, args, cache, shared, barrier, state):
         kind = data.rng.choices(["sentiment", "chat", "intent", "summary"], [42, 52, 2, 4] if talking else [1, 0, 0, 0])[0]
         batch, labels = data.sentiment(talking) if kind == "sentiment" else getattr(data, kind)()
         read = READ_SHARE if step < READ_UNTIL else 0.0
-        loss, seen = loss_of(net, kind, batch, labels, args, seeds.g, read)
+        ready = packed.prepare(batch, labels, args.blank, read, seeds.g)
+        loss, seen = packed.loss_of(net, kind, ready, args.probe)
         loss.backward()
         step += 1
         lr = schedule(step, args)
@@ -261,9 +178,9 @@ class Progress:
             total, count = self.tally.get(name, (0.0, 0))
             self.tally[name] = (total + value, count + 1)
         if step % 100 == 0:
-            part = " ".join(f"{k} {t / c:.4f}" for k, (t, c) in sorted(self.tally.items()))
+            part = " ".join(f"{k} {float(t) / c:.4f}" for k, (t, c) in sorted(self.tally.items()))
             self.log(f"step {step} ({100 * step / self.args.steps:.1f} %) lr {lr:.2e} loss: {part}; "
-                     f"{(time.time() - self.shown) / 100:.2f} s a step, {(time.process_time() - self.cpu) / 100:.2f} of CPU, "
+                     f"{(time.time() - self.shown) / 100:.4f} s a step, {(time.process_time() - self.cpu) / 100:.2f} of CPU, "
                      f"{self.spent() / 60:.1f} min")
             self.shown, self.cpu, self.tally = time.time(), time.process_time(), {}
 
@@ -305,12 +222,17 @@ def start(args, cache, log):
     return shared, state
 
 
-def main():
-    args = arguments()
-    os.makedirs(args.out, exist_ok=True)
-    torch.set_num_threads(1)
-    log = Log(args.out)
-    cache = prepare(args, log)
+def train_on_gpu(args, cache, log):
+    import gpu
+    feed = gpu.Feed(args, cache)  # before the GPU is used: its driver does not survive a fork
+    shared, state = start(args, cache, log)
+    if args.begin_with:
+        shared.params.copy_(gpu.load(args.begin_with))
+    gpu.train(args, cache, feed, shared, state["config"], Progress(args, state), schedule)
+    return shared, state
+
+
+def train_on_cpu(args, cache, log):
     shared, state = start(args, cache, log)
     context = torch.multiprocessing.get_context("fork")
     barrier = context.Barrier(args.workers, timeout=3600)  # so that no worker outlives the others for long
@@ -319,11 +241,23 @@ def main():
     for p in others:
         p.start()
     work(0, args, cache, shared, barrier, state)
+    return shared, state
+
+
+def main():
+    args = arguments()
+    os.makedirs(args.out, exist_ok=True)
+    torch.set_num_threads(1)
+    log = Log(args.out)
+    cache = prepare(args, log)
+    shared, state = (train_on_cpu if args.device == "cpu" else train_on_gpu)(args, cache, log)
     if args.stop_at:
         return
-    weights = {k: v.cpu() for k, v in shared.views(shared.params).items()}
+    weights = shared.views(shared.params)
+    with torch.no_grad():
+        evaluate.report(nn.Net(state["config"], weights), drawing.EmptyData(cache["bpe"]), cache["dev"], log)
+    weights = {k: v.cpu() for k, v in weights.items()}
     export.write(os.path.join(args.out, "libqwen-mini"), state["config"], weights, cache["bpe"])
-    evaluate.report(nn.Net(state["config"], weights), drawing.EmptyData(cache["bpe"]), cache["dev"], log)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-// What visitors type first, and what the bundled model makes of it: tests/data/visitors.tsv and visitors-kinds.tsv.
-// The model's bounds are regression bounds, set after its results were known: one text below what the present weights
-// reach, for instruction sets that round differently. The goals are in docs/bundled-model.md; not all are met.
+// What visitors type first, and what the bundled model makes of it: tests/data/visitors.tsv, visitors-kept.tsv (written
+// after the training, and never read by it) and visitors-kinds.tsv.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "qwen/qwen.h"
@@ -70,9 +70,9 @@ std::map<std::string, Kind> read_kinds() {
   return kinds;
 }
 
-std::vector<Visitor> read_visitors() {
+std::vector<Visitor> read_visitors(const std::string& name) {
   std::vector<Visitor> visitors;
-  for (const auto& row : read_table("visitors.tsv", 4)) {
+  for (const auto& row : read_table(name, 4)) {
     REQUIRE(row[1].size() == 1);
     visitors.push_back({row[0], row[1][0], split(row[2], " / "), row[3]});
   }
@@ -128,14 +128,19 @@ std::optional<Model> bundled_model() {
 
 }  // namespace
 
-TEST_CASE("the visitors' table knows every kind and has 207 inputs", "[visitors]") {
+TEST_CASE("the visitors' tables know every kind and share no input", "[visitors]") {
   const auto kinds = read_kinds();
-  const auto visitors = read_visitors();
-  CHECK(visitors.size() == 207);  // the bounds below are counts of them
-  for (const Visitor& visitor : visitors) {
-    CAPTURE(visitor.kind, visitor.turns);
-    CHECK(kinds.contains(visitor.kind));
-  }
+  const auto shown = read_visitors("visitors.tsv");
+  const auto kept = read_visitors("visitors-kept.tsv");
+  CHECK(shown.size() == 207);
+  CHECK(kept.size() == 217);
+  std::set<std::vector<std::string>> inputs;
+  for (const auto* table : {&shown, &kept})
+    for (const Visitor& visitor : *table) {
+      CAPTURE(visitor.kind, visitor.turns);
+      CHECK(kinds.contains(visitor.kind));
+      CHECK(inputs.insert(visitor.turns).second);
+    }
 }
 
 TEST_CASE("a reply of the wrong kind or language is wrong", "[visitors]") {
@@ -152,55 +157,56 @@ TEST_CASE("a reply of the wrong kind or language is wrong", "[visitors]") {
   CHECK_FALSE(right("name", "我叫小明", "你好，小红！", "小明"));
 }
 
-TEST_CASE("regression: 187 of 207 visitors get the right kind of reply; the goal of 95 % is 197",
-          "[visitors]") {
+TEST_CASE("at least 95 % of the visitors get the right kind of reply", "[visitors]") {
   const auto model = bundled_model();
   if (!model) return;
   const Task task = TaskRegistry().get("chat");
   const auto kinds = read_kinds();
-  const auto visitors = read_visitors();
-  std::size_t right = 0;
-  std::ostringstream wrong;
-  for (const Visitor& visitor : visitors) {
-    const std::string reply = last_reply(*model, task, visitor.turns);
-    if (is_right(visitor, kinds.at(visitor.kind), reply))
-      ++right;
-    else
-      wrong << visitor.kind << ": " << visitor.turns.back() << " -> " << reply << '\n';
+  for (const char* name : {"visitors.tsv", "visitors-kept.tsv"}) {
+    const auto visitors = read_visitors(name);
+    std::size_t right = 0;
+    std::ostringstream wrong;
+    for (const Visitor& visitor : visitors) {
+      const std::string reply = last_reply(*model, task, visitor.turns);
+      if (is_right(visitor, kinds.at(visitor.kind), reply))
+        ++right;
+      else
+        wrong << visitor.kind << ": " << visitor.turns.back() << " -> " << reply << '\n';
+    }
+    INFO(name << ": " << right << " of " << visitors.size() << " right; wrong:\n" << wrong.str());
+    CHECK(100 * right >= 95 * visitors.size());
   }
-  INFO(right << " of " << visitors.size() << " right; wrong:\n" << wrong.str());
-  CHECK(right >= 187);  // 188 when the bound was set
 }
 
-TEST_CASE("regression: abstains on 131 of 138 neutral visitors' inputs, judges 40 of 54 others rightly",
+TEST_CASE("abstains on at least 95 % of the visitors' neutral inputs and judges nine in ten others rightly",
           "[visitors]") {
   const auto model = bundled_model();
   if (!model) return;
-  for (const char* name : {"sentiment", "sentiment_brief"}) {
-    CAPTURE(name);
-    Classifier classifier(*model, TaskRegistry().get(name));
-    std::size_t neutral = 0, abstained = 0, polar = 0, judged = 0, reversed = 0;
-    std::ostringstream wrong;
-    for (const Visitor& visitor : read_visitors()) {
-      if (visitor.feeling == '?' || visitor.turns.size() > 1) continue;
-      const Classification result = classifier.classify(visitor.turns[0]);
-      const bool is_neutral = visitor.feeling == 'n';
-      const bool as_wanted = is_neutral
-                                 ? result.abstained
-                                 : !result.abstained && result.label == (visitor.feeling == '+' ? 0 : 1);
-      (is_neutral ? neutral : polar) += 1;
-      (is_neutral ? abstained : judged) += as_wanted ? 1 : 0;
-      if (!is_neutral && !result.abstained && !as_wanted) ++reversed;
-      if (!as_wanted)
-        wrong << visitor.feeling << ' ' << visitor.turns[0] << ' ' << result.probabilities[0] << '\n';
+  for (const char* table : {"visitors.tsv", "visitors-kept.tsv"})
+    for (const char* name : {"sentiment", "sentiment_brief"}) {
+      Classifier classifier(*model, TaskRegistry().get(name));
+      std::size_t neutral = 0, abstained = 0, polar = 0, judged = 0, reversed = 0;
+      std::ostringstream wrong;
+      for (const Visitor& visitor : read_visitors(table)) {
+        if (visitor.feeling == '?' || visitor.turns.size() > 1) continue;
+        const Classification result = classifier.classify(visitor.turns[0]);
+        const bool is_neutral = visitor.feeling == 'n';
+        const bool as_wanted = is_neutral
+                                   ? result.abstained
+                                   : !result.abstained && result.label == (visitor.feeling == '+' ? 0 : 1);
+        (is_neutral ? neutral : polar) += 1;
+        (is_neutral ? abstained : judged) += as_wanted ? 1 : 0;
+        if (!is_neutral && !result.abstained && !as_wanted) ++reversed;
+        if (!as_wanted)
+          wrong << visitor.feeling << ' ' << visitor.turns[0] << ' ' << result.probabilities[0] << '\n';
+      }
+      INFO(table << ", " << name << ": " << abstained << " of " << neutral << " neutral abstained, " << judged
+                 << " of " << polar << " polar judged rightly, " << reversed << " reversed:\n"
+                 << wrong.str());
+      CHECK(neutral >= 130);
+      CHECK(polar >= 50);
+      CHECK(100 * abstained >= 95 * neutral);
+      CHECK(100 * judged >= 90 * polar);
+      CHECK(reversed <= 1);
     }
-    INFO(abstained << " of " << neutral << " neutral abstained, " << judged << " of " << polar
-                   << " polar judged rightly:\n"
-                   << wrong.str());
-    CHECK(neutral == 138);
-    CHECK(polar == 54);
-    CHECK(abstained >= 131);  // 132 when the bound was set: 95.7 %, where the goal is 95 %
-    CHECK(judged >= 40);      // 41 (sentiment) and 42 (sentiment_brief): 76 % and 78 %, far from good
-    CHECK(reversed == 0);
-  }
 }
