@@ -113,6 +113,8 @@ class TestModels(unittest.TestCase):
             streams = []
             reader = threading.Thread(target=lambda: streams.append(server.post(CHAT, body)))
             reader.start()
+            while reader.is_alive() and server.metric("qwen_jobs_running") == 0:
+                time.sleep(0.001)
             refused = 0
             deadline = time.monotonic() + TIMEOUT
             while reader.is_alive() and time.monotonic() < deadline:

@@ -41,7 +41,7 @@ test("chat, whole and streamed", async () => {
 });
 
 test("generate, raw and with a system prompt", async () => {
-  const raw = await client.generate({ model, prompt: "今天", raw: true, options: kOptions });
+  const raw = await client.generate({ model, prompt: "<|im_start|>user\n你好<|im_end|>\n<|im_start|>assistant\n", raw: true, options: kOptions });
   assert.ok(raw.response.length > 0);
   let text = "";
   for await (const part of await client.generate({ model, prompt: "你好", system: "用一句话回答。", stream: true, options: kOptions }))

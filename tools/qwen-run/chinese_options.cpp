@@ -29,8 +29,8 @@ constexpr Pair kWords[] = {
     {"Version, compiler and build type", "版本、编译器和构建类型"},
     // Input
     {"The text; - reads stdin", "文本；- 表示从 stdin 读取"},
-    {"The text; a file and stdin have a text a line; - reads stdin",
-     "文本；文件和 stdin 每行一条；- 表示从 stdin 读取"},
+    {"The text; a file and stdin have a text a line, or are a table; - reads stdin",
+     "文本；文件和 stdin 每行一条，也可以是表格；- 表示从 stdin 读取"},
     {"The message; - reads stdin", "消息；- 表示从 stdin 读取"},
     {"The first message; without a terminal the only one; - reads stdin",
      "第一条消息；不在终端里时是唯一一条；- 表示从 stdin 读取"},
