@@ -16,7 +16,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(ENV{PKG_CONFIG_LIBDIR} "${QWEN_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${QWEN_SYSROOT}/usr/share/pkgconfig")
 set(ENV{PKG_CONFIG_SYSROOT_DIR} "${QWEN_SYSROOT}")
 set(ENV{PKG_CONFIG_ALLOW_SYSTEM_CFLAGS} 0)
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${QWEN_SYSROOT}/usr/lib/aarch64-linux-gnu")
+set(target_libraries "${QWEN_SYSROOT}/usr/lib/aarch64-linux-gnu:${QWEN_SYSROOT}/lib/aarch64-linux-gnu")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${target_libraries}")
 
 set(CMAKE_CROSSCOMPILING_EMULATOR
-    "qemu-aarch64-static;-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=${QWEN_SYSROOT}/usr/lib/aarch64-linux-gnu")
+    "qemu-aarch64-static;-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=${target_libraries}")

@@ -46,7 +46,8 @@ cmake --build build/aarch64 -- -j "$jobs"
 
 [[ -x build/release/tools/qwen-run ]] || scripts/build.sh # the program to compare with
 QWEN_BIN_DIR=$PWD/build/aarch64 QWEN_ARCH=aarch64 tests/tools/test_isa_symbols.sh
-emulator=(qemu-aarch64-static -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$sysroot/usr/lib/aarch64-linux-gnu")
+emulator=(qemu-aarch64-static -L /usr/aarch64-linux-gnu
+          -E "LD_LIBRARY_PATH=$sysroot/usr/lib/aarch64-linux-gnu:$sysroot/lib/aarch64-linux-gnu")
 texts=(今天的实验终于成功了，太棒了！ "The battery died after two days." "不好不坏")
 for cpu in $cpus; do
   echo "== $cpu =="
