@@ -3,18 +3,9 @@
 #include <cmath>
 
 #include "runtime/engine_core.h"
+#include "runtime/token_logprobs.h"
 
 namespace qwen::runtime {
-namespace {
-
-double log_sum_exp(std::span<const float> logits) {
-  const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
-  return largest + std::log(sum);
-}
-
-}  // namespace
 
 void EngineCore::start_scoring(Running& running) {
   running.stage = Stage::scoring;

@@ -45,16 +45,6 @@ Token first_equal(std::span<const float> scores, float value) {
   return static_cast<Token>(std::find(scores.begin(), scores.end(), value) - scores.begin());
 }
 
-// log(sum(exp(x))) over the finite logits.
-double log_sum_exp(std::span<const float> logits) {
-  const float largest = require_largest(logits);
-  double sum = 0;
-  for (const float x : logits) {
-    if (std::isfinite(x)) sum += std::exp(x - largest);
-  }
-  return static_cast<double>(largest) + std::log(sum);
-}
-
 void require(bool ok, const char* name, double value, const char* expected) {
   if (!ok) fail(ErrorCode::invalid_argument, name, ": expected ", expected, ", found ", value);
 }
@@ -362,7 +352,7 @@ std::size_t Sampler::State::draw() {
 
 namespace {
 
-// The `n` most probable tokens; `total` is the logits' log_sum_exp().
+// The `n` most probable tokens; `total` is the logits' runtime::log_sum_exp().
 std::vector<TokenProbability> most_probable(std::span<const float> logits, int n, double total) {
   const std::size_t count = std::min(static_cast<std::size_t>(n), logits.size());
   if (count == 0) return {};
@@ -386,18 +376,27 @@ float logprob_of(std::span<const float> logits, Token token, double total) {
 
 std::vector<TokenProbability> Sampler::top_logprobs(std::span<const float> logits, int n) {
   if (n < 0) fail(ErrorCode::invalid_argument, "logprobs: expected 0 or more alternatives, found ", n);
-  return most_probable(logits, n, log_sum_exp(logits));
+  return most_probable(logits, n, runtime::log_sum_exp(logits));
 }
 
 float Sampler::logprob(std::span<const float> logits, Token token) {
   if (token < 0 || static_cast<std::size_t>(token) >= logits.size())
     fail(ErrorCode::invalid_argument, "logprob: token ", token, " is outside of the vocabulary of ",
          logits.size());
-  return logprob_of(logits, token, log_sum_exp(logits));
+  return logprob_of(logits, token, runtime::log_sum_exp(logits));
+}
+
+double runtime::log_sum_exp(std::span<const float> logits) {
+  const double largest = require_largest(logits);
+  double sum = 0;
+  for (const float logit : logits) {
+    if (std::isfinite(logit)) sum += std::exp(static_cast<double>(logit) - largest);
+  }
+  return largest + std::log(sum);
 }
 
 runtime::TokenLogprobs runtime::token_logprobs(std::span<const float> logits, Token token, int alternatives) {
-  const double total = log_sum_exp(logits);
+  const double total = runtime::log_sum_exp(logits);
   // Prompts may hold ids of padding rows, which have no probability.
   const bool known = static_cast<std::size_t>(token) < logits.size();
   return {{token, known ? logprob_of(logits, token, total) : -kInfinity},

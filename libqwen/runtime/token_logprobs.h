@@ -8,6 +8,9 @@
 
 namespace qwen::runtime {
 
+// log(sum(exp(x))) over the finite logits. Throws internal if there is none.
+double log_sum_exp(std::span<const float> logits);
+
 struct TokenLogprobs {
   TokenProbability token{};
   std::vector<TokenProbability> alternatives{};

@@ -21,17 +21,13 @@ SAVE_EVERY = 2000
 PARTS = 2          # files of the weights
 
 
-class Generator(torch.Generator):
-    """torch's generator and Python's (`py`), seeded together."""
-
-
 def draw(drawer, args, cache, out):
     """Puts the batches of every `drawers`-th step into `out`: [(kind, {name: array})]."""
     torch.set_num_threads(1)
     data = drawing.Data(cache, tokens=args.tokens, dialogues=args.dialogues)
     seed = args.seed * 1000003 + drawer
     data.restart(seed)
-    g = Generator()
+    g = packed.Generator()
     g.manual_seed(seed)
     g.py = random.Random(seed)
     for step in range(drawer, args.steps, args.drawers):

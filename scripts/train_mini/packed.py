@@ -5,6 +5,10 @@ import torch.nn.functional as F
 UNSURE_WEIGHT = 0.7   # of a neutral text against a polar one
 
 
+class Generator(torch.Generator):
+    """torch's generator and Python's (`py`), seeded together."""
+
+
 def pack(seqs, limit):
     """(prefix, ids [batch, time], length of the prefix): padded, without the prefix of at most `limit` ids that all share."""
     first, last = min(seqs), max(seqs)

@@ -102,10 +102,6 @@ def prepare(args, log):
     return {"rows": rows, "dev": dev, "bpe": bpe, "vectors": cached(args, "vectors", vectors)}
 
 
-class Generator(torch.Generator):
-    """torch's generator and Python's (`py`), seeded together."""
-
-
 def schedule(step, args):
     """Learning rate: 150 steps up, level, and in a straight line to zero at the end."""
     return args.lr * min(1.0, (step + 1) / 150, (1 - step / args.steps) / (1 - DECAY_FROM) + 1e-3)
@@ -116,7 +112,7 @@ class Seeds:
 
     def __init__(self, args, worker, data):
         self.args, self.worker, self.data = args, worker, data
-        self.g = Generator()
+        self.g = packed.Generator()
 
     def restart(self, step):
         seed = self.args.seed * 1000003 + step

