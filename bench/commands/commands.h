@@ -47,6 +47,7 @@ std::function<int()> memory_command(tools::CommandLine& app);
 std::function<int()> tasks_command(tools::CommandLine& app);
 std::function<int()> engine_command(tools::CommandLine& app);
 std::function<int()> constraints_command(tools::CommandLine& app);
+std::function<int()> embed_command(tools::CommandLine& app);
 std::function<int()> cost_command(tools::CommandLine& app);
 
 }  // namespace qwen::bench

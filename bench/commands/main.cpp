@@ -59,6 +59,7 @@ constexpr Command kCommands[] = {
     {"engine", "many replies at once, and short questions beside them", engine_command},
     {"constraints", "what answers of a given form cost: compiling, each token, tokens/s",
      constraints_command},
+    {"embed", "texts/s of embeddings, one after another and many in a pass", embed_command},
     {"cost", "energy and money: per token, per request, per year", cost_command},
 };
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Loads a qwen-serve with clients that chat, classify, leave early and send garbage, and checks what it does.
+"""Loads a qwen-serve with clients that use every route, leave early and send garbage, and checks what it does.
 
   serve_load.py --url http://127.0.0.1:8080 --seconds 60 --clients 64 [--pid PID] [--key KEY]
 
 Every accepted request must be answered whole, every refused one told so, and with --pid the process's resident
 memory must stay within 5 % of what it was after --warm-up seconds (a quarter of the time); its curve is shown, in MB
-every ten seconds. Exit code 0 where all holds."""
+every ten seconds. Exit code 0 if all holds."""
 import argparse
 import collections
+import gzip
 import http.client
 import json
 import random
@@ -24,6 +25,9 @@ GARBAGE = [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9\r\n\r\n", b"POST /cha
            b"POST /chat HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"]
 
 
+PAGES = ["/", "/docs", "/openapi.json", "/health", "/metrics", "/v1/models", "/api/info", "/api/tags", "/api/ps", "/api/version"]
+
+
 class Client(threading.Thread):
     def __init__(self, options, number, deadline):
         super().__init__(daemon=True)
@@ -35,7 +39,9 @@ class Client(threading.Thread):
     def run(self):
         while time.monotonic() < self.deadline and len(self.problems) < 3:
             what = self.random.choice([self.chat, self.chat, self.stream, self.stream, self.classify, self.classify, self.labels,
-                                       self.analyze, self.plain, self.leave, self.leave, self.garbage, self.wrong])
+                                       self.analyze, self.plain, self.leave, self.leave, self.garbage, self.wrong, self.completion,
+                                       self.embeddings, self.rerank, self.ollama, self.ollama_vectors, self.form, self.tokens,
+                                       self.page])
             try:
                 what()
             except (OSError, http.client.HTTPException) as error:
@@ -44,7 +50,10 @@ class Client(threading.Thread):
     def open(self, path, body):
         connection = http.client.HTTPConnection(self.options.host, self.options.port, timeout=120)
         headers = {"Authorization": "Bearer " + self.options.key} if self.options.key else {}
-        connection.request("POST", path, json.dumps(body).encode(), headers)
+        data = None if body is None else json.dumps(body).encode()
+        if data and self.random.random() < 0.1:
+            headers["Content-Encoding"], data = "gzip", gzip.compress(data)
+        connection.request("POST" if data else "GET", path, data, headers)
         return connection
 
     def post(self, name, path, body, good=200):
@@ -98,6 +107,53 @@ class Client(threading.Thread):
 
     def plain(self):
         self.post("plain", "/chat", {"prompt": self.random.choice(TEXTS), **self.fields()})
+
+    def completion(self):
+        body = {"prompt": [self.random.choice(TEXTS), "A"], "logprobs": 2, "echo": self.random.random() < 0.5, **self.fields()}
+        text = self.post("completion", "/v1/completions", body)
+        if text and len(json.loads(text)["choices"]) != 2:
+            self.problems.append("completion: " + text[:200])
+
+    def embeddings(self):
+        texts = [self.random.choice(TEXTS) + str(self.random.randrange(500)) for _ in range(self.random.randrange(1, 20))]
+        text = self.post("embeddings", "/v1/embeddings", {"input": texts, "dimensions": self.random.choice([None, 8])})
+        if text and len(json.loads(text)["data"]) != len(texts):
+            self.problems.append("embeddings: " + text[:200])
+
+    def rerank(self):
+        text = self.post("rerank", "/v1/rerank", {"query": self.random.choice(TEXTS), "documents": TEXTS})
+        if text and len(json.loads(text)["results"]) != len(TEXTS):
+            self.problems.append("rerank: " + text[:200])
+
+    def ollama(self):
+        options = {"num_predict": self.random.randrange(1, 48)}
+        if self.random.random() < 0.5:
+            text = self.post("ollama", "/api/chat", {"model": "any", "messages": self.messages(), "options": options})
+        else:
+            text = self.post("ollama", "/api/generate", {"model": "any", "prompt": self.random.choice(TEXTS), "options": options})
+        if text and json.loads(text.splitlines()[-1]).get("done") is not True:
+            self.problems.append("ollama without its end: " + text[-200:])
+
+    def ollama_vectors(self):
+        self.post("ollama_vectors", "/api/embed", {"model": "any", "input": TEXTS})
+        self.post("ollama_vectors", "/api/embeddings", {"model": "any", "prompt": self.random.choice(TEXTS)})
+
+    def form(self):
+        schema = {"type": "object", "properties": {"mood": {"enum": ["好", "坏", str(self.random.randrange(40))]}}, "required": ["mood"]}
+        form = {"type": "json_schema", "json_schema": {"name": "mood", "schema": schema}}
+        text = self.post("form", "/v1/chat/completions", {"messages": self.messages(), "response_format": form, "max_tokens": 40})
+        choice = json.loads(text)["choices"][0] if text else {"finish_reason": "length"}
+        if choice["finish_reason"] == "stop" and "mood" not in json.loads(choice["message"]["content"]):
+            self.problems.append("form: " + text[:200])
+
+    def tokens(self):
+        text = self.post("tokens", "/tokenize", {"text": self.random.choice(TEXTS)})
+        if text:
+            self.post("tokens", "/detokenize", {"tokens": json.loads(text)["tokens"]})
+        self.post("tokens", "/apply-template", {"messages": self.messages()})
+
+    def page(self):
+        self.post("page", self.random.choice(PAGES), None)
 
     def wrong(self):
         self.post("wrong", "/v1/chat/completions", {"messages": self.messages(), "temperature": "hot"}, 400)

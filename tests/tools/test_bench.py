@@ -197,6 +197,20 @@ class Engine(unittest.TestCase):
             self.assertGreater(found[figure], 0)
 
 
+class Embed(unittest.TestCase):
+    def test_figures(self):
+        small = ("embed", "--synthetic", "tiny:q8_0", "--texts", "5", "-n", "4", "-r", "2", "--together", "1,3", "-t", "1")
+        out = bench(*small, "--json")
+        self.assertEqual(out.returncode, 0, out.stderr)
+        rows = json.loads(out.stdout)["embed"]
+        self.assertEqual([(row["together"], row["tokens"]) for row in rows], [(1, 4), (3, 4)])
+        for row in rows:
+            self.assertEqual(len(row["texts_per_s"]), 2)
+            self.assertGreater(min(row["texts_per_s"]), 0)
+        self.assertIn("texts/s, median", bench(*small).stdout)
+        self.assertEqual(bench(*small, "--texts", "0").returncode, 2)
+
+
 class Tasks(unittest.TestCase):
     def test_table(self):
         out = bench("tasks", "--synthetic", "small:q8_0", "-n", "4", "-r", "2", "--at-once", "1,2", "-t", "1", "--json")

@@ -139,6 +139,31 @@ class TestEmbeddings(unittest.TestCase):
             chat.join()
         self.assertEqual(found, [expected] * 5)
 
+    def test_batches_leave_room_for_admitted_requests(self):
+        # A request that was admitted is never refused by the engine's queue, however many texts the others have.
+        with Server("--parallel", "4", "--queue", "8") as server:
+            ended = threading.Event()
+            statuses = set()
+
+            def crowd(number):
+                texts = [f"{number} {i} " + "hello " * 20 for i in range(64)]
+                while not ended.is_set():
+                    statuses.add(server.post("/v1/embeddings", {"input": texts}).status)
+
+            threads = [threading.Thread(target=crowd, args=(number,)) for number in range(7)]
+            for thread in threads:
+                thread.start()
+            try:
+                answers = [server.post("/api/analyze", {"text": f"{i}", "max_tokens": 4}) for i in range(12)]
+            finally:
+                ended.set()
+                for thread in threads:
+                    thread.join()
+            for answer in answers:
+                self.assertEqual(answer.status, 200, answer.text)
+                self.assertIn("event: done", answer.text)
+            self.assertEqual(statuses, {200})
+
 
 if __name__ == "__main__":
     unittest.main()

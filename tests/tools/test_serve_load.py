@@ -7,7 +7,8 @@ import unittest
 import serve_load
 from qwen_serve import Server
 
-KINDS = ("chat", "stream", "classify", "labels", "analyze", "plain", "left", "garbage", "wrong")
+KINDS = ("chat", "stream", "classify", "labels", "analyze", "plain", "left", "garbage", "wrong", "completion", "embeddings",
+         "rerank", "ollama", "ollama_vectors", "form", "tokens", "page")
 SANITIZED = bool(os.environ.get("QWEN_SANITIZE"))
 
 

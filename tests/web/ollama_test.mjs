@@ -59,6 +59,9 @@ test("vectors", async () => {
   const { embeddings } = await client.embed({ model, input: ["今天天气很好。", "退货要几天？"] });
   assert.equal(embeddings.length, 2);
   for (const vector of embeddings) assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-4);
+  const { embedding } = await client.embeddings({ model, prompt: "今天天气很好。" });
+  const norm = Math.hypot(...embedding);
+  embedding.forEach((value, i) => assert.ok(Math.abs(value / norm - embeddings[0][i]) < 1e-5));
 });
 
 test("an abort ends the stream", async () => {

@@ -1,6 +1,7 @@
 #include "qwen-serve/served_model.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "qwen-serve/api_error.h"
 
@@ -14,8 +15,11 @@ qwen::EngineOptions engine_options(const Options& options) {
                    : options.kv_type == "f32" ? qwen::KvType::f32
                                               : qwen::KvType::automatic;
   engine.max_sequences = options.parallel;
-  // Admission bounds the requests; one of them may be a label and a reply.
-  engine.max_queued = 2 * (options.parallel + options.queue);
+  // Admission bounds the requests, so the engine never refuses one that was admitted: each has at most `parallel` + 2
+  // texts of a batch in the engine at a time, or a label and a reply.
+  constexpr int kMost = 1 << 20;  // the engine's own limit
+  const std::int64_t most = std::int64_t{options.parallel + 2} * (options.parallel + options.queue);
+  engine.max_queued = static_cast<int>(std::min<std::int64_t>(most, kMost));
   engine.prefix_folder = options.prefix_folder;
   engine.prefix_bytes = static_cast<std::size_t>(options.prefix_mb) << 20;
   return engine;
