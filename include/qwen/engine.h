@@ -91,7 +91,7 @@ struct EngineChunk {
   std::vector<std::vector<TokenProbability>> alternatives;  // as GenerateResult
   // As GenerateResult, if requested; all of them in the first chunk, which comes when the prompt is computed.
   std::vector<TokenProbability> prompt_logprobs;
-  std::vector<std::vector<TokenProbability>> prompt_alternatives;
+  std::vector<std::vector<TokenProbability>> prompt_alternatives;  // likewise
 };
 
 // What a finished request has computed.
