@@ -127,6 +127,7 @@ class TestModels(unittest.TestCase):
                 refused += 1
                 time.sleep(0.005)
             reader.join(TIMEOUT)
+            self.assertGreater(refused, 0)
             self.assertTrue(streams[0].text.endswith("data: [DONE]\n\n"), streams[0].text[-200:])
             self.ask(server, "mini")
             # Many clients at once: each is answered by its model, or told to come back.
