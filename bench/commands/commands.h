@@ -20,11 +20,13 @@ struct ModelChoice {
   void settle(bool other = false);
   // settle(); if no model is named, `model` becomes the bundled one, with a note on stderr.
   void require();
+  // require(); the file to load: the named one, or one in memory that lives as long as this object.
+  std::string path();
   bool none() const { return model.empty() && synthetic.empty(); }
 
  private:
   tools::Option option_;
-  std::shared_ptr<ModelInMemory> bundled_;
+  std::shared_ptr<ModelInMemory> in_memory_;
 };
 
 // Options of the commands that send requests to a model.

@@ -58,13 +58,7 @@ double texts_per_second(const Model& model, const EmbedFlags& flags, int togethe
 }
 
 int measure_embeddings(EmbedFlags& flags) {
-  flags.choice.require();
-  std::unique_ptr<ModelInMemory> synthetic;
-  std::string path = flags.choice.model;
-  if (!flags.choice.synthetic.empty()) {
-    synthetic = std::make_unique<ModelInMemory>(parse_synthetic(flags.choice.synthetic));
-    path = synthetic->path();
-  }
+  const std::string path = flags.choice.path();
   LoadOptions load;
   load.threads = flags.threads;
   const Activity before = activity_now();

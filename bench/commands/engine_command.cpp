@@ -103,15 +103,9 @@ Engine::Counters fill(Engine& engine, const EngineFlags& flags) {
 }
 
 int engine_bench(EngineFlags& flags) {
-  flags.choice.require();
-  std::unique_ptr<ModelInMemory> synthetic;
+  const std::string path = flags.choice.path();
   LoadOptions load;
   load.threads = flags.threads;
-  std::string path = flags.choice.model;
-  if (!flags.choice.synthetic.empty()) {
-    synthetic = std::make_unique<ModelInMemory>(parse_synthetic(flags.choice.synthetic));
-    path = synthetic->path();
-  }
   const Activity before = activity_now();
   const Model model = Model::load(path, load);
   EngineOptions options;

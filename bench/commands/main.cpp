@@ -30,9 +30,16 @@ void ModelChoice::settle(bool other) {
 void ModelChoice::require() {
   settle();
   if (!none()) return;
-  bundled_ = ModelInMemory::bundled();
-  model = bundled_->path();
+  in_memory_ = ModelInMemory::bundled();
+  model = in_memory_->path();
   tools::warn("no model named: measuring the bundled one; -m FILE or --synthetic SHAPE:TYPE names another");
+}
+
+std::string ModelChoice::path() {
+  require();
+  if (synthetic.empty()) return model;
+  in_memory_ = std::make_shared<ModelInMemory>(parse_synthetic(synthetic));
+  return in_memory_->path();
 }
 
 void LoadFlags::add_options(tools::CommandLine& app) {

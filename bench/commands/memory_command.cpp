@@ -52,13 +52,7 @@ std::uint64_t measured(const std::string& path, const MemoryFlags& flags, int co
 }
 
 int memory(MemoryFlags& flags) {
-  flags.choice.require();
-  std::unique_ptr<ModelInMemory> synthetic;
-  std::string path = flags.choice.model;
-  if (!flags.choice.synthetic.empty()) {
-    synthetic = std::make_unique<ModelInMemory>(parse_synthetic(flags.choice.synthetic));
-    path = synthetic->path();
-  }
+  const std::string path = flags.choice.path();
   if (flags.contexts.empty())
     flags.contexts = {std::min(kContext, Model::inspect(path, load_options(flags)).shape.max_context)};
   std::vector<std::string> header = {"context", "sequences", "weights", "KV", "scratch", "other", "total"};
